@@ -1,0 +1,54 @@
+"""Words, voice and face of a person speaking on one timeline, and one vector per utterance.
+
+The journey of a clip: clip -> streams -> words -> vector -> answer. Names load when they are first used, so
+``import trivium`` costs almost nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Public name -> module that defines it.
+_HOME: dict[str, str] = {
+    "Aligned": "trivium.corpus",
+    "Batch": "trivium.corpus",
+    "Corpus": "trivium.corpus",
+    "LabelSpecification": "trivium.corpus",
+    "Specification": "trivium.corpus",
+    "Stream": "trivium.corpus",
+    "StreamSpecification": "trivium.corpus",
+    "TriviumError": "trivium.errors",
+    "Utterance": "trivium.corpus",
+    "Words": "trivium.corpus",
+    "concat": "trivium.corpus",
+}
+
+__all__ = [*_HOME, "__version__"]  # noqa: PLE0604 - the table is the one place for names
+
+if TYPE_CHECKING:
+    from trivium.corpus import (
+        Aligned,
+        Batch,
+        Corpus,
+        LabelSpecification,
+        Specification,
+        Stream,
+        StreamSpecification,
+        Utterance,
+        Words,
+        concat,
+    )
+    from trivium.errors import TriviumError
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'trivium' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

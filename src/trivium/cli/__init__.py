@@ -1,0 +1,49 @@
+"""The command line: one file per command, each with a function ``command`` that imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import typer
+
+from trivium.errors import TriviumError
+
+__all__ = ["app", "main"]
+
+# In the order of the journey. A name that holds several commands has an ``app`` instead of a ``command``.
+COMMANDS: tuple[str, ...] = (
+)
+
+app = typer.Typer(
+    name="trivium",
+    help="Words, voice and face of a person speaking on one timeline, and one vector per utterance.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _register() -> None:
+    for name in COMMANDS:
+        module = import_module(f"trivium.cli.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(module.command)
+
+
+_register()
+
+
+def main() -> None:
+    """Run the command line; an error that trivium raised on purpose is one line and exit code 2."""
+    try:
+        app()
+    except TriviumError as error:
+        print(f"trivium: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(141)

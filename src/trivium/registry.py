@@ -1,0 +1,79 @@
+"""The registry: what trivium knows by name, found without importing it.
+
+An entry is a lazy ``"module:name"`` string, so ``trivium list`` imports no torch. Other packages add entries through
+the entry-point group ``trivium``: an entry point named ``kind.name`` whose value is ``module:name``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from trivium.errors import TriviumError
+
+__all__ = ["Entry", "entries", "entry", "kinds", "load"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered thing.
+
+    Parameters
+    ----------
+    kind : str
+        What sort of thing it is: ``format``, ``representation``, ``objective`` ...
+    name : str
+        How the command line and the saved files call it.
+    target : str
+        ``"module:name"`` of the class or function.
+    summary : str
+        One line for people.
+    """
+
+    kind: str
+    name: str
+    target: str
+    summary: str = ""
+
+
+_BUILT_IN: tuple[Entry, ...] = (
+)
+
+
+@cache
+def _all() -> dict[tuple[str, str], Entry]:
+    found = {(e.kind, e.name): e for e in _BUILT_IN}
+    for point in entry_points(group="trivium"):
+        kind, _, name = point.name.partition(".")
+        if (kind, name) in found:
+            raise TriviumError(f"{point.value} registers {kind} {name!r}, which exists", remedy="rename the plug-in")
+        found[kind, name] = Entry(kind, name, point.value, f"from {point.dist.name if point.dist else 'a plug-in'}")
+    return found
+
+
+def kinds() -> list[str]:
+    """Kinds of registered things, sorted."""
+    return sorted({kind for kind, _ in _all()})
+
+
+def entries(kind: str | None = None) -> list[Entry]:
+    """Entries of one kind, or all, in registration order."""
+    return [e for e in _all().values() if kind in (None, e.kind)]
+
+
+def entry(kind: str, name: str) -> Entry:
+    """Entry by kind and name; the error lists the names that exist."""
+    try:
+        return _all()[kind, name]
+    except KeyError:
+        known = ", ".join(e.name for e in entries(kind)) or "none"
+        raise TriviumError(f"there is no {kind} {name!r}", remedy=f"choose one of: {known}") from None
+
+
+def load(kind: str, name: str) -> Any:
+    """Import and return the registered thing."""
+    module, _, attribute = entry(kind, name).target.partition(":")
+    return getattr(import_module(module), attribute)
