@@ -26,7 +26,7 @@ _HOME: dict[str, str] = {
     "concat": "trivium.corpus",
 }
 
-__all__ = [*_HOME, "__version__"]  # noqa: PLE0604 - the table is the one place for names
+__all__ = [*_HOME, "__version__"]
 
 if TYPE_CHECKING:
     from trivium.corpus import (

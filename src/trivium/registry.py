@@ -40,6 +40,7 @@ class Entry:
 
 
 _BUILT_IN: tuple[Entry, ...] = (
+    # In the order of the journey.
 )
 
 

@@ -24,7 +24,7 @@ class Source(Protocol):
         """Count the utterances."""
 
     def column_names(self) -> Sequence[str]:
-        """Names of the scalar columns: ``id``, ``clip``, ``text``, ``start``, ``end``, ``group.*``, ``split.*``, ``label.*``."""
+        """Names of the scalar columns: ``id clip text start end``, then ``group.*``, ``split.*`` and ``label.*``."""
 
     def column(self, name: str) -> NDArray[Any]:
         """One scalar column for all utterances (see :meth:`Corpus.column` for types)."""
@@ -238,9 +238,7 @@ class Corpus(Sequence[Utterance]):
         return [n.partition(".")[2] for n in self.source.column_names() if n.startswith(f"{kind}.")]
 
 
-def _pad(
-    utterances: list[Utterance], modality: str, dim: int, dtype: str
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def _pad(utterances: list[Utterance], modality: str, dim: int, dtype: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     streams = [u.streams.get(modality) for u in utterances]
     lengths = np.array([0 if s is None else s.steps for s in streams], dtype=np.int64)
     longest = int(lengths.max(initial=0))

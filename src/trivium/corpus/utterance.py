@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
@@ -16,7 +15,6 @@ from trivium.errors import DataError
 __all__ = ["LabelValue", "Stream", "Utterance", "Words"]
 
 LabelValue: TypeAlias = float | str | tuple[float, ...]
-_EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +129,8 @@ class Utterance:
     words: Words | None = None
     text: str = ""
     labels: Mapping[str, LabelValue] = field(default_factory=dict)
-    groups: Mapping[str, str] = _EMPTY
-    splits: Mapping[str, str] = _EMPTY
+    groups: Mapping[str, str] = field(default_factory=dict)
+    splits: Mapping[str, str] = field(default_factory=dict)
     clip: str = ""
     start: float = float("nan")
     end: float = float("nan")
@@ -143,13 +141,17 @@ class Utterance:
             raise DataError("an utterance has an empty id", remedy="give every utterance a unique id")
         for modality, stream in self.streams.items():
             if stream.specification != specification.stream(modality):
-                raise DataError(f"{modality} differs from the specification of the corpus", place=f"utterance {self.id}")
+                raise DataError(
+                    f"{modality} differs from the specification of the corpus", place=f"utterance {self.id}"
+                )
         for key, value in self.labels.items():
             label = specification.label(key)
             place = f"utterance {self.id}, label {key}"
             if label.kind == "multilabel":
                 if not isinstance(value, tuple) or len(value) != len(label.classes):
-                    raise DataError(f"{value!r} is not one number for each of {len(label.classes)} classes", place=place)
+                    raise DataError(
+                        f"{value!r} is not one number for each of {len(label.classes)} classes", place=place
+                    )
             elif label.is_number:
                 if not isinstance(value, float | int) or not np.isfinite(value):
                     raise DataError(f"{value!r} is not a finite number", place=place)
