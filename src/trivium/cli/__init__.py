@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from typing import Annotated
 
 import typer
 
@@ -12,19 +13,37 @@ from trivium.errors import TriviumError
 __all__ = ["app", "main"]
 
 # In the order of the journey. A name that holds several commands has an ``app`` instead of a ``command``.
-COMMANDS: tuple[str, ...] = (
-    # one name a line
-)
+COMMANDS: tuple[str, ...] = ("list",)
 
 app = typer.Typer(
     name="trivium",
-    help="Words, voice and face of a person speaking on one timeline, and one vector per utterance.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from trivium import __version__
+
+        typer.echo(f"trivium {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Words, voice and face of a person speaking on one timeline, and one vector per utterance.
+
+    The journey: `extract` a clip (or `read` the files of other tools) into a corpus, `inspect` it, `align` it to words,
+    `fit` a representation without labels, `probe` it beside its floors, `embed` and `predict` with its weights.
+    """
 
 
 def _register() -> None:
