@@ -41,6 +41,11 @@ class Entry:
 
 _BUILT_IN: tuple[Entry, ...] = (
     # In the order of the journey.
+    Entry("upstream", "whisper-tiny-en", "trivium.upstream.catalogue:WHISPER_TINY_EN", "English speech to words"),
+    Entry("upstream", "silero-vad", "trivium.upstream.catalogue:SILERO_VAD", "spans of speech"),
+    Entry("upstream", "g2p-en", "trivium.upstream.catalogue:G2P_EN", "pronunciations of unknown English words"),
+    Entry("upstream", "minilm-l6", "trivium.upstream.catalogue:MINILM_L6", "contextual columns per word"),
+    Entry("upstream", "face-landmarker", "trivium.upstream.catalogue:FACE_LANDMARKER", "landmarks and blendshapes"),
 )
 
 

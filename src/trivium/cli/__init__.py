@@ -13,7 +13,10 @@ from trivium.errors import TriviumError
 __all__ = ["app", "main"]
 
 # In the order of the journey. A name that holds several commands has an ``app`` instead of a ``command``.
-COMMANDS: tuple[str, ...] = ("list",)
+COMMANDS: tuple[str, ...] = (
+    "upstream",
+    "list",
+)
 
 app = typer.Typer(
     name="trivium",

