@@ -1,0 +1,149 @@
+"""What reading found and what it did about it: non-finite cells, missing modalities, empty words, odd lengths, ids.
+
+Nothing is mended silently: every act leaves a :class:`Finding`, and the aggregated list goes into the corpus'
+``provenance["findings"]``, from where ``trivium read`` prints it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trivium.errors import DataError
+
+__all__ = ["Finding", "Findings", "NonFinite"]
+
+NonFinite = Literal["reference", "keep", "zero", "error"]
+_EXAMPLES = 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing about one utterance that a reader should know.
+
+    Parameters
+    ----------
+    kind : str
+        ``nonfinite``, ``missing``, ``length``, ``duplicate``, ``empty``, ``dropped`` or ``label``.
+    utterance : str
+        Id of the utterance, or the key that was dropped.
+    modality : str
+        Modality, where it concerns one.
+    row : int, optional
+        First step it concerns.
+    column : str
+        First column it concerns.
+    count : int
+        Number of cells, rows or words.
+    action : str
+        What was done.
+
+    Examples
+    --------
+    >>> Finding("nonfinite", "a", "audio", row=3, column="f0", count=2, action="set to 0").count
+    2
+    """
+
+    kind: str
+    utterance: str
+    modality: str = ""
+    row: int | None = None
+    column: str = ""
+    count: int = 1
+    action: str = ""
+
+
+class Findings:
+    """Findings of one reading, aggregated by kind, modality and action; memory does not grow with their number.
+
+    Parameters
+    ----------
+    nonfinite : {"reference", "keep", "zero", "error"}
+        What to do with NaN and infinite cells. ``reference`` does what the format's own loader does.
+    reference : mapping of str to {"keep", "infinite"}, optional
+        By modality, what the format's own loader does: nothing, or set infinite cells to zero.
+
+    Examples
+    --------
+    >>> found = Findings("zero")
+    >>> found.finite(np.array([[1, np.inf]], np.float32), "a", "audio", ("f0", "energy")).tolist()
+    [[1.0, 0.0]]
+    >>> found.to_json()[0]["action"]
+    'set to 0'
+    """
+
+    def __init__(self, nonfinite: NonFinite = "reference", reference: dict[str, str] | None = None) -> None:
+        self._nonfinite = nonfinite
+        self._reference = reference or {}
+        self._groups: dict[tuple[str, str, str], dict[str, Any]] = {}
+
+    def add(self, finding: Finding) -> None:
+        """Count one finding; the first twenty of a sort are kept as examples."""
+        key = (finding.kind, finding.modality, finding.action)
+        group = self._groups.setdefault(key, {"utterances": 0, "count": 0, "examples": []})
+        group["utterances"] += 1
+        group["count"] += finding.count
+        if len(group["examples"]) < _EXAMPLES:
+            example = {"utterance": finding.utterance, "row": finding.row, "column": finding.column}
+            group["examples"].append({**example, "count": finding.count})
+
+    def extend(self, findings: Iterable[Finding]) -> None:
+        """Count several findings."""
+        for finding in findings:
+            self.add(finding)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """One row per kind, modality and action, with counts and examples; plain builtins."""
+        return [
+            {"kind": kind, "modality": modality, "action": action, **group}
+            for (kind, modality, action), group in sorted(self._groups.items())
+        ]
+
+    def finite(
+        self, values: NDArray[np.float32], utterance: str, modality: str, columns: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """Look for NaN and infinity, record them, and give the values as the rule wants them.
+
+        Parameters
+        ----------
+        values : float32 array of shape (T, D)
+            Values of one utterance; never changed in place.
+        utterance, modality : str
+            Where they belong.
+        columns : sequence of D str
+            Names of the columns.
+
+        Raises
+        ------
+        DataError
+            The rule is ``error`` and there is a non-finite cell.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            # one pass without a temporary: a non-finite cell always makes a non-finite sum
+            if np.isfinite(values.sum()):
+                return values
+        bad = ~np.isfinite(values)
+        if not bad.any():
+            return values
+        rows, cells = np.nonzero(bad)
+        place = {"row": int(rows[0]), "column": columns[cells[0]], "count": len(rows)}
+        rule = self._reference.get(modality, "keep") if self._nonfinite == "reference" else self._nonfinite
+        if rule == "error":
+            raise DataError(
+                f"{modality} has {len(rows)} non-finite cells",
+                place=f"utterance {utterance}, row {place['row']}, column {place['column']}",
+                remedy="pass nonfinite='zero' or 'keep'",
+            )
+        self.add(Finding("nonfinite", utterance, modality, action=_ACTIONS[rule], **place))
+        if rule == "keep":
+            return values
+        replaced = values.copy()
+        replaced[bad if rule == "zero" else np.isinf(values)] = 0
+        return replaced
+
+
+_ACTIONS = {"keep": "kept", "zero": "set to 0", "infinite": "infinite cells set to 0, NaN kept"}
