@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from trivium.formats.sequences import Entry, Sequence, entry_key, is_sequence, o
 __all__ = ["EPSILON", "CsdFormat"]
 
 EPSILON = 1e-5  # seconds; overlaps up to this do not count
+_Segment: TypeAlias = tuple[str, list[str], NDArray[np.float64], NDArray[np.float32] | None]
 _PAUSE = "sp"
 _MODALITY_KEY = "trivium modality"  # written beside the SDK's own keys, so that a fourth modality comes back
 _ROLES = (
@@ -183,10 +184,10 @@ class _Reading:
         provenance = {"format": "csd", "layout": {"roots": self._roots}, "findings": self._findings.to_json()}
         return Corpus.from_utterances(utterances, specification, provenance)
 
-    def _segments(self) -> list[tuple[str, list[str], NDArray[np.float64], NDArray[np.float32] | None]]:
+    def _segments(self) -> list[_Segment]:
         """Video, utterance ids (n), spans (n, 2) and label rows (n, d), one item per label entry."""
         assert self._labels is not None
-        found = []
+        found: list[_Segment] = []
         for name, entry in sorted(self._labels.entries.items(), key=lambda item: _natural(item[0])):
             video, row = entry_key(name)
             single = row is not None and len(entry.features) == 1
@@ -194,7 +195,7 @@ class _Reading:
             found.append((video, ids, entry.intervals, entry.features))
         return found
 
-    def _whole(self) -> list[tuple[str, list[str], NDArray[np.float64], NDArray[np.float32] | None]]:
+    def _whole(self) -> list[_Segment]:
         """One utterance per video; per entry where entries of several rows carry ``[k]``."""
         tracks = list(self._tracks.values())
         by_video = not any(t.suffixed for t in tracks) or all(t.by_word or not t.suffixed for t in tracks)
@@ -211,7 +212,7 @@ class _Reading:
     def _cut(self, role: str, video: str, ids: list[str], spans: NDArray[np.float64]) -> list[Entry | None]:
         """Rows of one sequence for each utterance of a video."""
         track = self._tracks[role]
-        if not track.by_word and track.suffixed or np.isnan(spans).all() and ids[0] in track.entries:
+        if (track.suffixed and not track.by_word) or (np.isnan(spans).all() and ids[0] in track.entries):
             return [track.entries.get(i) for i in ids]
         whole = track.videos.get(video)
         if whole is None:
@@ -364,9 +365,9 @@ def _times(utterance: Utterance, modality: str) -> NDArray[np.float64]:
     if stream.times is not None:
         return stream.times
     words = utterance.words
-    if stream.specification.clock == "words" and words is not None and words.times is not None:
-        if len(words) == stream.steps:
-            return words.times
+    by_word = stream.specification.clock == "words" and words is not None and len(words) == stream.steps
+    if by_word and words is not None and words.times is not None:
+        return words.times
     raise DataError(
         f"{modality} has no times, and a computational sequence cannot be without",
         place=f"utterance {utterance.id}",

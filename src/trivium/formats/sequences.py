@@ -1,4 +1,5 @@
-"""Computational sequences (``.csd``) as they lie in HDF5: opened safely, read with one copy.
+"""Computational sequences (``.csd``) as they lie in HDF5: opened safely, mapped where they are plain, else copied.
+
 
 A file holds one root group with ``data/<entry>/{features,intervals}`` and ``metadata/<key>``. External links, virtual
 and externally stored datasets are refused, and so is a file that would unpack to far more than its size.
@@ -7,8 +8,10 @@ and externally stored datasets are refused, and so is a file that would unpack t
 from __future__ import annotations
 
 import json
+import mmap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ __all__ = ["Entry", "Sequence", "entry_key", "is_sequence", "open_sequence", "wr
 _MAX_UNPACKED_BYTES = 256 << 30
 _MAX_RATIO = 200
 _RATIO_FREE_BYTES = 256 << 20
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _METADATA = (
     "root name",
@@ -156,11 +160,11 @@ def _read(file: h5py.File, path: Path, max_bytes: int) -> Sequence:
     if root is None or not isinstance(_inside(file, root, path), h5py.Group) or "data" not in file[root]:
         raise FormatError("has no root group with data, so it is no computational sequence", file=path)
     data = _inside(file[root], "data", path).id
-    budget = _Budget(path, max_bytes)
+    memory = _Memory(path, max_bytes)
     entries = {}
-    dims = {}
+    dims: dict[int, bytes] = {}
     for name in data:
-        entry = _entry(data, name, path, budget)
+        entry = _entry(data, name, path, memory)
         entries[name.decode("utf-8", "replace")] = entry
         dims.setdefault(entry.features.shape[1], name)
     if len(dims) > 1:
@@ -169,15 +173,36 @@ def _read(file: h5py.File, path: Path, max_bytes: int) -> Sequence:
     return Sequence(path, root, metadata, entries)
 
 
-class _Budget:
+class _Memory:
+    """Where the arrays of one file lie: in the mapped file, or in memory that is counted against a limit."""
+
     def __init__(self, path: Path, max_bytes: int) -> None:
-        self.left = min(max_bytes, max(_RATIO_FREE_BYTES, _MAX_RATIO * path.stat().st_size))
+        with path.open("rb") as file:
+            self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._left = min(max_bytes, max(_RATIO_FREE_BYTES, _MAX_RATIO * len(self._mapped)))
         self._path = path
 
     def take(self, size: int) -> None:
-        self.left -= size
-        if self.left < 0:
+        """Count bytes that unpacking will need."""
+        self._left -= size
+        if self._left < 0:
             raise LimitError("would unpack to far more than its size", file=self._path, remedy="do not trust this file")
+
+    def array(self, dataset: Any, dtype: np.dtype[Any], native: Any) -> NDArray[Any]:
+        """Values of a numeric dataset: a view of the file where type and place allow, else a converted copy."""
+        shape = dataset.shape
+        offset = dataset.get_offset()
+        size = prod(shape) * dtype.itemsize
+        # a place in this file means plain bytes: neither packed in chunks nor stored elsewhere
+        if offset is not None and offset % dtype.itemsize == 0 and dataset.get_type().equal(native):
+            if offset + size > len(self._mapped):
+                raise FormatError("is cut off", file=self._path, remedy="fetch it again")
+            return np.ndarray(shape, dtype, self._mapped, offset)
+        self.take(size)
+        values = np.empty(shape, dtype)
+        if values.size:
+            dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)  # converts on the way, no second copy
+        return values
 
 
 def _is_hard(group: Any, name: bytes) -> bool:
@@ -190,15 +215,15 @@ def _inside(group: Any, name: str, path: Path) -> Any:
     return group[name]
 
 
-def _entry(data: Any, name: bytes, path: Path, budget: _Budget) -> Entry:
+def _entry(data: Any, name: bytes, path: Path, memory: _Memory) -> Entry:
     place = name.decode("utf-8", "replace")
     if not _is_hard(data, name):
         raise UnsafeFileError("an entry is a link, which may lead out of the file", file=path, place=place)
     group = h5py.h5o.open(data, name)
     if not isinstance(group, h5py.h5g.GroupID) or b"features" not in group or b"intervals" not in group:
         raise FormatError("an entry has no features and intervals", file=path, place=place)
-    features = _features(_dataset(group, b"features", path, place), budget)
-    intervals = _array(_dataset(group, b"intervals", path, place), np.dtype(np.float64), budget)
+    features = _features(_dataset(group, b"features", path, place), memory)
+    intervals = memory.array(_dataset(group, b"intervals", path, place), _FLOAT64, h5py.h5t.NATIVE_DOUBLE)
     if intervals.shape != (len(features), 2):
         raise FormatError(
             f"features have {len(features)} rows, intervals have shape {intervals.shape}", file=path, place=place
@@ -215,28 +240,21 @@ def _dataset(group: Any, name: bytes, path: Path, place: str) -> Any:
     dataset = h5py.h5o.open(group, name)
     if not isinstance(dataset, h5py.h5d.DatasetID):
         raise FormatError(f"{name.decode()} is no dataset", file=path, place=place)
+    if dataset.get_offset() is not None:
+        return dataset
     plan = dataset.get_create_plist()
     if plan.get_layout() == h5py.h5d.VIRTUAL or plan.get_external_count():
         raise UnsafeFileError(f"{name.decode()} is stored in another file", file=path, place=place)
     return dataset
 
 
-def _features(dataset: Any, budget: _Budget) -> NDArray[Any]:
+def _features(dataset: Any, memory: _Memory) -> NDArray[Any]:
     if isinstance(dataset.get_type(), h5py.h5t.TypeStringID):
         text = h5py.Dataset(dataset)
-        budget.take(dataset.shape[0] * 64)
+        memory.take(dataset.shape[0] * 64)
         values: NDArray[Any] = np.asarray(text[()]).reshape(dataset.shape[0], -1)
         return values
-    return _array(dataset, np.dtype(np.float32), budget).reshape(dataset.shape[0], -1)
-
-
-def _array(dataset: Any, dtype: np.dtype[Any], budget: _Budget) -> NDArray[Any]:
-    shape = dataset.shape
-    budget.take(int(np.prod(shape, dtype=object)) * dtype.itemsize)
-    values = np.empty(shape, dtype)
-    if values.size:
-        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)  # converts on the way, no second copy
-    return values
+    return memory.array(dataset, _FLOAT32, h5py.h5t.NATIVE_FLOAT).reshape(dataset.shape[0], -1)
 
 
 def _metadata(group: Any) -> Iterator[tuple[str, Any]]:
