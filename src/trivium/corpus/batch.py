@@ -41,8 +41,14 @@ def row_numbers(key: Index, length: int) -> NDArray[np.int64]:
         if len(key) != 2 or not (key[1] is Ellipsis or key[1] == slice(None)):
             raise IndexError("only rows can be selected")
         key = key[0]
-    rows: NDArray[np.int64] = np.arange(length, dtype=np.int64)[key if isinstance(key, slice) else np.asarray(key)]
-    return np.atleast_1d(rows) if not (hasattr(key, "__len__") and len(key) == 0) else np.empty(0, np.int64)
+    if not isinstance(key, slice):
+        key = np.asarray(key)
+        if key.size == 0 and key.dtype.kind == "f":
+            key = key.astype(np.int64)  # NumPy reads an empty list as floats
+    rows: NDArray[np.int64] = np.atleast_1d(np.arange(length, dtype=np.int64)[key])
+    if rows.ndim != 1:
+        raise IndexError("rows are selected by one list of numbers, not by a table of them")
+    return rows
 
 
 @dataclass(frozen=True, eq=False)

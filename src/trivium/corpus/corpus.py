@@ -4,36 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trivium.corpus.batch import Batch, Index, row_numbers
+from trivium.corpus.sources import Joined, Memory, Rows, Selected, Source
 from trivium.corpus.specification import LabelSpecification, Specification
 from trivium.corpus.utterance import Utterance
 from trivium.errors import DataError, SpecificationError
 
-__all__ = ["Corpus", "Source", "concat"]
-
-
-class Source(Protocol):
-    """Where a corpus finds its utterances: in memory, on disk, or in several other sources."""
-
-    def __len__(self) -> int:
-        """Count the utterances."""
-
-    def column_names(self) -> Sequence[str]:
-        """Names of the scalar columns: ``id clip text start end``, then ``group.*``, ``split.*`` and ``label.*``."""
-
-    def column(self, name: str) -> NDArray[Any]:
-        """One scalar column for all utterances (see :meth:`Corpus.column` for types)."""
-
-    def lengths(self, modality: str) -> NDArray[np.int64]:
-        """Steps of one modality, -1 where the utterance lacks it."""
-
-    def utterances(self, rows: NDArray[np.int64]) -> list[Utterance]:
-        """Read whole utterances by row number, in the order asked for."""
+__all__ = ["Corpus", "concat"]
 
 
 class Corpus(Sequence[Utterance]):
@@ -96,7 +78,7 @@ class Corpus(Sequence[Utterance]):
             if utterance.id in seen:
                 raise DataError(f"the id {utterance.id!r} appears twice", remedy="make the ids unique")
             seen.add(utterance.id)
-        return cls(_Memory(kept, specification), specification, provenance)
+        return cls(Memory(kept, specification), specification, provenance)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Corpus:
@@ -160,8 +142,9 @@ class Corpus(Sequence[Utterance]):
         """Whether each utterance has the label, (N,)."""
         values = self.label(key)
         if values.dtype.kind == "U":
-            return np.asarray(values != "")
-        return ~np.isnan(values.reshape(len(self), -1)).any(axis=1)
+            return np.asarray(values != "", dtype=np.bool_)
+        present: NDArray[np.bool_] = ~np.isnan(values)
+        return np.asarray(present.all(axis=1) if present.ndim == 2 else present)
 
     def group(self, name: str) -> NDArray[np.str_]:
         """Group of every utterance, such as its speaker; ``""`` where unknown."""
@@ -196,7 +179,7 @@ class Corpus(Sequence[Utterance]):
                     f"the corpus has {len(names)} splits", remedy=f"name one of: {', '.join(names) or 'none'}"
                 )
             split = names[0]
-        chosen = self.split(split) == fold
+        chosen = np.asarray(self.split(split) == fold, dtype=np.bool_)
         if not chosen.any():
             raise SpecificationError(f"no utterance is {fold!r} in the split {split!r}")
         return self[chosen]
@@ -209,7 +192,7 @@ class Corpus(Sequence[Utterance]):
     def select(self, modalities: Iterable[str]) -> Corpus:
         """Keep the named modalities only."""
         kept = self.specification.select(modalities)
-        return Corpus(_Selected(self.source, kept.modalities), kept, self.provenance, self.rows)
+        return Corpus(Selected(self.source, kept.modalities), kept, self.provenance, self.rows)
 
     def batch(self, key: Index = slice(None)) -> Batch:
         """Padded values and masks of the selected utterances, all modalities.
@@ -220,12 +203,18 @@ class Corpus(Sequence[Utterance]):
             Which utterances; default all.
         """
         rows = self.rows[row_numbers(key, len(self))]
-        utterances = self.source.utterances(rows)
         values: dict[str, NDArray[Any]] = {}
         mask: dict[str, NDArray[np.bool_]] = {}
         for stream in self.specification.streams:
-            values[stream.modality], mask[stream.modality] = _pad(utterances, stream.modality, stream.dim, stream.dtype)
-        return Batch(tuple(u.id for u in utterances), values, mask, self.specification)
+            found = self.source.values(stream.modality, rows)
+            values[stream.modality], mask[stream.modality] = _pad(found, stream.dim, stream.dtype)
+        return Batch(tuple(self.source.column("id")[rows].tolist()), values, mask, self.specification)
+
+    def content_hash(self) -> str:
+        """SHA-256 of the specification and all utterances, wherever they lie; provenance does not count."""
+        from trivium.corpus.store import content_hash
+
+        return content_hash(self)
 
     def _named(self, kind: str, name: str) -> NDArray[np.str_]:
         if name not in self._names(kind):
@@ -238,141 +227,14 @@ class Corpus(Sequence[Utterance]):
         return [n.partition(".")[2] for n in self.source.column_names() if n.startswith(f"{kind}.")]
 
 
-def _pad(utterances: list[Utterance], modality: str, dim: int, dtype: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    streams = [u.streams.get(modality) for u in utterances]
-    lengths = np.array([0 if s is None else s.steps for s in streams], dtype=np.int64)
+def _pad(arrays: list[NDArray[Any] | None], dim: int, dtype: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    lengths = np.array([0 if a is None else len(a) for a in arrays], dtype=np.int64)
     longest = int(lengths.max(initial=0))
-    values = np.zeros((len(utterances), longest, dim), dtype=dtype)
-    for row, stream in zip(values, streams, strict=True):
-        if stream is not None:
-            row[: stream.steps] = stream.values
+    values = np.zeros((len(arrays), longest, dim), dtype=dtype)
+    for row, array in zip(values, arrays, strict=True):
+        if array is not None:
+            row[: len(array)] = array
     return values, np.arange(longest) < lengths[:, None]
-
-
-class _Memory:
-    """Utterances held in a list."""
-
-    def __init__(self, utterances: list[Utterance], specification: Specification) -> None:
-        self._utterances = utterances
-        self._specification = specification
-        self._names = ["id", "clip", "text", "start", "end"]
-        for kind, maps in (("group", [u.groups for u in utterances]), ("split", [u.splits for u in utterances])):
-            self._names += [f"{kind}.{name}" for name in sorted({name for m in maps for name in m})]
-        self._names += [f"label.{label.key}" for label in specification.labels]
-
-    def __len__(self) -> int:
-        return len(self._utterances)
-
-    def column_names(self) -> Sequence[str]:
-        return self._names
-
-    def column(self, name: str) -> NDArray[Any]:
-        kind, _, rest = name.partition(".")
-        if kind == "label":
-            return label_column([u.labels.get(rest) for u in self._utterances], self._specification.label(rest))
-        if kind in ("start", "end"):
-            return np.array([getattr(u, kind) for u in self._utterances], dtype=np.float64)
-        if kind in ("group", "split"):
-            return np.array([getattr(u, f"{kind}s").get(rest, "") for u in self._utterances], dtype=np.str_)
-        return np.array([getattr(u, name) for u in self._utterances], dtype=np.str_)
-
-    def lengths(self, modality: str) -> NDArray[np.int64]:
-        streams = (u.streams.get(modality) for u in self._utterances)
-        return np.array([-1 if s is None else s.steps for s in streams], dtype=np.int64)
-
-    def utterances(self, rows: NDArray[np.int64]) -> list[Utterance]:
-        return [self._utterances[row] for row in rows]
-
-
-def label_column(values: Sequence[Any], label: LabelSpecification) -> NDArray[Any]:
-    """Column of one label, with NaN or ``""`` where a value is None.
-
-    Parameters
-    ----------
-    values : sequence of N values or None
-        As stored in :class:`Utterance`.
-    label : LabelSpecification
-        Says which type the column has.
-    """
-    if label.kind == "multilabel":
-        absent = (np.nan,) * len(label.classes)
-        return np.array([absent if v is None else v for v in values], np.float64).reshape(-1, len(label.classes))
-    if label.is_number:
-        return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
-    return np.array(["" if v is None else v for v in values], dtype=np.str_)
-
-
-class _Selected:
-    """A source that hides modalities."""
-
-    def __init__(self, source: Source, modalities: tuple[str, ...]) -> None:
-        self._source, self._modalities = source, modalities
-
-    def __len__(self) -> int:
-        return len(self._source)
-
-    def column_names(self) -> Sequence[str]:
-        return self._source.column_names()
-
-    def column(self, name: str) -> NDArray[Any]:
-        return self._source.column(name)
-
-    def lengths(self, modality: str) -> NDArray[np.int64]:
-        return self._source.lengths(modality)
-
-    def utterances(self, rows: NDArray[np.int64]) -> list[Utterance]:
-        from dataclasses import replace
-
-        kept = self._modalities
-        return [
-            replace(u, streams={m: u.streams[m] for m in kept if m in u.streams}) for u in self._source.utterances(rows)
-        ]
-
-
-class _Joined:
-    """Several corpora behind one another, with their name as the group ``corpus``."""
-
-    def __init__(self, corpora: Sequence[Corpus], names: Sequence[str], labels: Sequence[LabelSpecification]) -> None:
-        self._corpora, self._corpus_names = list(corpora), list(names)
-        self._ends = np.cumsum([len(c) for c in corpora])
-        self._labels = {f"label.{label.key}": label for label in labels}
-        found = dict.fromkeys(n for c in corpora for n in c.column_names() if not n.startswith("label."))
-        self._names = [*dict.fromkeys([*found, "group.corpus"]), *self._labels]
-
-    def __len__(self) -> int:
-        return int(self._ends[-1])
-
-    def column_names(self) -> Sequence[str]:
-        return self._names
-
-    def column(self, name: str) -> NDArray[Any]:
-        parts: list[NDArray[Any]] = []
-        for corpus, own in zip(self._corpora, self._corpus_names, strict=True):
-            if name == "group.corpus":
-                parts.append(np.full(len(corpus), own, dtype=np.str_))
-            elif name in corpus.column_names():
-                parts.append(corpus.column(name))
-            elif name in self._labels:
-                parts.append(label_column([None] * len(corpus), self._labels[name]))
-            else:
-                parts.append(np.full(len(corpus), "", dtype=np.str_))
-        return np.concatenate(parts)
-
-    def lengths(self, modality: str) -> NDArray[np.int64]:
-        return np.concatenate([c.lengths(modality) for c in self._corpora])
-
-    def utterances(self, rows: NDArray[np.int64]) -> list[Utterance]:
-        from dataclasses import replace
-
-        which = np.searchsorted(self._ends, rows, side="right")
-        found: list[Utterance | None] = [None] * len(rows)
-        for number in np.unique(which):
-            places = np.flatnonzero(which == number)
-            corpus, name = self._corpora[number], self._corpus_names[number]
-            begin = self._ends[number] - len(corpus)
-            for place, u in zip(places, corpus.source.utterances(corpus.rows[rows[places] - begin]), strict=True):
-                found[place] = replace(u, groups={**u.groups, "corpus": name})
-        return [u for u in found if u is not None]
 
 
 def concat(corpora: Sequence[Corpus], names: Sequence[str]) -> Corpus:
@@ -405,6 +267,6 @@ def concat(corpora: Sequence[Corpus], names: Sequence[str]) -> Corpus:
     unique, counts = np.unique(ids, return_counts=True)
     if len(unique) != len(ids):
         raise DataError(f"the id {unique[counts > 1][0]!r} is in two corpora", remedy="make the ids unique")
-    source = _Joined(corpora, names, list(labels.values()))
+    source = Joined([Rows(c.source, c.rows) for c in corpora], names, list(labels.values()))
     provenance = {"joined": [{"name": n, **c.provenance} for n, c in zip(names, corpora, strict=True)]}
     return Corpus(source, Specification(first.specification.streams, tuple(labels.values())), provenance)

@@ -1,0 +1,213 @@
+"""The file ``corpus.json`` of a corpus folder: what the folder promises, and the check that its shards keep it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trivium.corpus.specification import Specification
+from trivium.corpus.table import table_schema
+from trivium.errors import FormatError, LimitError, SpecificationError
+from trivium.files import check_size, read_json, sha256_file
+
+__all__ = ["MANIFEST", "SCHEMA_VERSION", "Manifest", "Shard", "read_manifest", "shard_batches"]
+
+MANIFEST = "corpus.json"
+SCHEMA_VERSION = 1
+_MOST_SHARD_BYTES = 1 << 30
+_MOST_GROUP_BYTES = 2 << 30
+_SHARD_NAME = re.compile(r"shard-\d{5}\.parquet")
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One Parquet file of a corpus: its name, rows, size in bytes and SHA-256."""
+
+    file: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Content of ``corpus.json``.
+
+    Parameters
+    ----------
+    specification : Specification
+        Modalities and labels.
+    provenance : mapping
+        Where the corpus comes from, plain builtins.
+    groups, splits : tuple of str
+        Names, sorted.
+    shards : tuple of Shard
+        In the order of the rows.
+    content_hash : str
+        SHA-256 of the specification and all rows, whatever the shards (see :func:`trivium.corpus.store.content_hash`).
+    """
+
+    specification: Specification
+    provenance: Mapping[str, Any]
+    groups: tuple[str, ...]
+    splits: tuple[str, ...]
+    shards: tuple[Shard, ...]
+    content_hash: str
+
+    @property
+    def rows(self) -> int:
+        """Number of utterances."""
+        return sum(shard.rows for shard in self.shards)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Types of the columns in every shard."""
+        return table_schema(self.specification, self.groups, self.splits)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain builtins for ``corpus.json``."""
+        return {
+            "kind": "trivium corpus",
+            "schema_version": SCHEMA_VERSION,
+            "specification": self.specification.to_json(),
+            "provenance": dict(self.provenance),
+            "utterances": self.rows,
+            "groups": list(self.groups),
+            "splits": list(self.splits),
+            "shards": [asdict(shard) for shard in self.shards],
+            "content_hash": self.content_hash,
+        }
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read ``corpus.json`` and the footers of the shards; nothing else is read.
+
+    Raises
+    ------
+    FormatError
+        Names the file and the place where the folder is not what it promises.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise FormatError(
+            "is no corpus folder: it has no corpus.json",
+            file=folder,
+            remedy="convert other formats with `trivium read SRC --out CORPUS`",
+        )
+    manifest = _parse(read_json(path), path)
+    for shard in manifest.shards:
+        _check_footer(folder / shard.file, shard, manifest.schema)
+    return manifest
+
+
+def _parse(value: Any, path: Path) -> Manifest:
+    version = value.get("schema_version") if isinstance(value, dict) else None
+    if version != SCHEMA_VERSION:
+        raise FormatError(f"has schema version {version!r}, this trivium reads {SCHEMA_VERSION}", file=path)
+    try:
+        specification = Specification.from_json(value["specification"])
+        shards = tuple(Shard(**shard) for shard in value["shards"])
+        manifest = Manifest(
+            specification, value["provenance"], tuple(value["groups"]), tuple(value["splits"]), shards,
+            value["content_hash"],
+        )  # fmt: skip
+        problem = _problem(manifest, value["utterances"])
+    except (KeyError, TypeError, AttributeError, SpecificationError) as cause:
+        raise FormatError(f"is malformed: {cause!r}", file=path) from cause
+    if problem:
+        raise FormatError(problem, file=path)
+    return manifest
+
+
+def _problem(manifest: Manifest, utterances: Any) -> str | None:
+    specification = manifest.specification
+    names = [n for s in specification.streams for n in (s.modality, *s.columns, s.extractor, s.version)]
+    names += [n for label in specification.labels for n in (label.name, *label.classes)]
+    if not all(isinstance(n, str) for n in (*names, *manifest.groups, *manifest.splits)):
+        return "a name is not text"
+    if not isinstance(manifest.provenance, dict):
+        return "the provenance is not a mapping"
+    for number, shard in enumerate(manifest.shards):
+        if not _SHARD_NAME.fullmatch(shard.file) or shard.file != f"shard-{number:05d}.parquet":
+            return f"shard {number} has the name {shard.file!r}"
+        counts = (shard.rows, shard.bytes)
+        if not all(type(n) is int and n >= 0 for n in counts) or not _HASH.fullmatch(shard.sha256):
+            return f"shard {number} has a malformed count or hash"
+    if not _HASH.fullmatch(manifest.content_hash) or utterances != manifest.rows:
+        return f"the content hash is malformed, or {utterances!r} utterances are not {manifest.rows} rows"
+    return None
+
+
+def _check_footer(path: Path, shard: Shard, schema: pa.Schema) -> None:
+    size = check_size(path, _MOST_SHARD_BYTES)
+    if size != shard.bytes:
+        raise FormatError(f"has {size} bytes, corpus.json says {shard.bytes}", file=path, remedy="copy it again")
+    with _opened(path) as file:
+        _check_schema(file.schema_arrow, schema, path)
+        if file.metadata.num_rows != shard.rows:
+            raise FormatError(f"has {file.metadata.num_rows} rows, corpus.json says {shard.rows}", file=path)
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path, memory_map=False)
+    except (pa.ArrowException, OSError) as cause:
+        raise FormatError(f"is not readable Parquet: {cause}", file=path) from cause
+
+
+def _check_schema(found: pa.Schema, expected: pa.Schema, path: Path) -> None:
+    for field in expected:
+        number = found.get_field_index(field.name)
+        kind = found.field(number).type if number >= 0 else "no such column"
+        if kind != field.type:
+            raise FormatError(f"has {kind}, expected {field.type}", file=path, place=f"column {field.name}")
+    extra = sorted(set(found.names) - set(expected.names))
+    if extra or len(found.names) != len(expected.names):
+        raise FormatError(f"has columns that corpus.json does not name: {', '.join(extra[:6])}", file=path)
+
+
+def shard_batches(
+    folder: Path, manifest: Manifest, columns: list[str] | None = None, *, verify: bool = False
+) -> Iterator[tuple[Path, int, pa.RecordBatch]]:
+    """Yield the row groups of all shards in order, as (file, first row in the corpus, batch).
+
+    Parameters
+    ----------
+    folder : Path
+        The corpus folder.
+    manifest : Manifest
+        Its ``corpus.json``.
+    columns : list of str, optional
+        Only these columns; default all.
+    verify : bool
+        Compare the SHA-256 of each shard with ``corpus.json`` before reading it.
+    """
+    first = 0
+    for shard in manifest.shards:
+        path = folder / shard.file
+        if verify and sha256_file(path) != shard.sha256:
+            raise FormatError("has another SHA-256 than corpus.json says", file=path, remedy="copy it again")
+        with _opened(path) as file:
+            for number in range(file.num_row_groups):
+                batch = _read_group(file, number, columns, path)
+                yield path, first, batch
+                first += batch.num_rows
+
+
+def _read_group(file: pq.ParquetFile, number: int, columns: list[str] | None, path: Path) -> pa.RecordBatch:
+    if file.metadata.row_group(number).total_byte_size > _MOST_GROUP_BYTES:
+        raise LimitError(f"has a row group above {_MOST_GROUP_BYTES} bytes", file=path, place=f"row group {number}")
+    try:
+        table = file.read_row_group(number, columns=columns, use_threads=False)
+    except (pa.ArrowException, OSError, MemoryError) as cause:
+        raise FormatError(f"is cut off or damaged: {cause}", file=path, place=f"row group {number}") from cause
+    names = columns or table.column_names
+    chunks = [table.column(name).combine_chunks() for name in names]
+    return pa.RecordBatch.from_arrays(chunks, names=names)

@@ -1,0 +1,265 @@
+"""The corpus on disk: a folder with ``corpus.json`` and Parquet shards that other tools read without trivium."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from trivium.corpus.cache import Cache, checked_batches, open_cache
+from trivium.corpus.corpus import Corpus
+from trivium.corpus.manifest import Manifest, read_manifest, shard_batches
+from trivium.corpus.table import encode, row_digests, scalar_names, table_schema, to_numpy
+from trivium.corpus.utterance import Utterance
+from trivium.corpus.writer import Parts, specification_digest, write_folder
+from trivium.errors import FormatError
+from trivium.files import atomic_folder
+from trivium.progress import progress_bar
+
+__all__ = ["CorpusWriter", "Stored", "check_corpus", "content_hash", "open_corpus", "save_corpus"]
+
+_ROWS_AT_ONCE = 256
+_MANY_ROWS = 5_000
+
+
+class Stored:
+    """Source of a corpus on disk. Columns are read from Parquet one by one when asked for, rows from the cache.
+
+    Parameters
+    ----------
+    folder : Path
+        The corpus folder.
+    manifest : Manifest
+        Its ``corpus.json``, already read.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder, self.manifest = folder, manifest
+        self._columns: dict[str, NDArray[Any]] = {}
+        self._open_cache: Cache | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # what is mapped or can be read again stays here when a corpus goes to another process
+        return {**self.__dict__, "_columns": {}, "_open_cache": None}
+
+    def __len__(self) -> int:
+        return self.manifest.rows
+
+    def column_names(self) -> Sequence[str]:
+        """See :class:`trivium.corpus.sources.Source`."""
+        return scalar_names(self.manifest.specification, self.manifest.groups, self.manifest.splits)
+
+    def column(self, name: str) -> NDArray[Any]:
+        """See :class:`trivium.corpus.sources.Source`."""
+        if name not in self._columns:
+            kind, _, key = name.partition(".")
+            width = len(self.manifest.specification.label(key).classes) if kind == "label" else 0
+            self._columns[name] = to_numpy(self._read(name), width)
+        return self._columns[name]
+
+    def lengths(self, modality: str) -> NDArray[np.int64]:
+        """See :class:`trivium.corpus.sources.Source`."""
+        name = f"steps.{modality}"
+        if name not in self._columns:
+            self._columns[name] = self._read(name).fill_null(-1).to_numpy().astype(np.int64)
+        return self._columns[name]
+
+    def values(self, modality: str, rows: NDArray[np.int64]) -> list[NDArray[Any] | None]:
+        """See :class:`trivium.corpus.sources.Source`."""
+        return self._cache().values(modality, rows)
+
+    def utterances(self, rows: NDArray[np.int64]) -> list[Utterance]:
+        """See :class:`trivium.corpus.sources.Source`."""
+        return self._cache().utterances(rows)
+
+    def _cache(self) -> Cache:
+        if self._open_cache is None:
+            self._open_cache = open_cache(self.folder, self.manifest)
+        return self._open_cache
+
+    def _read(self, name: str) -> pa.ChunkedArray:
+        chunks = [batch.column(0) for _, _, batch in shard_batches(self.folder, self.manifest, [name])]
+        return pa.chunked_array(chunks, type=self.manifest.schema.field(name).type)
+
+
+def open_corpus(path: str | os.PathLike[str]) -> Corpus:
+    """Open a corpus folder; only ``corpus.json`` and the footers of its shards are read.
+
+    Parameters
+    ----------
+    path : path
+        The folder.
+
+    Returns
+    -------
+    Corpus
+        N utterances; columns and rows are read when they are asked for.
+
+    Raises
+    ------
+    FormatError
+        The folder is no corpus, a shard is missing, cut off, or has other columns than promised.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from trivium.corpus import Specification
+    >>> folder = Path(tempfile.mkdtemp()) / "empty"
+    >>> save_corpus(Corpus.from_utterances([Utterance("a")], Specification(())), folder)
+    >>> open_corpus(folder).ids.tolist()
+    ['a']
+    """
+    folder = Path(path)
+    manifest = read_manifest(folder)
+    return Corpus(Stored(folder.absolute(), manifest), manifest.specification, manifest.provenance)
+
+
+def save_corpus(corpus: Corpus, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write a corpus to a folder, whole or not at all.
+
+    The same corpus gives the same bytes (with one version of pyarrow, which signs its files).
+
+    Parameters
+    ----------
+    corpus : Corpus
+        In memory, on disk, or joined.
+    path : path
+        The folder that will exist afterwards.
+    overwrite : bool
+        Whether an existing folder may be replaced.
+
+    Raises
+    ------
+    DataError
+        The folder exists and `overwrite` is false, the provenance is not JSON, or the disk refuses.
+    """
+    with atomic_folder(path, replace=overwrite) as draft:
+        show = len(corpus) > _MANY_ROWS
+        with progress_bar("saving", len(corpus), show=show) as bar:
+
+            def rows() -> Iterator[pa.RecordBatch]:
+                for batch in _encoded(corpus):
+                    yield batch
+                    bar.advance(batch.num_rows)
+
+            write_folder(draft, rows(), corpus.specification, corpus.provenance, corpus.groups(), corpus.splits())
+
+
+def _encoded(corpus: Corpus) -> Iterator[pa.RecordBatch]:
+    schema = table_schema(corpus.specification, corpus.groups(), corpus.splits())
+    for start in range(0, len(corpus), _ROWS_AT_ONCE):
+        utterances = corpus.source.utterances(corpus.rows[start : start + _ROWS_AT_ONCE])
+        yield encode(utterances, corpus.specification, schema)
+
+
+def content_hash(corpus: Corpus) -> str:
+    """SHA-256 of what a corpus says: its specification and rows, wherever they lie; provenance does not count.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        A folder that was opened whole answers from ``corpus.json``; anything else is read through.
+
+    Examples
+    --------
+    >>> from trivium.corpus import Specification
+    >>> content_hash(Corpus.from_utterances([Utterance("a")], Specification(())))[:8]
+    '98433db4'
+    """
+    source = corpus.source
+    if isinstance(source, Stored) and np.array_equal(corpus.rows, np.arange(len(source))):
+        return source.manifest.content_hash
+    return _digest(corpus.specification, _encoded(corpus))
+
+
+def _digest(specification: Any, batches: Iterator[pa.RecordBatch]) -> str:
+    digest = specification_digest(specification)
+    for batch in batches:
+        for own in row_digests(batch):
+            digest.update(own)
+    return str(digest.hexdigest())
+
+
+def check_corpus(path: str | os.PathLike[str]) -> Manifest:
+    """Read a whole corpus folder and compare every hash, length and label with what it promises.
+
+    Parameters
+    ----------
+    path : path
+        The folder.
+
+    Raises
+    ------
+    FormatError
+        Names the file and the place of the first thing that does not hold.
+    """
+    folder = Path(path)
+    manifest = read_manifest(folder)
+    with progress_bar("checking", manifest.rows, show=manifest.rows > _MANY_ROWS) as bar:
+
+        def rows() -> Iterator[pa.RecordBatch]:
+            for batch in checked_batches(folder, manifest):
+                yield batch
+                bar.advance(batch.num_rows)
+
+        found = _digest(manifest.specification, rows())
+    if found != manifest.content_hash:
+        raise FormatError(f"the rows have the content hash {found}, corpus.json says otherwise", file=folder)
+    return manifest
+
+
+class CorpusWriter(Parts):
+    """Write a corpus in parts over a long run that may be killed at any moment.
+
+    Parts wait in a folder beside the target. The same calls after a kill go on where they stopped and end with the same
+    bytes, whatever the order and number of processes that staged the parts.
+
+    Parameters
+    ----------
+    path : path
+        The corpus folder that will exist at the end.
+    specification : Specification
+        What every utterance keeps to.
+    provenance : mapping, optional
+        Plain builtins for ``corpus.json``.
+    overwrite : bool
+        Whether an existing corpus may be replaced.
+
+    Raises
+    ------
+    DataError
+        The target exists, or parts of a run with another specification wait beside it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from trivium.corpus import Specification
+    >>> writer = CorpusWriter(Path(tempfile.mkdtemp()) / "corpus", Specification(()))
+    >>> writer.stage("second", [Utterance("b")])
+    >>> writer.stage("first", [Utterance("a")])
+    >>> writer.staged("first"), writer.staged("third")
+    (True, False)
+    >>> writer.finish(["first", "second"]).ids.tolist()
+    ['a', 'b']
+    """
+
+    def finish(self, order: Sequence[str]) -> Corpus:
+        """Assemble the parts, move the corpus into place, remove the staging folder.
+
+        Parameters
+        ----------
+        order : sequence of str
+            All keys in canonical order, such as the order of the clips by name.
+
+        Raises
+        ------
+        DataError
+            A part is missing, or two parts share an utterance id.
+        """
+        self.assemble(order)
+        return open_corpus(self.path)
