@@ -6,7 +6,9 @@ The journey of a clip: clip -> streams -> words -> vector -> answer. Names load 
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -23,12 +25,14 @@ _HOME: dict[str, str] = {
     "TriviumError": "trivium.errors",
     "Utterance": "trivium.corpus",
     "Words": "trivium.corpus",
+    "align": "trivium.align",
     "concat": "trivium.corpus",
 }
 
 __all__ = [*_HOME, "__version__"]
 
 if TYPE_CHECKING:
+    from trivium.align import align
     from trivium.corpus import (
         Aligned,
         Batch,
@@ -52,3 +56,18 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_HOME])
+
+
+class _Toolkit(ModuleType):
+    """Keeps ``trivium.align`` the function once the part of the same name, the package ``trivium.align``, is imported.
+
+    Python sets every imported submodule as an attribute of its parent; here a public name wins. Modules are reached
+    with ``from trivium.align import ...`` as always.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Toolkit

@@ -1,0 +1,165 @@
+"""Many rows to one: what a step keeps of the rows that overlap it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trivium.align.overlap import Overlap
+from trivium.errors import AlignmentError
+
+__all__ = ["COLLAPSE", "Collapse", "collapse_into", "collapse_rows"]
+
+Collapse: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.float32]], NDArray[Any]]
+"""A function of (intervals (k, 2) cut to the step, features (k, D)) that gives (D,), as in the CMU SDK."""
+
+_Reduce: TypeAlias = Callable[[NDArray[np.float32]], NDArray[Any]]
+_MANY_ROWS = 256
+_ONES = tuple(np.ones((count,), np.float32) for count in range(_MANY_ROWS + 1))
+
+
+def _mean(rows: NDArray[np.float32]) -> NDArray[Any]:
+    """Unweighted mean; NaN and infinity pass through, as in the SDK."""
+    mean: NDArray[np.float64] = np.add.reduce(rows, axis=0, dtype=np.float64) / len(rows)
+    return mean
+
+
+# Every one of these gives back a single row unchanged: `collapse_rows` relies on it.
+COLLAPSE: Mapping[str, _Reduce] = MappingProxyType(
+    {
+        "mean": _mean,
+        "sum": lambda rows: np.add.reduce(rows, axis=0, dtype=np.float64),
+        "max": lambda rows: np.maximum.reduce(rows, axis=0),
+        "min": lambda rows: np.minimum.reduce(rows, axis=0),
+        "median": lambda rows: np.median(rows, axis=0),
+        "first": lambda rows: rows[0],
+        "last": lambda rows: rows[-1],
+    }
+)
+"""Collapse functions by name: functions of features (k, D), with k >= 1, that give (D,)."""
+
+
+def collapse_rows(
+    values: NDArray[np.float32],
+    times: NDArray[np.float64],
+    reference: NDArray[np.float64],
+    overlap: Overlap,
+    collapse: str | Collapse = "mean",
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Give every step one row.
+
+    Parameters
+    ----------
+    values : array of shape (T, D)
+        Rows of the stream.
+    times : array of shape (T, 2)
+        Start and end of the rows in seconds.
+    reference : array of shape (W, 2)
+        Start and end of the steps in seconds.
+    overlap : Overlap
+        What :func:`overlapping_rows` found for `reference` and `times`.
+    collapse : str or callable
+        A name from :data:`COLLAPSE`, or a function of (intervals (k, 2), features (k, D)) that gives (D,); the
+        intervals are cut to the step.
+
+    Returns
+    -------
+    values : array of shape (W, D)
+        float32, zero where nothing overlaps.
+    seen : bool array of shape (W,)
+        True where something overlaps.
+
+    Raises
+    ------
+    AlignmentError
+        There is no such name, or the function gives another shape.
+
+    Examples
+    --------
+    >>> from trivium.align.overlap import overlapping_rows
+    >>> frames = np.array([[0.0, 1.0], [1.0, 2.0], [5.0, 6.0]])
+    >>> words = np.array([[0.5, 2.0], [3.0, 4.0]])
+    >>> x = np.array([[1.0], [3.0], [9.0]], np.float32)
+    >>> values, seen = collapse_rows(x, frames, words, overlapping_rows(words, frames))
+    >>> values.tolist(), seen.tolist()
+    ([[2.0], [0.0]], [True, False])
+    """
+    collapsed = np.zeros((len(reference), values.shape[1]), np.float32)
+    seen = collapse_into(collapsed, values, times, reference, overlap, collapse)
+    return collapsed, seen
+
+
+def collapse_into(
+    collapsed: NDArray[np.float32],
+    values: NDArray[np.float32],
+    times: NDArray[np.float64],
+    reference: NDArray[np.float64],
+    overlap: Overlap,
+    collapse: str | Collapse,
+) -> NDArray[np.bool_]:
+    """Do as :func:`collapse_rows`, writing into zeros of shape (W, D) that may lie within a larger array."""
+    counts = overlap.last - overlap.first
+    if callable(collapse):
+        _apply(collapse, values, times, reference, overlap, collapsed)
+        return counts > 0
+    reduce = _named(collapse)
+    ordered = values if overlap.order is None else values[overlap.order]
+    single = np.flatnonzero(counts == 1)
+    collapsed[single] = ordered[overlap.first[single]]
+    many = np.flatnonzero(counts > 1)
+    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, and sums beyond float32, are what the data say
+        if reduce is _mean:
+            few = many[counts[many] <= _MANY_ROWS]
+            _means_of_few(collapsed, ordered, few, overlap)
+            many = many[counts[many] > _MANY_ROWS]
+        for step, first, last in _ranges(many, overlap):
+            collapsed[step] = reduce(ordered[first:last])
+    return counts > 0
+
+
+def _ranges(steps: NDArray[np.int64], overlap: Overlap) -> Iterator[tuple[int, int, int]]:
+    return zip(steps.tolist(), overlap.first[steps].tolist(), overlap.last[steps].tolist(), strict=True)
+
+
+def _means_of_few(
+    collapsed: NDArray[np.float32], ordered: NDArray[np.float32], steps: NDArray[np.int64], overlap: Overlap
+) -> None:
+    # For the few dozen rows of a word a product with ones costs half of a reduction, nearly all of which is overhead;
+    # at most 256 rows keep its float32 sum within 1e-6. Only a step's own rows take part, so NaN stays where it is.
+    for step, first, last in _ranges(steps, overlap):
+        np.dot(_ONES[last - first], ordered[first:last], collapsed[step])
+    collapsed[steps] /= (overlap.last - overlap.first)[steps, None].astype(np.float32)
+
+
+def _named(collapse: str) -> _Reduce:
+    try:
+        return COLLAPSE[collapse]
+    except KeyError:
+        raise AlignmentError(
+            f"there is no collapse function {collapse!r}",
+            remedy=f"choose one of {', '.join(COLLAPSE)}, or pass a function of (intervals, features)",
+        ) from None
+
+
+def _apply(
+    collapse: Collapse,
+    values: NDArray[np.float32],
+    times: NDArray[np.float64],
+    reference: NDArray[np.float64],
+    overlap: Overlap,
+    collapsed: NDArray[np.float32],
+) -> None:
+    for step in np.flatnonzero(overlap.last > overlap.first).tolist():
+        rows = overlap.rows(step)
+        begin, end = reference[step]
+        result = np.asarray(collapse(np.clip(times[rows], begin, end), values[rows]))
+        if result.shape != collapsed[step].shape:
+            raise AlignmentError(
+                f"the collapse function gives shape {result.shape}, expected {collapsed[step].shape}",
+                remedy="return one number per column",
+            )
+        collapsed[step] = result
