@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ def cut_into_windows(corpus: Corpus, words: int) -> Corpus:
 
     Notes
     -----
-    Our choice; spec of the autoencoder keeps the last 20 words only and loses the rest.
+    Our choice; the published protocol keeps the last 20 words of an utterance and loses the rest.
 
     Examples
     --------
@@ -65,7 +66,7 @@ def _cut(utterance: Utterance, most: int) -> list[Utterance]:
     bounds = np.linspace(0, len(spoken), -(-len(spoken) // most) + 1).round().astype(int)
     return [
         _stretch(utterance, spoken, slice(int(first), int(last)), f"{utterance.id}[{k}]", groups)
-        for k, (first, last) in enumerate(zip(bounds[:-1], bounds[1:], strict=True))
+        for k, (first, last) in enumerate(pairwise(bounds))
     ]
 
 
