@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from trivium.corpus.checks import RowCheck
 from trivium.corpus.manifest import Manifest, shard_batches
 from trivium.corpus.sources import scatter
-from trivium.corpus.table import decode, flat
+from trivium.corpus.table import cut, decode, flat, valid
 from trivium.corpus.utterance import Utterance
 from trivium.errors import DataError
 from trivium.files import atomic_file, canonical_json, sha256_bytes, user_folder
@@ -70,8 +70,7 @@ class Cache:
         dim = self._specification.stream(modality).dim
 
         def read(number: int, own: NDArray[np.int64]) -> list[NDArray[Any] | None]:
-            offsets, values, valid = self._column(number, f"stream.{modality}")
-            return [values[offsets[r] : offsets[r + 1]].reshape(-1, dim) if valid[r] else None for r in own]
+            return cut(*self._column(number, f"stream.{modality}"), own, dim)
 
         return scatter(self._ends, rows, read)
 
@@ -82,7 +81,7 @@ class Cache:
     def _column(self, number: int, name: str) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.bool_]]:
         if (number, name) not in self._flat:
             column = self._batches[number].column(name)
-            self._flat[number, name] = (*flat(column), np.asarray(column.is_valid()))
+            self._flat[number, name] = (*flat(column), valid(column))
         return self._flat[number, name]
 
 

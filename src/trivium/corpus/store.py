@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from trivium.corpus.cache import Cache, checked_batches, open_cache
 from trivium.corpus.corpus import Corpus
 from trivium.corpus.manifest import Manifest, read_manifest, shard_batches
-from trivium.corpus.table import encode, row_digests, scalar_names, table_schema, to_numpy
+from trivium.corpus.table import encode, integers, row_digests, scalar_names, table_schema, to_numpy
 from trivium.corpus.utterance import Utterance
 from trivium.corpus.writer import Parts, specification_digest, write_folder
 from trivium.errors import FormatError
@@ -66,7 +66,7 @@ class Stored:
         """See :class:`trivium.corpus.sources.Source`."""
         name = f"steps.{modality}"
         if name not in self._columns:
-            self._columns[name] = self._read(name).fill_null(-1).to_numpy().astype(np.int64)
+            self._columns[name] = integers(self._read(name), missing=-1)
         return self._columns[name]
 
     def values(self, modality: str, rows: NDArray[np.int64]) -> list[NDArray[Any] | None]:
@@ -82,9 +82,9 @@ class Stored:
             self._open_cache = open_cache(self.folder, self.manifest)
         return self._open_cache
 
-    def _read(self, name: str) -> pa.ChunkedArray:
+    def _read(self, name: str) -> pa.Array:
         chunks = [batch.column(0) for _, _, batch in shard_batches(self.folder, self.manifest, [name])]
-        return pa.chunked_array(chunks, type=self.manifest.schema.field(name).type)
+        return pa.chunked_array(chunks, type=self.manifest.schema.field(name).type).combine_chunks()
 
 
 def open_corpus(path: str | os.PathLike[str]) -> Corpus:

@@ -9,20 +9,35 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from trivium.corpus.specification import LabelSpecification, Specification
 from trivium.corpus.utterance import Stream, Utterance, Words
 
-__all__ = ["decode", "encode", "flat", "row_bytes", "row_digests", "scalar_names", "table_schema", "to_numpy"]
+__all__ = [
+    "cut",
+    "decode",
+    "encode",
+    "flat",
+    "integers",
+    "list_lengths",
+    "numbers",
+    "row_bytes",
+    "row_digests",
+    "scalar_names",
+    "sequences",
+    "table_schema",
+    "to_numpy",
+    "valid",
+]
 
 _NUMBERS = pa.large_list(pa.float64())
+_DTYPES = {pa.float32(): np.float32, pa.float64(): np.float64, pa.int32(): np.int32, pa.int64(): np.int64}
 _BYTES_PER_WORD = 16  # stands in for the length of a word where row sizes are estimated
 
 
@@ -123,6 +138,15 @@ def _flat_lists(arrays: Sequence[NDArray[Any] | None], kind: pa.DataType) -> pa.
     return pa.LargeListArray.from_arrays(offsets, values, type=kind, mask=absent)
 
 
+def numbers(column: pa.Array) -> NDArray[Any]:
+    """View the numbers of a column, (N,), without copying; what stands where it is null means nothing."""
+    # from the buffer: pyarrow's own way imports pandas where that is installed
+    dtype = _DTYPES[column.type]
+    buffer = column.buffers()[1]
+    stored = np.frombuffer(b"" if buffer is None else buffer, dtype)
+    return stored[column.offset : column.offset + len(column)]
+
+
 def flat(column: pa.Array) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Offsets (N + 1,) and values of a column of flat lists, without copying.
 
@@ -131,31 +155,57 @@ def flat(column: pa.Array) -> tuple[NDArray[np.int64], NDArray[Any]]:
     column : pyarrow.LargeListArray
         N lists; a null has length 0.
     """
-    return column.offsets.to_numpy(zero_copy_only=False), column.values.to_numpy(zero_copy_only=False)
+    return numbers(column.offsets), numbers(column.values)
 
 
-def to_numpy(column: pa.Array | pa.ChunkedArray, width: int) -> NDArray[Any]:
+def valid(column: pa.Array) -> NDArray[np.bool_]:
+    """Where a column is not null, (N,)."""
+    # from the buffers: pyarrow's own way imports its compute module and, where it is installed, pandas
+    bitmap = column.buffers()[0]
+    if bitmap is None or not column.null_count:
+        return np.ones(len(column), dtype=np.bool_)
+    bits = np.unpackbits(np.frombuffer(bitmap, np.uint8), bitorder="little")
+    return bits[column.offset : column.offset + len(column)].astype(np.bool_)
+
+
+def list_lengths(column: pa.Array) -> NDArray[np.int64]:
+    """Length of each list or text (in bytes), (N,); 0 for a null."""
+    if pa.types.is_string(column.type):
+        buffer = column.buffers()[1]
+        stored = np.frombuffer(b"" if buffer is None else buffer, np.int32)
+        offsets = stored[column.offset : column.offset + len(column) + 1]
+    else:
+        offsets = numbers(column.offsets)
+    return np.where(valid(column), np.diff(offsets), 0) if len(column) else np.empty(0, np.int64)
+
+
+def integers(column: pa.Array, missing: int) -> NDArray[np.int64]:
+    """Turn a column of step counts into int64 (N,) with `missing` for nulls."""
+    return np.where(valid(column), numbers(column), missing).astype(np.int64)
+
+
+def to_numpy(column: pa.Array, width: int) -> NDArray[Any]:
     """Turn a scalar column into what :meth:`trivium.corpus.Corpus.column` promises.
 
     Parameters
     ----------
-    column : pyarrow array of N values
+    column : pyarrow.Array of N values
         Text, float64, or lists of `width` numbers.
     width : int
         Number of classes of a multilabel label.
     """
     if pa.types.is_string(column.type):
-        return np.array(pc.fill_null(column, "").to_pylist(), dtype=np.str_)
+        return np.array([value or "" for value in column.to_pylist()], dtype=np.str_)
     if pa.types.is_list(column.type):
         absent = (np.nan,) * width
         return np.array([absent if v is None else v for v in column.to_pylist()], np.float64).reshape(-1, width)
-    return np.array(column.to_numpy(zero_copy_only=False), dtype=np.float64)
+    return np.where(valid(column), numbers(column), np.nan)
 
 
 def decode(
     batch: pa.RecordBatch, specification: Specification, rows: NDArray[np.int64] | None = None
 ) -> list[Utterance]:
-    """Turn rows back into utterances; the arrays of streams are read-only views of `batch`.
+    """Turn rows back into utterances; the arrays of streams and words are read-only views of `batch`.
 
     Parameters
     ----------
@@ -167,19 +217,33 @@ def decode(
         Which rows, in order; default all.
     """
     rows = np.arange(batch.num_rows, dtype=np.int64) if rows is None else rows
-    small = [n for n in batch.schema.names if n.partition(".")[0] not in ("stream", "times", "steps")]
-    scalars = batch.select(small).take(pa.array(rows)).to_pylist()
     streams: list[dict[str, Stream]] = [{} for _ in range(len(rows))]
     for stream in specification.streams:
-        for found, values, times in zip(
-            streams,
-            sequences(batch, f"stream.{stream.modality}", rows, stream.dim),
-            sequences(batch, f"times.{stream.modality}", rows, 2),
-            strict=True,
-        ):
-            if values is not None:
-                found[stream.modality] = Stream(values, stream, times)
-    return [_utterance(values, own) for values, own in zip(scalars, streams, strict=True)]
+        values = sequences(batch, f"stream.{stream.modality}", rows, stream.dim)
+        times = sequences(batch, f"times.{stream.modality}", rows, 2)
+        for found, own_values, own_times in zip(streams, values, times, strict=True):
+            if own_values is not None:
+                found[stream.modality] = Stream(own_values, stream, own_times)
+    small = [f.name for f in batch.schema if not pa.types.is_large_list(f.type) and not f.name.startswith("steps.")]
+    columns = [_cells(batch.column(name), rows) for name in small]
+    scalars = (dict(zip(small, cells, strict=True)) for cells in zip(*columns, strict=True))
+    return [_utterance(*parts) for parts in zip(scalars, _words(batch, rows), streams, strict=True)]
+
+
+def _cells(column: pa.Array, rows: NDArray[np.int64]) -> list[Any]:
+    return [column[row].as_py() for row in rows.tolist()]
+
+
+def _words(batch: pa.RecordBatch, rows: NDArray[np.int64]) -> Iterator[Words | None]:
+    texts = _cells(batch.column("words.text"), rows)
+    times = sequences(batch, "words.times", rows, 2)
+    confidences = sequences(batch, "words.confidence", rows, 1)
+    for text, own_times, confidence in zip(texts, times, confidences, strict=True):
+        yield (
+            None
+            if text is None
+            else Words(tuple(text), own_times, None if confidence is None else confidence.reshape(-1))
+        )
 
 
 def sequences(batch: pa.RecordBatch, name: str, rows: NDArray[np.int64], dim: int) -> list[NDArray[Any] | None]:
@@ -187,12 +251,17 @@ def sequences(batch: pa.RecordBatch, name: str, rows: NDArray[np.int64], dim: in
     if name not in batch.schema.names:
         return [None] * len(rows)
     column = batch.column(name)
-    offsets, values = flat(column)
-    valid = np.asarray(column.is_valid())
-    return [values[offsets[r] : offsets[r + 1]].reshape(-1, dim) if valid[r] else None for r in rows]
+    return cut(*flat(column), valid(column), rows, dim)
 
 
-def _utterance(row: dict[str, Any], streams: dict[str, Stream]) -> Utterance:
+def cut(
+    offsets: NDArray[np.int64], values: NDArray[Any], present: NDArray[np.bool_], rows: NDArray[np.int64], dim: int
+) -> list[NDArray[Any] | None]:
+    """Cut flat values at their offsets into views (T, `dim`), None where not present."""
+    return [values[offsets[r] : offsets[r + 1]].reshape(-1, dim) if present[r] else None for r in rows.tolist()]
+
+
+def _utterance(row: dict[str, Any], words: Words | None, streams: dict[str, Stream]) -> Utterance:
     named: dict[str, dict[str, Any]] = {"group": {}, "split": {}, "label": {}}
     for name, value in row.items():
         kind, _, rest = name.partition(".")
@@ -200,20 +269,9 @@ def _utterance(row: dict[str, Any], streams: dict[str, Stream]) -> Utterance:
             named[kind][rest] = tuple(value) if isinstance(value, list) else value
     start, end = (float("nan") if row[name] is None else row[name] for name in ("start", "end"))
     return Utterance(
-        row["id"], streams, _words(row), row["text"] or "", named["label"], named["group"], named["split"],
+        row["id"], streams, words, row["text"] or "", named["label"], named["group"], named["split"],
         row["clip"] or "", start, end,
     )  # fmt: skip
-
-
-def _words(row: dict[str, Any]) -> Words | None:
-    if row["words.text"] is None:
-        return None
-    times, confidence = row["words.times"], row["words.confidence"]
-    return Words(
-        tuple(row["words.text"]),
-        None if times is None else np.array(times, dtype=np.float64).reshape(-1, 2),
-        None if confidence is None else np.array(confidence, dtype=np.float32),
-    )
 
 
 def row_bytes(batch: pa.RecordBatch) -> NDArray[np.int64]:
@@ -221,15 +279,13 @@ def row_bytes(batch: pa.RecordBatch) -> NDArray[np.int64]:
     total = np.zeros(batch.num_rows, dtype=np.int64)
     for column in batch.columns:
         if pa.types.is_string(column.type):
-            size = pc.fill_null(pc.binary_length(column), 0)
-        elif pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+            total += list_lengths(column)
+        elif pa.types.is_nested(column.type):
             value = column.type.value_type
             width = _BYTES_PER_WORD if pa.types.is_string(value) else value.bit_width // 8
-            size = pc.multiply(pc.fill_null(pc.list_value_length(column), 0), width)
+            total += list_lengths(column) * width
         else:
             total += 8
-            continue
-        total += size.to_numpy(zero_copy_only=False)
     return total
 
 
@@ -237,13 +293,13 @@ def row_digests(batch: pa.RecordBatch) -> list[bytes]:
     """SHA-256 of each row: its scalars as JSON without nulls, then every flat list by name, length and bytes."""
     lists = [n for n in batch.schema.names if pa.types.is_large_list(batch.schema.field(n).type)]
     steps = [n for n in batch.schema.names if n.startswith("steps.")]
-    arrays = [(name.encode(), *flat(batch.column(name)), np.asarray(batch.column(name).is_valid())) for name in lists]
+    arrays = [(name.encode(), *flat(batch.column(name)), valid(batch.column(name))) for name in lists]
     digests = []
     for number, row in enumerate(batch.drop_columns([*lists, *steps]).to_pylist()):
         present = {name: value for name, value in row.items() if value is not None}
         digest = hashlib.sha256(json.dumps(present, sort_keys=True, ensure_ascii=False).encode())
-        for name, offsets, values, valid in arrays:
-            if valid[number]:
+        for name, offsets, values, known in arrays:
+            if known[number]:
                 own = np.ascontiguousarray(values[offsets[number] : offsets[number + 1]])
                 digest.update(b"\0%b\0%d\0" % (name, len(own)))
                 digest.update(own.data if len(own) else b"")
