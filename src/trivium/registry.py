@@ -47,6 +47,13 @@ _BUILT_IN: tuple[Entry, ...] = (
     Entry("upstream", "g2p-en", "trivium.upstream.catalogue:G2P_EN", "pronunciations of unknown English words"),
     Entry("upstream", "minilm-l6", "trivium.upstream.catalogue:MINILM_L6", "contextual columns per word"),
     Entry("upstream", "face-landmarker", "trivium.upstream.catalogue:FACE_LANDMARKER", "landmarks and blendshapes"),
+    Entry("objective", "reconstruction", "trivium.objectives.reconstruction:Reconstruction", "squared error of cells"),
+    Entry(
+        "representation",
+        "conv-autoencoder",
+        "trivium.represent.conv_autoencoder:ConvAutoencoder",
+        "convolutional autoencoder of the words x columns matrix (arXiv 2110.03007)",
+    ),
 )
 
 

@@ -153,7 +153,7 @@ def _blocks(rows: int) -> Iterator[slice]:
 
 
 def _range(values: NDArray[np.float32], counted: Cells | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lowest and highest value by column; when all cells count, those that are not finite count as 0, as in the paper."""
+    """Lowest and highest value by column; when all cells count, those that are not finite count as 0 (the paper's)."""
     width = values.shape[2]
     floor, top = np.full(width, np.inf), np.full(width, -np.inf)
     for rows in _blocks(len(values)):

@@ -1,0 +1,27 @@
+"""Training: the one loop, what plugs into it, and what it trains on. Needs torch."""
+
+from trivium.train.hold_out import hold_out
+from trivium.train.hooks import Objective, Outputs, TrainingClock
+from trivium.train.loop import CHECKPOINT, Trainer, TrainingRun
+from trivium.train.losses import write_losses
+from trivium.train.samples import ALIGNED, ArraySamples, CorpusSamples, Samples, TensorBatch
+from trivium.train.schedules import SCHEDULES, Schedule, schedule
+
+__all__ = [
+    "ALIGNED",
+    "CHECKPOINT",
+    "SCHEDULES",
+    "ArraySamples",
+    "CorpusSamples",
+    "Objective",
+    "Outputs",
+    "Samples",
+    "Schedule",
+    "TensorBatch",
+    "Trainer",
+    "TrainingClock",
+    "TrainingRun",
+    "hold_out",
+    "schedule",
+    "write_losses",
+]

@@ -1,0 +1,108 @@
+"""What plugs into the training loop: objectives, and the clock they read.
+
+The order of calls is part of the contract, because some objectives remember what they saw:
+
+1. once: ``setup(specification, n)``, then ``load_state_dict`` where a run goes on;
+2. for every batch: ``steps(batch)`` of the one objective that owns the steps, if any, else the batch itself; the
+   network; ``loss`` of every objective, in the order they were given; one backward pass; ``after_backward``;
+3. at the end of a group of accumulated batches: ``before_step``, the optimiser's step, then for every batch of the
+   group ``after_step`` (where a label memory updates its labels, stores them, then moves its centres);
+4. at the end of an epoch: validation (``loss`` without gradients, the network in evaluation mode), ``epoch_end``, and
+   the checkpoint, which holds ``state_dict`` of every objective;
+5. once, with the best weights in place: ``task_end``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+from torch import Tensor, nn
+
+from trivium.corpus import Specification
+from trivium.train.samples import TensorBatch
+
+__all__ = ["Objective", "Outputs", "TrainingClock"]
+
+Outputs: TypeAlias = Mapping[str, Tensor]
+"""What a network gives, by name: ``representation``, ``reconstruction``, ``prediction`` ..."""
+
+
+@dataclass(frozen=True)
+class TrainingClock:
+    """Where training stands.
+
+    Parameters
+    ----------
+    epoch : int
+        Epochs finished before this one.
+    step : int
+        Optimiser steps done so far, over all epochs.
+    training : bool
+        False while a validation loss is computed.
+    """
+
+    epoch: int
+    step: int
+    training: bool = True
+
+
+class Objective:
+    """A loss and, where needed, state and hooks; see the order of calls at the head of this module.
+
+    Subclasses set `name` (its column in the loss curves), `weight` (its factor in the sum of losses) and
+    `data_parallel` (whether the mean of its losses over processes is the loss over all samples; where it is not,
+    training in several processes is refused).
+
+    Examples
+    --------
+    >>> class Smaller(Objective):
+    ...     name = "smaller"
+    ...     def loss(self, outputs, batch, clock):
+    ...         return outputs["representation"].square().mean()
+    >>> Smaller().owns_steps
+    False
+    """
+
+    name: ClassVar[str]
+    data_parallel: ClassVar[bool] = False
+    weight: float = 1.0
+
+    def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
+        """Loss of one batch, a scalar: a mean over its samples."""
+        raise NotImplementedError
+
+    def setup(self, specification: Specification, n: int) -> None:
+        """Prepare for `n` training samples of this specification."""
+
+    def steps(self, batch: TensorBatch) -> Iterable[TensorBatch]:
+        """Give the batches, each with a step of its own, that one batch becomes; one objective at most says so."""
+        return (batch,)
+
+    def after_backward(self, network: nn.Module, batch: TensorBatch, clock: TrainingClock) -> None:
+        """Read or change gradients of one batch."""
+
+    def before_step(self, network: nn.Module, clock: TrainingClock) -> None:
+        """Read or change the gradients that the optimiser is about to use."""
+
+    def after_step(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> None:
+        """Remember something of a batch whose gradients have been used; `outputs` carry no graph."""
+
+    def epoch_end(self, network: nn.Module, clock: TrainingClock) -> None:
+        """Close an epoch."""
+
+    def task_end(self, network: nn.Module, clock: TrainingClock) -> None:
+        """Close the training on these samples; others may follow."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything that a run which goes on must know."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Inverse of :meth:`state_dict`."""
+
+    @property
+    def owns_steps(self) -> bool:
+        """Whether this objective turns a batch into steps of its own."""
+        return type(self).steps is not Objective.steps

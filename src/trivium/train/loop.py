@@ -1,0 +1,401 @@
+"""The training loop, the only one of the project: any network, any objectives.
+
+It stops early on a validation loss and keeps the best weights, writes a checkpoint after every epoch and goes on from
+it with the same bytes as if it had never stopped, accumulates gradients without losing the last partial group, runs on
+one process or on several (Lightning Fabric, DDP), and shows a bar with time left and losses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from trivium.errors import DataError, SpecificationError, WeightsError
+from trivium.progress import Bar, progress_bar
+from trivium.train.checkpoint import (
+    load_checkpoint,
+    pack_optimizer,
+    random_state,
+    save_checkpoint,
+    set_random_state,
+    unpack_optimizer,
+)
+from trivium.train.hooks import Objective, Outputs, TrainingClock
+from trivium.train.losses import LossCurves
+from trivium.train.processes import open_fabric
+from trivium.train.samples import Samples, TensorBatch
+from trivium.train.schedules import Schedule, constant
+
+__all__ = ["CHECKPOINT", "Trainer", "TrainingRun"]
+
+CHECKPOINT = "checkpoint.safetensors"
+Rows = NDArray[np.int64]
+
+
+@dataclass
+class TrainingRun:
+    """Where a training stands, and in the end what it gave.
+
+    Parameters
+    ----------
+    epoch, step : int
+        Finished epochs and optimiser steps.
+    best_epoch : int
+        Epoch (from 0) whose weights the network holds, -1 before the first.
+    best_loss : float
+        Its validation loss.
+    curves : list of mapping
+        One row per epoch: ``epoch``, ``learning_rate``, ``train_loss``, ``valid_loss``, and both by objective where
+        there are several.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    best_epoch: int = -1
+    best_loss: float = math.inf
+    curves: list[dict[str, float]] = field(default_factory=list)
+
+    def clock(self, *, training: bool = True) -> TrainingClock:
+        """What objectives see of it."""
+        return TrainingClock(self.epoch, self.step, training)
+
+    @property
+    def watched(self) -> list[float]:
+        """Validation losses so far, or training losses where there is no validation."""
+        return [row.get("valid_loss", row["train_loss"]) for row in self.curves]
+
+    def close_epoch(self, row: dict[str, float]) -> bool:
+        """Add an epoch's losses; True when they are the best so far."""
+        self.curves.append(row)
+        self.epoch += 1
+        better = row.get("valid_loss", math.inf) < self.best_loss
+        if better:
+            self.best_epoch, self.best_loss = self.epoch - 1, row["valid_loss"]
+        return better
+
+
+class Trainer:
+    """Trains a network on samples until a validation loss stops falling.
+
+    Parameters
+    ----------
+    objectives : sequence of Objective
+        Their weighted losses are summed. One at most may own the steps.
+    max_epochs : int
+        Passes over the samples.
+    batch_size : int
+        Samples per batch, over all processes.
+    accumulate : int
+        Batches whose gradients make one step. A step weighs samples, not batches, so the last group may be smaller.
+    patience : int, optional
+        Stop when the validation loss has not fallen for more than this many epochs; None never stops early.
+    schedule : Schedule
+        Learning rate by epoch.
+    clip_norm : float, optional
+        Largest norm of the gradients of one step.
+    seed : int
+        Decides the order of samples and every random number that network and objectives draw from torch.
+    device : str
+        ``cpu``, ``cuda`` or ``auto``.
+    folder : path, optional
+        Gets the checkpoint and ``losses.csv`` after every epoch; None keeps the disk clean.
+    resume : bool
+        Go on from the checkpoint in `folder`, if there is one.
+    tensorboard : bool
+        Also write the losses as TensorBoard events into `folder`.
+    show : bool
+        Show progress.
+
+    Notes
+    -----
+    Same seed, samples, machine and number of threads: same bytes. The random state of the caller is left alone. In
+    several processes every one takes its share of each batch; batch normalisation sees that share only.
+
+    Examples
+    --------
+    >>> from trivium.corpus import Specification
+    >>> from trivium.train.samples import ArraySamples
+    >>> class Mean(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.guess = nn.Parameter(torch.zeros(()))
+    ...     def forward(self, batch):
+    ...         return {"error": batch.values["aligned"] - self.guess}
+    >>> class Squared(Objective):
+    ...     name = "squared"
+    ...     def loss(self, outputs, batch, clock):
+    ...         return outputs["error"].square().mean()
+    >>> network = Mean()
+    >>> samples = ArraySamples(Specification(()), {"aligned": np.full((8, 1, 1), 3, np.float32)})
+    >>> optimizer = torch.optim.SGD(network.parameters(), lr=0.2)
+    >>> run = Trainer([Squared()], max_epochs=20, batch_size=4, show=False).fit(network, optimizer, samples)
+    >>> run.epoch, round(network.guess.item(), 2)
+    (20, 3.0)
+    """
+
+    def __init__(
+        self,
+        objectives: Sequence[Objective],
+        *,
+        max_epochs: int,
+        batch_size: int,
+        accumulate: int = 1,
+        patience: int | None = None,
+        schedule: Schedule = constant,
+        clip_norm: float | None = None,
+        seed: int = 0,
+        device: str = "cpu",
+        folder: Path | None = None,
+        resume: bool = False,
+        tensorboard: bool = False,
+        show: bool = True,
+    ) -> None:
+        self.objectives = list(objectives)
+        self.max_epochs, self.batch_size, self.accumulate = max_epochs, batch_size, accumulate
+        self.patience, self.schedule, self.clip_norm = patience, schedule, clip_norm
+        self.seed, self.device = seed, device
+        self.folder, self.resume, self.tensorboard, self.show = folder, resume, tensorboard, show
+        self._owner = self._step_owner()
+
+    def _step_owner(self) -> Objective | None:
+        owners = [o for o in self.objectives if o.owns_steps]
+        if len(owners) > 1 or (owners and self.accumulate > 1):
+            raise SpecificationError(
+                f"{', '.join(o.name for o in owners)}: one objective at most may own the steps, without accumulation"
+            )
+        return owners[0] if owners else None
+
+    def fit(
+        self, network: nn.Module, optimizer: Optimizer, train: Samples, valid: Samples | None = None
+    ) -> TrainingRun:
+        """Train `network` in place; it ends with the best weights, in evaluation mode.
+
+        Parameters
+        ----------
+        network : nn.Module
+            Takes a :class:`TensorBatch`, gives a mapping of named tensors.
+        optimizer : Optimizer
+            Of its parameters; its learning rates are those of the first epoch.
+        train, valid : Samples
+            Without `valid` there is no early stop and the last weights stay.
+
+        Raises
+        ------
+        DataError
+            There are no samples, or a loss is not finite (epoch, step and objective are named).
+        WeightsError
+            The checkpoint to go on from was made with other settings or is damaged.
+        """
+        if not len(train) or (valid is not None and not len(valid)):
+            raise DataError("there is nothing to train on or to validate with", remedy="give at least one utterance")
+        self.fabric = open_fabric(self.device, self.objectives)
+        device = self.fabric.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(self.seed + self.fabric.global_rank)
+            for objective in self.objectives:
+                objective.setup(train.specification, len(train))
+            return self._run(network, optimizer, train, valid)
+
+    def _run(self, network: nn.Module, optimizer: Optimizer, train: Samples, valid: Samples | None) -> TrainingRun:
+        module, stepper = self.fabric.setup(network, optimizer)
+        for group in optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+        settings = self._settings(network, train, valid)
+        run, best = self._start(network, optimizer, settings)
+        epochs_left = self.max_epochs - run.epoch
+        losses = LossCurves(self.folder if self.fabric.is_global_zero else None, events=self.tensorboard)
+        steps = math.ceil(len(train) / (self.batch_size * self.accumulate))
+        with progress_bar("training", max(epochs_left, 0) * steps, show=self._shows()) as bar, losses:
+            while run.epoch < self.max_epochs and not self._is_exhausted(run):
+                for group in optimizer.param_groups:
+                    group["lr"] = self.schedule(group["initial_lr"], run.watched)
+                row = {"epoch": float(run.epoch), "learning_rate": float(optimizer.param_groups[0]["lr"])}
+                row |= self._train_epoch(module, stepper, train, run, bar)
+                if valid is not None:
+                    row |= self._validate(module, valid, run)
+                if run.close_epoch(row):
+                    best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+                for objective in self.objectives:
+                    objective.epoch_end(network, run.clock())
+                self._save(network, optimizer, run, best, settings)
+                losses.write(run.curves)
+                bar.note(_summary(run))
+        if best:
+            network.load_state_dict(best)
+        network.eval()
+        for objective in self.objectives:
+            objective.task_end(network, run.clock())
+        return run
+
+    def _shows(self) -> bool:
+        return self.show and bool(self.fabric.is_global_zero)
+
+    def _is_exhausted(self, run: TrainingRun) -> bool:
+        return self.patience is not None and run.best_epoch >= 0 and run.epoch - 1 - run.best_epoch > self.patience
+
+    def _train_epoch(
+        self, module: nn.Module, stepper: Any, train: Samples, run: TrainingRun, bar: Bar
+    ) -> dict[str, float]:
+        module.train()
+        order = np.random.default_rng([self.seed, run.epoch]).permutation(len(train))
+        sums = torch.zeros(1 + len(self.objectives), dtype=torch.float64)
+        for rows in _pieces(order, self.batch_size * self.accumulate):
+            for group in self._groups(train, rows):
+                sums += self._step(module, stepper, group, run)
+            bar.advance()
+        return self._named("train", sums / len(train))
+
+    def _groups(self, train: Samples, rows: Rows) -> Iterator[list[tuple[TensorBatch, float]]]:
+        """Batches that make one step, each with its share of the step's gradient."""
+        batches = [(self._load(train, part), len(part) / len(rows)) for part in _pieces(rows, self.batch_size)]
+        if self._owner is None:
+            yield [(batch, share * factor) for (batch, factor), share in batches]
+            return
+        for (batch, factor), _ in batches:
+            for own in self._owner.steps(batch):
+                yield [(own, factor)]
+
+    def _load(self, samples: Samples, rows: Rows) -> tuple[TensorBatch, float]:
+        """Part of a batch for one process, and the factor that makes the mean over processes the mean over samples.
+
+        A process whose part is empty takes the first sample with factor 0, so that all take part in the exchange.
+        """
+        world = self.fabric.world_size
+        own = rows[self.fabric.global_rank :: world]
+        batch = samples.batch(own if len(own) else rows[:1]).to(self.fabric.device)
+        return batch, len(own) * world / len(rows)
+
+    def _step(self, module: Any, stepper: Any, group: list[tuple[TensorBatch, float]], run: TrainingRun) -> Tensor:
+        clock, network = run.clock(), module.module
+        sums = torch.zeros(1 + len(self.objectives), dtype=torch.float64)
+        used: list[tuple[Outputs, TensorBatch]] = []
+        stepper.zero_grad()
+        for number, (batch, factor) in enumerate(group):
+            with self.fabric.no_backward_sync(module, enabled=number + 1 < len(group)):
+                outputs = module(batch)
+                total, parts = self._losses(outputs, batch, clock)
+                self.fabric.backward(total * factor)
+            sums += parts * len(batch) * (factor > 0)
+            for objective in self.objectives:
+                objective.after_backward(network, batch, clock)
+            used.append(({name: tensor.detach() for name, tensor in outputs.items()}, batch))
+        for objective in self.objectives:
+            objective.before_step(network, clock)
+        if self.clip_norm is not None:
+            self.fabric.clip_gradients(module, stepper, max_norm=self.clip_norm)
+        stepper.step()
+        for outputs, batch in used:
+            for objective in self.objectives:
+                objective.after_step(outputs, batch, clock)
+        run.step += 1
+        return self._sum_over_processes(sums)
+
+    def _losses(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> tuple[Tensor, Tensor]:
+        """Weighted sum with its graph, and (sum, then every objective's own) as plain numbers."""
+        losses = [objective.loss(outputs, batch, clock) for objective in self.objectives]
+        total = torch.stack([o.weight * loss for o, loss in zip(self.objectives, losses, strict=True)]).sum()
+        parts = torch.stack([total, *losses]).detach().to("cpu", torch.float64)
+        if not bool(torch.isfinite(parts).all()):
+            raise self._diverged(parts, batch, clock)
+        return total, parts
+
+    def _diverged(self, parts: Tensor, batch: TensorBatch, clock: TrainingClock) -> DataError:
+        named = zip(self.objectives, parts[1:].tolist(), strict=True)
+        bad = ", ".join(f"{objective.name} is {loss}" for objective, loss in named if not math.isfinite(loss))
+        for name, values in batch.values.items():
+            rows = batch.rows[~torch.isfinite(values.float()).reshape(len(batch), -1).all(dim=1)].tolist()
+            if rows:
+                bad += f"; {name} is not finite in samples {', '.join(map(str, rows[:6]))}"
+        return DataError(
+            f"a loss is not finite: {bad or 'their sum'}",
+            place=f"epoch {clock.epoch + 1}, step {clock.step + 1}",
+            remedy="lower the learning rate, clip the gradients, or mend the samples that are named",
+        )
+
+    @torch.no_grad()
+    def _validate(self, module: nn.Module, valid: Samples, run: TrainingRun) -> dict[str, float]:
+        module.eval()
+        sums = torch.zeros(1 + len(self.objectives), dtype=torch.float64)
+        for rows in _pieces(np.arange(len(valid)), self.batch_size):
+            batch, factor = self._load(valid, rows)
+            _, parts = self._losses(module(batch), batch, run.clock(training=False))
+            sums += parts * len(batch) * (factor > 0)
+        return self._named("valid", self._sum_over_processes(sums) / len(valid))
+
+    def _sum_over_processes(self, sums: Tensor) -> Tensor:
+        if self.fabric.world_size == 1:
+            return sums
+        total = self.fabric.all_reduce(sums.to(self.fabric.device), reduce_op="sum")
+        return torch.as_tensor(total).cpu()
+
+    def _named(self, fold: str, means: Tensor) -> dict[str, float]:
+        total, *parts = means.tolist()
+        by_objective = {f"{fold}_{o.name}": part for o, part in zip(self.objectives, parts, strict=True)}
+        return {f"{fold}_loss": total} | (by_objective if len(parts) > 1 else {})
+
+    def _settings(self, network: nn.Module, train: Samples, valid: Samples | None) -> dict[str, Any]:
+        """What must be the same for a run to go on; the number of epochs and the patience may change."""
+        return {
+            "accumulate": self.accumulate,
+            "batch_size": self.batch_size,
+            "objectives": [o.name for o in self.objectives],
+            "parameters": {name: list(tensor.shape) for name, tensor in network.state_dict().items()},
+            "samples": [len(train), 0 if valid is None else len(valid)],
+            "seed": self.seed,
+        }
+
+    def _save(
+        self,
+        network: nn.Module,
+        optimizer: Optimizer,
+        run: TrainingRun,
+        best: dict[str, Tensor],
+        settings: dict[str, Any],
+    ) -> None:
+        if self.folder is None or not self.fabric.is_global_zero:
+            return
+        tensors, optimizer_state = pack_optimizer(optimizer)
+        parts = {"network": network.state_dict(), "best": best, "optimizer": tensors}
+        parts["random"] = random_state(self.fabric.device)
+        parts |= {f"objective{i}": objective.state_dict() for i, objective in enumerate(self.objectives)}
+        state = {"run": vars(run), "optimizer": optimizer_state, "settings": settings}
+        save_checkpoint(self.folder / CHECKPOINT, parts, state)
+
+    def _start(
+        self, network: nn.Module, optimizer: Optimizer, settings: dict[str, Any]
+    ) -> tuple[TrainingRun, dict[str, Tensor]]:
+        """Where to begin: at zero, or where the checkpoint stands."""
+        path = None if self.folder is None else self.folder / CHECKPOINT
+        if path is None or not self.resume or not path.exists():
+            return TrainingRun(), {}
+        parts, state = load_checkpoint(path)
+        differing = [key for key, value in settings.items() if state["settings"].get(key) != value]
+        if differing:
+            raise WeightsError(
+                f"the checkpoint was made with other {', '.join(differing)}", file=path, remedy="start anew"
+            )
+        network.load_state_dict(parts["network"])
+        unpack_optimizer(optimizer, parts.get("optimizer", {}), state["optimizer"])
+        for i, objective in enumerate(self.objectives):
+            objective.load_state_dict(parts.get(f"objective{i}", {}))
+        set_random_state(parts["random"], self.fabric.device)
+        return TrainingRun(**state["run"]), parts.get("best", {})
+
+
+def _pieces(rows: Rows, size: int) -> Iterator[Rows]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def _summary(run: TrainingRun) -> str:
+    last = run.curves[-1]
+    valid = f", valid {last['valid_loss']:.6g}" if "valid_loss" in last else ""
+    return f"epoch {run.epoch}: train {last['train_loss']:.6g}{valid}"
