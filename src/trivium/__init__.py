@@ -27,12 +27,14 @@ _HOME: dict[str, str] = {
     "Words": "trivium.corpus",
     "align": "trivium.align",
     "concat": "trivium.corpus",
+    "read": "trivium.formats",
+    "write": "trivium.formats",
 }
 
 __all__ = [*_HOME, "__version__"]
 
 if TYPE_CHECKING:
-    from trivium.align import align
+    from trivium.align import align as align
     from trivium.corpus import (
         Aligned,
         Batch,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
         concat,
     )
     from trivium.errors import TriviumError
+    from trivium.formats import read, write
 
 
 def __getattr__(name: str) -> Any:

@@ -42,6 +42,7 @@ class Entry:
 _BUILT_IN: tuple[Entry, ...] = (
     # In the order of the journey.
     Entry("format", "csd", "trivium.formats.csd:CsdFormat", "CMU computational sequences, one .csd or a folder"),
+    Entry("format", "npz", "trivium.formats.arrays:NpzFormat", "arrays by modality and fold, or an aligned corpus"),
     Entry("upstream", "whisper-tiny-en", "trivium.upstream.catalogue:WHISPER_TINY_EN", "English speech to words"),
     Entry("upstream", "silero-vad", "trivium.upstream.catalogue:SILERO_VAD", "spans of speech"),
     Entry("upstream", "g2p-en", "trivium.upstream.catalogue:G2P_EN", "pronunciations of unknown English words"),

@@ -1,8 +1,9 @@
 """CMU computational sequences: a ``.csd`` file, or a folder of several that share entry ids.
 
 One sequence becomes one modality, the words or the labels, by its root name. Without labels every video is one
-utterance; with labels every labelled segment is one, with the rows of every sequence that overlap it by more than
-1e-5 s (the SDK's threshold), their times uncut.
+utterance; with labels every labelled segment is one, with the words that overlap it by more than 1e-5 s (the SDK's
+threshold) and the rows of every sequence that overlap it or one of those words, their times uncut. So aligning to
+words gives what the SDK gives when it aligns to words first and to labels then: a word at the border keeps its voice.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ __all__ = ["EPSILON", "CsdFormat"]
 EPSILON = 1e-5  # seconds; overlaps up to this do not count
 _Segment: TypeAlias = tuple[str, list[str], NDArray[np.float64], NDArray[np.float32] | None]
 _PAUSE = "sp"
+_SPOKEN = ("words", "text")  # what other sequences are aligned to
 _MODALITY_KEY = "trivium modality"  # written beside the SDK's own keys, so that a fourth modality comes back
 _ROLES = (
     ("labels", r"label|opinion|sentiment|emotion"),
@@ -206,7 +208,9 @@ class _Reading:
     def _utterances(
         self, video: str, ids: list[str], spans: NDArray[np.float64], labels: NDArray[np.float32] | None
     ) -> list[Utterance]:
-        cuts = {role: self._cut(role, video, ids, spans) for role in self._tracks}
+        spoken = {role: self._cut(role, video, ids, spans) for role in self._tracks if role in _SPOKEN}
+        reach = _reach(spans, list(spoken.values()))
+        cuts = spoken | {role: self._cut(role, video, ids, reach) for role in self._tracks if role not in _SPOKEN}
         return [self._utterance(video, k, ids[k], spans[k], labels, cuts) for k in range(len(ids))]
 
     def _cut(self, role: str, video: str, ids: list[str], spans: NDArray[np.float64]) -> list[Entry | None]:
@@ -275,6 +279,17 @@ class _Reading:
             else:
                 self._findings.add(Finding("label", name, column=label.key, action="not finite, so missing"))
         return values
+
+
+def _reach(spans: NDArray[np.float64], spoken: list[list[Entry | None]]) -> NDArray[np.float64]:
+    """Spans widened to the whole words that overlap them: a word at the border keeps its voice and face."""
+    reach = spans.copy()
+    for entries in spoken:
+        for k, entry in enumerate(entries):
+            if entry is not None and len(entry.intervals):
+                reach[k, 0] = min(reach[k, 0], entry.intervals[:, 0].min())
+                reach[k, 1] = max(reach[k, 1], entry.intervals[:, 1].max())
+    return reach
 
 
 def _natural(name: str) -> tuple[str, int]:

@@ -1,6 +1,5 @@
 """Computational sequences (``.csd``) as they lie in HDF5: opened safely, mapped where they are plain, else copied.
 
-
 A file holds one root group with ``data/<entry>/{features,intervals}`` and ``metadata/<key>``. External links, virtual
 and externally stored datasets are refused, and so is a file that would unpack to far more than its size.
 """
