@@ -72,9 +72,10 @@ def load_aligned(path: str | os.PathLike[str]) -> Aligned:
         The file is not an aligned corpus, or is cut off.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            if not isinstance(stored, np.lib.npyio.NpzFile):
-                raise FormatError("holds one array, not an aligned corpus", file=path)
+        stored = np.load(path, allow_pickle=False)
+        if not isinstance(stored, np.lib.npyio.NpzFile):
+            raise FormatError("holds one array, not an aligned corpus", file=path)
+        with stored:
             arrays = {name: stored[name] for name in stored.files}
         specification = Specification.from_json(json.loads(str(arrays["specification"])))
         table = {name.removeprefix("table/"): a for name, a in arrays.items() if name.startswith("table/")}

@@ -32,9 +32,9 @@ def align(
     """Put all modalities on one timeline: one step per word.
 
     A row of a stream belongs to a step when the two share more than 1e-5 s; its step gets the unweighted mean of all
-    such rows (or what `collapse` says). Steps shorter than 1e-5 s are skipped. Where a modality has nothing at a step,
-    the cell is zero and its mask False: a missing face is no ``KeyError``. Words outside the span of the utterance are
-    left out; a word that overlaps its border by more than 1e-5 s stays.
+    such rows (or what `collapse` says). Steps shorter than 1e-5 s or without a time (NaN) are skipped. Where a modality
+    has nothing at a step, the cell is zero and its mask False: a missing face is no ``KeyError``. Words outside the
+    span of the utterance are left out; a word that overlaps its border by more than 1e-5 s stays.
 
     Streams whose steps are words already keep their rows. In these a row of zeros counts as not seen, because every
     distribution of aligned features (and the SDK's ``impute``) writes zeros for "nothing there". A modality that has
@@ -47,7 +47,8 @@ def align(
     words : int, optional
         Number of steps W to crop or pad to; default is the longest utterance (which reads a stored corpus twice).
     reference : str, optional
-        A modality whose rows are the steps; default, or ``"words"``: the words.
+        A modality whose rows are the steps; default, or ``"words"``: the words. Where words are not known but ``text``
+        has times, its rows are the words (CMU files hold one vector per word, and none for the pause ``sp``).
     collapse : str or callable
         ``mean``, ``sum``, ``max``, ``min``, ``median``, ``first``, ``last``, or a function of (intervals (k, 2) cut to
         the step, features (k, D)) that gives (D,).
@@ -173,6 +174,9 @@ def _word_steps(utterance: Utterance) -> _Steps:
     words = utterance.words
     if words is not None and words.times is not None:
         return _within(utterance, words.times, list(words.text))
+    text = utterance.streams.get("text")
+    if text is not None and text.times is not None:
+        return _within(utterance, text.times, [""] * text.steps)
     clocked = {m: s.steps for m, s in utterance.streams.items() if s.specification.clock == "words"}
     if clocked:
         if len(set(clocked.values())) > 1:
