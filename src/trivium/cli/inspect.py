@@ -1,0 +1,159 @@
+"""``trivium inspect``: what is inside a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["command"]
+
+_FOLDS = ("train", "valid", "test")
+_SHOWN_COLUMNS = 3
+_SHOWN_CLASSES = 8
+_SHOWN_TEXT = 160
+
+
+def command(
+    path: Annotated[Path, typer.Argument(help="A corpus folder.")],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Also verify the hash of every shard, every length and every label.")
+    ] = False,
+) -> None:
+    """Show what is inside a corpus: modalities, lengths, missing parts, labels, groups, splits, provenance.
+
+    Steps are counted per utterance (minimum, median, maximum). Other formats become a corpus with `trivium read`.
+
+    **Examples**
+
+    `trivium inspect corpus`
+
+    `trivium inspect corpus --check --json | jq .modalities`
+    """
+    from trivium.corpus.summary import summary
+
+    found = summary(path, check=check)
+    if json:
+        from trivium.files import canonical_json
+
+        print(canonical_json(found), end="")
+        return
+    from rich.console import Console
+
+    _show(Console(highlight=False), found)
+
+
+def _show(console: Console, found: Mapping[str, Any]) -> None:
+    console.print(_head(found), markup=False)
+    heads = ["modality", "D", "clock", "steps min / median / max", "empty", "missing", "non-finite"]
+    _table(console, "Modalities", heads, map(_modality_row, found["modalities"]))
+    _table(console, "Columns", ["modality", "extractor", "columns"], map(_columns_row, found["modalities"]))
+    _table(console, "Labels", ["label", "kind", "declared", "found", "missing"], map(_label_row, found["labels"]))
+    groups = [[name, str(g["values"]), str(g["missing"])] for name, g in found["groups"].items()]
+    _table(console, "Groups", ["group", "values", "missing"], groups)
+    splits = [
+        [name, _some(f"{fold} {folds[fold]}" for fold in _in_order(folds))] for name, folds in found["splits"].items()
+    ]
+    _table(console, "Splits", ["split", "folds"], splits)
+    provenance = [[key, _short(value)] for key, value in found["provenance"].items() if key != "findings"]
+    _table(console, "Provenance", ["key", "value"], provenance)
+    findings = [_finding_row(f) for f in _findings(found["provenance"])]
+    _table(console, "Found while reading", ["kind", "modality", "utterances", "count", "done"], findings)
+
+
+def _head(found: Mapping[str, Any]) -> str:
+    words, spans = found["words"], found["spans"]
+    checked = "\nchecked: every hash, length and label holds" if found["checked"] else ""
+    return (
+        f"{found['path']}\n"
+        f"utterances: {found['utterances']}, clips: {found['clips']['values']}, "
+        f"minutes: {spans['seconds'] / 60:.1f} (span known in {spans['known']})\n"
+        f"words: {words['words']} in {words['utterances']} utterances (with times: {words['with_times']}, "
+        f"with confidence: {words['with_confidence']})\n"
+        f"size: {found['bytes'] / 1e6:.2f} MB, shards: {found['shards']}, content: {found['content_hash'][:16]}{checked}"
+    )
+
+
+def _table(console: Console, title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
+    from rich.table import Table
+
+    listed = list(rows)
+    if not listed:
+        return
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in listed:
+        table.add_row(*(escape(cell) for cell in row))
+    console.print(table)
+
+
+def _modality_row(modality: Mapping[str, Any]) -> list[str]:
+    steps, bad = modality["steps"], modality["nonfinite"]
+    where = f" ({_some((f'{name} {n}' for name, n in bad['columns'].items()), _SHOWN_COLUMNS)})" if bad["cells"] else ""
+    return [
+        modality["modality"],
+        str(modality["dim"]) + (" ids" if modality["dtype"] == "int32" else ""),
+        modality["clock"],
+        "-" if steps is None else " / ".join(f"{steps[key]:g}" for key in ("min", "median", "max")),
+        str(modality["empty"]),
+        str(modality["missing"]),
+        f"{bad['cells']}{where}",
+    ]
+
+
+def _columns_row(modality: Mapping[str, Any]) -> list[str]:
+    names = modality["columns"]
+    made_by = " ".join(part for part in (modality["extractor"], modality["version"]) if part) or "-"
+    few = names if len(names) <= _SHOWN_COLUMNS else [*names[: _SHOWN_COLUMNS - 1], "...", names[-1]]
+    return [modality["modality"], made_by, ", ".join(few)]
+
+
+def _in_order(folds: Mapping[str, int]) -> list[str]:
+    return sorted(folds, key=lambda fold: (_FOLDS.index(fold) if fold in _FOLDS else len(_FOLDS), fold))
+
+
+def _label_row(label: Mapping[str, Any]) -> list[str]:
+    declared = "-" if label["range"] is None else f"{label['range'][0]:g} to {label['range'][1]:g}"
+    if "counts" in label:
+        declared = f"{len(label['classes'])} classes"
+        found = _some((f"{name} {n}" for name, n in label["counts"].items()), _SHOWN_CLASSES)
+    else:
+        limits = label["found"]
+        found = "-" if limits is None else f"{limits['min']:g} to {limits['max']:g}, median {limits['median']:g}"
+    return [label["key"], label["kind"], declared, found, str(label["missing"])]
+
+
+def _some(items: Iterable[str], most: int = _SHOWN_CLASSES) -> str:
+    listed = list(items)
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
+
+
+def _findings(provenance: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Findings of the readers, also those of corpora that were joined."""
+    own = provenance.get("findings", [])
+    joined = provenance.get("joined", [])
+    found: list[Mapping[str, Any]] = [f for f in own if isinstance(f, dict)] if isinstance(own, list) else []
+    for part in joined if isinstance(joined, list) else []:
+        found += _findings(part) if isinstance(part, dict) else []
+    return found
+
+
+def _finding_row(finding: Mapping[str, Any]) -> list[str]:
+    return [str(finding.get(key, "")) for key in ("kind", "modality", "utterances", "count", "action")]
+
+
+def _short(value: Any) -> str:
+    from json import dumps
+
+    text = value if isinstance(value, str) else dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN_TEXT else f"{text[:_SHOWN_TEXT]} ..."
