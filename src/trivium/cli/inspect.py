@@ -76,7 +76,8 @@ def _head(found: Mapping[str, Any]) -> str:
         f"minutes: {spans['seconds'] / 60:.1f} (span known in {spans['known']})\n"
         f"words: {words['words']} in {words['utterances']} utterances (with times: {words['with_times']}, "
         f"with confidence: {words['with_confidence']})\n"
-        f"size: {found['bytes'] / 1e6:.2f} MB, shards: {found['shards']}, content: {found['content_hash'][:16]}{checked}"
+        f"size: {found['bytes'] / 1e6:.2f} MB, shards: {found['shards']}, "
+        f"content: {found['content_hash'][:16]}{checked}"
     )
 
 

@@ -202,12 +202,25 @@ def shard_batches(
 
 
 def _read_group(file: pq.ParquetFile, number: int, columns: list[str] | None, path: Path) -> pa.RecordBatch:
-    if file.metadata.row_group(number).total_byte_size > _MOST_GROUP_BYTES:
-        raise LimitError(f"has a row group above {_MOST_GROUP_BYTES} bytes", file=path, place=f"row group {number}")
+    place = f"row group {number}"
+    _check_group(file.metadata.row_group(number), path, place)
     try:
         table = file.read_row_group(number, columns=columns, use_threads=False)
+        names = columns or table.column_names
+        batch = pa.RecordBatch.from_arrays([table.column(name).combine_chunks() for name in names], names=names)
+        batch.validate(full=True)  # also that text is UTF-8
     except (pa.ArrowException, OSError, MemoryError) as cause:
-        raise FormatError(f"is cut off or damaged: {cause}", file=path, place=f"row group {number}") from cause
-    names = columns or table.column_names
-    chunks = [table.column(name).combine_chunks() for name in names]
-    return pa.RecordBatch.from_arrays(chunks, names=names)
+        raise FormatError(f"is cut off or damaged: {cause}", file=path, place=place) from cause
+    return batch
+
+
+def _check_group(group: pq.RowGroupMetaData, path: Path, place: str) -> None:
+    if group.total_byte_size > _MOST_GROUP_BYTES:
+        raise LimitError(f"has a row group above {_MOST_GROUP_BYTES} bytes", file=path, place=place)
+    for number in range(group.num_columns):
+        column = group.column(number)
+        # a few bytes of a dictionary or of repeated nulls can stand for any amount of memory
+        if column.has_dictionary_page or column.num_values > _MOST_GROUP_BYTES // 8:
+            raise LimitError(
+                f"column {column.path_in_schema} has a dictionary or {column.num_values} values", file=path, place=place
+            )

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from trivium.corpus.cache import Cache, checked_batches, open_cache
 from trivium.corpus.corpus import Corpus
 from trivium.corpus.manifest import Manifest, read_manifest, shard_batches
+from trivium.corpus.shards import specification_digest, write_folder
 from trivium.corpus.table import encode, integers, row_digests, scalar_names, table_schema, to_numpy
 from trivium.corpus.utterance import Utterance
-from trivium.corpus.writer import Parts, specification_digest, write_folder
 from trivium.errors import FormatError
 from trivium.files import atomic_folder
 from trivium.progress import progress_bar
 
-__all__ = ["CorpusWriter", "Stored", "check_corpus", "content_hash", "open_corpus", "save_corpus"]
+__all__ = ["Stored", "check_corpus", "content_hash", "open_corpus", "save_corpus"]
 
 _ROWS_AT_ONCE = 256
 _MANY_ROWS = 5_000
@@ -59,7 +59,7 @@ class Stored:
         if name not in self._columns:
             kind, _, key = name.partition(".")
             width = len(self.manifest.specification.label(key).classes) if kind == "label" else 0
-            self._columns[name] = to_numpy(self._read(name), width)
+            self._columns[name] = self._convert(name, width)
         return self._columns[name]
 
     def lengths(self, modality: str) -> NDArray[np.int64]:
@@ -81,6 +81,12 @@ class Stored:
         if self._open_cache is None:
             self._open_cache = open_cache(self.folder, self.manifest)
         return self._open_cache
+
+    def _convert(self, name: str, width: int) -> NDArray[Any]:
+        try:
+            return to_numpy(self._read(name), width)
+        except ValueError as cause:
+            raise FormatError(f"does not hold {width} numbers in every row", file=self.folder, place=name) from cause
 
     def _read(self, name: str) -> pa.Array:
         chunks = [batch.column(0) for _, _, batch in shard_batches(self.folder, self.manifest, [name])]
@@ -211,55 +217,3 @@ def check_corpus(path: str | os.PathLike[str]) -> Manifest:
     if found != manifest.content_hash:
         raise FormatError(f"the rows have the content hash {found}, corpus.json says otherwise", file=folder)
     return manifest
-
-
-class CorpusWriter(Parts):
-    """Write a corpus in parts over a long run that may be killed at any moment.
-
-    Parts wait in a folder beside the target. The same calls after a kill go on where they stopped and end with the same
-    bytes, whatever the order and number of processes that staged the parts.
-
-    Parameters
-    ----------
-    path : path
-        The corpus folder that will exist at the end.
-    specification : Specification
-        What every utterance keeps to.
-    provenance : mapping, optional
-        Plain builtins for ``corpus.json``.
-    overwrite : bool
-        Whether an existing corpus may be replaced.
-
-    Raises
-    ------
-    DataError
-        The target exists, or parts of a run with another specification wait beside it.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from trivium.corpus import Specification
-    >>> writer = CorpusWriter(Path(tempfile.mkdtemp()) / "corpus", Specification(()))
-    >>> writer.stage("second", [Utterance("b")])
-    >>> writer.stage("first", [Utterance("a")])
-    >>> writer.staged("first"), writer.staged("third")
-    (True, False)
-    >>> writer.finish(["first", "second"]).ids.tolist()
-    ['a', 'b']
-    """
-
-    def finish(self, order: Sequence[str]) -> Corpus:
-        """Assemble the parts, move the corpus into place, remove the staging folder.
-
-        Parameters
-        ----------
-        order : sequence of str
-            All keys in canonical order, such as the order of the clips by name.
-
-        Raises
-        ------
-        DataError
-            A part is missing, or two parts share an utterance id.
-        """
-        self.assemble(order)
-        return open_corpus(self.path)
