@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -112,27 +112,24 @@ def collapse_into(
     collapsed[single] = ordered[overlap.first[single]]
     many = np.flatnonzero(counts > 1)
     with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, and sums beyond float32, are what the data say
-        if reduce is _mean:
-            few = many[counts[many] <= _MANY_ROWS]
-            _means_of_few(collapsed, ordered, few, overlap)
-            many = many[counts[many] > _MANY_ROWS]
-        for step, first, last in _ranges(many, overlap):
+        if reduce is _mean and len(many):
+            _means_of_few(collapsed, ordered, overlap)
+            many = np.flatnonzero(counts > _MANY_ROWS)
+        ranges = zip(many.tolist(), overlap.first[many].tolist(), overlap.last[many].tolist(), strict=True)
+        for step, first, last in ranges:
             collapsed[step] = reduce(ordered[first:last])
     return counts > 0
 
 
-def _ranges(steps: NDArray[np.int64], overlap: Overlap) -> Iterator[tuple[int, int, int]]:
-    return zip(steps.tolist(), overlap.first[steps].tolist(), overlap.last[steps].tolist(), strict=True)
-
-
-def _means_of_few(
-    collapsed: NDArray[np.float32], ordered: NDArray[np.float32], steps: NDArray[np.int64], overlap: Overlap
-) -> None:
+def _means_of_few(collapsed: NDArray[np.float32], ordered: NDArray[np.float32], overlap: Overlap) -> None:
+    """Means of the steps with 2 to 256 rows; the others are left as they are."""
     # For the few dozen rows of a word a product with ones costs half of a reduction, nearly all of which is overhead;
     # at most 256 rows keep its float32 sum within 1e-6. Only a step's own rows take part, so NaN stays where it is.
-    for step, first, last in _ranges(steps, overlap):
-        np.dot(_ONES[last - first], ordered[first:last], collapsed[step])
-    collapsed[steps] /= (overlap.last - overlap.first)[steps, None].astype(np.float32)
+    for cells, first, last in zip(collapsed, overlap.first.tolist(), overlap.last.tolist(), strict=True):
+        if 1 < last - first <= _MANY_ROWS:
+            _ONES[last - first].dot(ordered[first:last], cells)
+    counts = overlap.last - overlap.first
+    collapsed /= np.where(counts > 1, counts, 1).astype(np.float32)[:, None]
 
 
 def _named(collapse: str) -> _Reduce:

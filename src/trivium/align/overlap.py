@@ -96,16 +96,16 @@ def _ranges(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Range of rows by step, both `starts` and `reach` being sorted: reach - begin > 1e-5 and end - starts > 1e-5."""
     begin, end = reference.T
-    if not len(starts):
-        return np.zeros(len(reference), np.int64), np.zeros(len(reference), np.int64)
     # search a few units of rounding too wide, then let the definition itself decide at the edges
-    slack = 4 * np.spacing(np.abs(reference).max(axis=1, initial=SHORTEST_OVERLAP))
-    first = np.searchsorted(reach, begin + SHORTEST_OVERLAP - slack, side="left")
-    last = np.searchsorted(starts, end - SHORTEST_OVERLAP + slack, side="right")
-    total = len(starts)
-    while (over := (first < total) & (reach[np.minimum(first, total - 1)] - begin <= SHORTEST_OVERLAP)).any():
+    slack = 4 * np.spacing(max(float(np.abs(reference).max(initial=0.0)), SHORTEST_OVERLAP))
+    first = reach.searchsorted(begin + (SHORTEST_OVERLAP - slack))
+    last = starts.searchsorted(end - (SHORTEST_OVERLAP - slack), side="right")
+    # rows beyond both ends that never and always overlap spare a test for the edge of the arrays
+    beyond = np.append(reach, np.inf)
+    while (over := beyond[first] - begin <= SHORTEST_OVERLAP).any():
         first += over
-    while (over := (last > 0) & (end - starts[last - 1] <= SHORTEST_OVERLAP)).any():
+    before = np.append(starts, -np.inf)  # index -1 is the row before the first
+    while (over := end - before[last - 1] <= SHORTEST_OVERLAP).any():
         last -= over
     last = np.where(end - begin > SHORTEST_OVERLAP, np.maximum(first, last), first)
     return first, last

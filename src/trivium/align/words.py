@@ -206,7 +206,7 @@ def _untimed(total: int, words: Words | None) -> _Steps:
 
 def _within(utterance: Utterance, times: NDArray[np.float64], text: list[str]) -> _Steps:
     """Steps of at least 1e-5 s that overlap the span of the utterance."""
-    kept = times[:, 1] - times[:, 0] >= SHORTEST_OVERLAP
+    kept = (times[:, 1] - times[:, 0] >= SHORTEST_OVERLAP) & np.isfinite(times).all(axis=1)
     if np.isfinite(utterance.start):
         kept &= times[:, 1] - utterance.start > SHORTEST_OVERLAP
     if np.isfinite(utterance.end):
