@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.corpus.batch import Batch, Index, row_numbers
-from trivium.corpus.sources import Joined, Memory, Rows, Selected, Source
+from trivium.corpus.sources import Joined, Memory, Rows, Selected, Source, part_names
 from trivium.corpus.specification import LabelSpecification, Specification
 from trivium.corpus.utterance import Utterance
 from trivium.errors import DataError, SpecificationError
@@ -82,16 +82,51 @@ class Corpus(Sequence[Utterance]):
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Corpus:
-        """Open a corpus folder; only footers are read."""
-        from trivium.corpus.store import open_corpus
+        """Open a corpus folder; only ``corpus.json`` and the footers of its shards are read.
 
-        return open_corpus(path)
+        Parameters
+        ----------
+        path : path
+            The folder. Columns and rows are read when they are asked for.
+
+        Raises
+        ------
+        FormatError
+            The folder is no corpus, a shard is missing, cut off, or has other columns than promised.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp() + "/one"
+        >>> Corpus.from_utterances([Utterance("a")], Specification(())).save(folder)
+        >>> Corpus.open(folder).ids.tolist()
+        ['a']
+        """
+        from trivium.corpus.store import Stored
+
+        source = Stored.open(path)
+        return cls(source, source.manifest.specification, source.manifest.provenance)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the corpus to a folder, atomically."""
-        from trivium.corpus.store import save_corpus
+        """Write the corpus to a folder, whole or not at all.
 
-        save_corpus(self, path, overwrite=overwrite)
+        The same corpus gives the same bytes (with one version of pyarrow, which signs its files).
+
+        Parameters
+        ----------
+        path : path
+            The folder that will exist afterwards.
+        overwrite : bool
+            Whether an existing folder may be replaced.
+
+        Raises
+        ------
+        DataError
+            The folder exists and `overwrite` is false, the provenance is not JSON, or the disk refuses.
+        """
+        from trivium.corpus.store import save_source
+
+        save_source(Rows(self.source, self.rows), self.specification, self.provenance, path, overwrite=overwrite)
 
     @property
     def shape(self) -> tuple[int]:
@@ -211,10 +246,16 @@ class Corpus(Sequence[Utterance]):
         return Batch(tuple(self.source.column("id")[rows].tolist()), values, mask, self.specification)
 
     def content_hash(self) -> str:
-        """SHA-256 of the specification and all utterances, wherever they lie; provenance does not count."""
-        from trivium.corpus.store import content_hash
+        """SHA-256 of the specification and all utterances, wherever they lie; provenance does not count.
 
-        return content_hash(self)
+        A folder that was opened whole answers from ``corpus.json``; anything else is read through.
+        """
+        from trivium.corpus.store import Stored, source_hash
+
+        whole = np.array_equal(self.rows, np.arange(len(self.source)))
+        if isinstance(self.source, Stored) and whole:
+            return self.source.manifest.content_hash
+        return source_hash(Rows(self.source, self.rows), self.specification)
 
     def _named(self, kind: str, name: str) -> NDArray[np.str_]:
         if name not in self._names(kind):
@@ -224,7 +265,7 @@ class Corpus(Sequence[Utterance]):
         return self.column(f"{kind}.{name}")
 
     def _names(self, kind: str) -> list[str]:
-        return [n.partition(".")[2] for n in self.source.column_names() if n.startswith(f"{kind}.")]
+        return part_names(self.source.column_names(), kind)
 
 
 def _pad(arrays: list[NDArray[Any] | None], dim: int, dtype: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:

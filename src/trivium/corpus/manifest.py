@@ -51,7 +51,7 @@ class Manifest:
     shards : tuple of Shard
         In the order of the rows.
     content_hash : str
-        SHA-256 of the specification and all rows, whatever the shards (see :func:`trivium.corpus.store.content_hash`).
+        SHA-256 of the specification and all rows, whatever the shards (see :meth:`trivium.corpus.Corpus.content_hash`).
     """
 
     specification: Specification

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from trivium.corpus.specification import LabelSpecification, Specification
 from trivium.corpus.utterance import Utterance
 
-__all__ = ["Joined", "Memory", "Rows", "Selected", "Source", "label_column"]
+__all__ = ["Joined", "Memory", "Rows", "Selected", "Source", "label_column", "part_names", "scatter"]
 
 Found = TypeVar("Found")
 
@@ -37,6 +37,19 @@ class Source(Protocol):
 
     def utterances(self, rows: NDArray[np.int64]) -> list[Utterance]:
         """Read whole utterances by row number, in the order asked for."""
+
+
+def part_names(columns: Iterable[str], kind: str) -> list[str]:
+    """Names behind ``group.`` or ``split.`` among the names of columns.
+
+    Parameters
+    ----------
+    columns : iterable of str
+        Such as ``group.speaker``.
+    kind : str
+        ``group`` or ``split``.
+    """
+    return [name.partition(".")[2] for name in columns if name.startswith(f"{kind}.")]
 
 
 def label_column(values: Sequence[Any], label: LabelSpecification) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from trivium.corpus.cache import Cache, checked_batches, open_cache
-from trivium.corpus.corpus import Corpus
 from trivium.corpus.manifest import Manifest, read_manifest, shard_batches
 from trivium.corpus.shards import specification_digest, write_folder
+from trivium.corpus.sources import Source, part_names
+from trivium.corpus.specification import Specification
 from trivium.corpus.table import encode, integers, row_digests, scalar_names, table_schema, to_numpy
 from trivium.corpus.utterance import Utterance
 from trivium.errors import FormatError
 from trivium.files import atomic_folder
 from trivium.progress import progress_bar
 
-__all__ = ["Stored", "check_corpus", "content_hash", "open_corpus", "save_corpus"]
+__all__ = ["Stored", "check_corpus", "save_source", "source_hash"]
 
 _ROWS_AT_ONCE = 256
 _MANY_ROWS = 5_000
@@ -42,6 +43,18 @@ class Stored:
         self.folder, self.manifest = folder, manifest
         self._columns: dict[str, NDArray[Any]] = {}
         self._open_cache: Cache | None = None
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Stored:
+        """Open a folder; only ``corpus.json`` and the footers of its shards are read.
+
+        Raises
+        ------
+        FormatError
+            The folder is no corpus, a shard is missing, cut off, or has other columns than promised.
+        """
+        folder = Path(path)
+        return cls(folder.absolute(), read_manifest(folder))
 
     def __getstate__(self) -> dict[str, Any]:
         # what is mapped or can be read again stays here when a corpus goes to another process
@@ -93,47 +106,24 @@ class Stored:
         return pa.chunked_array(chunks, type=self.manifest.schema.field(name).type).combine_chunks()
 
 
-def open_corpus(path: str | os.PathLike[str]) -> Corpus:
-    """Open a corpus folder; only ``corpus.json`` and the footers of its shards are read.
+def save_source(
+    source: Source,
+    specification: Specification,
+    provenance: Mapping[str, Any],
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write all rows of a source as a corpus folder, whole or not at all; see :meth:`trivium.corpus.Corpus.save`.
 
     Parameters
     ----------
-    path : path
-        The folder.
-
-    Returns
-    -------
-    Corpus
-        N utterances; columns and rows are read when they are asked for.
-
-    Raises
-    ------
-    FormatError
-        The folder is no corpus, a shard is missing, cut off, or has other columns than promised.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from trivium.corpus import Specification
-    >>> folder = Path(tempfile.mkdtemp()) / "empty"
-    >>> save_corpus(Corpus.from_utterances([Utterance("a")], Specification(())), folder)
-    >>> open_corpus(folder).ids.tolist()
-    ['a']
-    """
-    folder = Path(path)
-    manifest = read_manifest(folder)
-    return Corpus(Stored(folder.absolute(), manifest), manifest.specification, manifest.provenance)
-
-
-def save_corpus(corpus: Corpus, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Write a corpus to a folder, whole or not at all.
-
-    The same corpus gives the same bytes (with one version of pyarrow, which signs its files).
-
-    Parameters
-    ----------
-    corpus : Corpus
+    source : Source
         In memory, on disk, or joined.
+    specification : Specification
+        What every utterance keeps to.
+    provenance : mapping
+        Plain builtins.
     path : path
         The folder that will exist afterwards.
     overwrite : bool
@@ -145,45 +135,49 @@ def save_corpus(corpus: Corpus, path: str | os.PathLike[str], *, overwrite: bool
         The folder exists and `overwrite` is false, the provenance is not JSON, or the disk refuses.
     """
     with atomic_folder(path, replace=overwrite) as draft:
-        show = len(corpus) > _MANY_ROWS
-        with progress_bar("saving", len(corpus), show=show) as bar:
-
-            def rows() -> Iterator[pa.RecordBatch]:
-                for batch in _encoded(corpus):
-                    yield batch
-                    bar.advance(batch.num_rows)
-
-            write_folder(draft, rows(), corpus.specification, corpus.provenance, corpus.groups(), corpus.splits())
+        batches = _counted(_encoded(source, specification), "saving", len(source))
+        write_folder(draft, batches, specification, provenance, *_names(source))
 
 
-def _encoded(corpus: Corpus) -> Iterator[pa.RecordBatch]:
-    schema = table_schema(corpus.specification, corpus.groups(), corpus.splits())
-    for start in range(0, len(corpus), _ROWS_AT_ONCE):
-        utterances = corpus.source.utterances(corpus.rows[start : start + _ROWS_AT_ONCE])
-        yield encode(utterances, corpus.specification, schema)
+def _names(source: Source) -> tuple[list[str], list[str]]:
+    columns = source.column_names()
+    return part_names(columns, "group"), part_names(columns, "split")
 
 
-def content_hash(corpus: Corpus) -> str:
-    """SHA-256 of what a corpus says: its specification and rows, wherever they lie; provenance does not count.
+def _encoded(source: Source, specification: Specification) -> Iterator[pa.RecordBatch]:
+    schema = table_schema(specification, *_names(source))
+    for start in range(0, len(source), _ROWS_AT_ONCE):
+        rows = np.arange(start, min(start + _ROWS_AT_ONCE, len(source)), dtype=np.int64)
+        yield encode(source.utterances(rows), specification, schema)
+
+
+def _counted(batches: Iterator[pa.RecordBatch], title: str, rows: int) -> Iterator[pa.RecordBatch]:
+    with progress_bar(title, rows, show=rows > _MANY_ROWS) as bar:
+        for batch in batches:
+            yield batch
+            bar.advance(batch.num_rows)
+
+
+def source_hash(source: Source, specification: Specification) -> str:
+    """SHA-256 over a specification and all rows of a source; see :meth:`trivium.corpus.Corpus.content_hash`.
 
     Parameters
     ----------
-    corpus : Corpus
-        A folder that was opened whole answers from ``corpus.json``; anything else is read through.
+    source : Source
+        Read through from the first row to the last.
+    specification : Specification
+        Goes in first.
 
     Examples
     --------
-    >>> from trivium.corpus import Specification
-    >>> content_hash(Corpus.from_utterances([Utterance("a")], Specification(())))[:8]
+    >>> from trivium.corpus.sources import Memory
+    >>> source_hash(Memory([Utterance("a")], Specification(())), Specification(()))[:8]
     '98433db4'
     """
-    source = corpus.source
-    if isinstance(source, Stored) and np.array_equal(corpus.rows, np.arange(len(source))):
-        return source.manifest.content_hash
-    return _digest(corpus.specification, _encoded(corpus))
+    return _digest(specification, _encoded(source, specification))
 
 
-def _digest(specification: Any, batches: Iterator[pa.RecordBatch]) -> str:
+def _digest(specification: Specification, batches: Iterator[pa.RecordBatch]) -> str:
     digest = specification_digest(specification)
     for batch in batches:
         for own in row_digests(batch):
@@ -206,14 +200,8 @@ def check_corpus(path: str | os.PathLike[str]) -> Manifest:
     """
     folder = Path(path)
     manifest = read_manifest(folder)
-    with progress_bar("checking", manifest.rows, show=manifest.rows > _MANY_ROWS) as bar:
-
-        def rows() -> Iterator[pa.RecordBatch]:
-            for batch in checked_batches(folder, manifest):
-                yield batch
-                bar.advance(batch.num_rows)
-
-        found = _digest(manifest.specification, rows())
+    batches = _counted(checked_batches(folder, manifest), "checking", manifest.rows)
+    found = _digest(manifest.specification, batches)
     if found != manifest.content_hash:
         raise FormatError(f"the rows have the content hash {found}, corpus.json says otherwise", file=folder)
     return manifest

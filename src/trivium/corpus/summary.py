@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.corpus.corpus import Corpus
-from trivium.corpus.manifest import Manifest, shard_batches
+from trivium.corpus.manifest import Manifest, read_manifest, shard_batches
 from trivium.corpus.specification import LabelSpecification, StreamSpecification
-from trivium.corpus.store import check_corpus, open_corpus
+from trivium.corpus.store import check_corpus
 from trivium.corpus.table import list_lengths, numbers, valid
 from trivium.progress import progress_bar
 
@@ -54,8 +54,8 @@ def summary(path: str | os.PathLike[str], *, check: bool = False) -> dict[str, A
     {'speaker': {'values': 1, 'missing': 0}}
     """
     folder = Path(path)
-    corpus = open_corpus(folder)
-    manifest = check_corpus(folder) if check else corpus.source.manifest  # type: ignore[attr-defined]  # opened above
+    manifest = check_corpus(folder) if check else read_manifest(folder)
+    corpus = Corpus.open(folder)
     bad, words = _read_through(folder, manifest)
     return {
         "path": str(folder),

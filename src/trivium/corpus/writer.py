@@ -14,8 +14,8 @@ import pyarrow as pa
 from trivium.corpus.corpus import Corpus
 from trivium.corpus.manifest import MANIFEST
 from trivium.corpus.shards import write_folder
+from trivium.corpus.sources import part_names
 from trivium.corpus.specification import Specification
-from trivium.corpus.store import open_corpus
 from trivium.corpus.table import encode, table_schema
 from trivium.corpus.utterance import Utterance
 from trivium.errors import DataError, FormatError
@@ -142,13 +142,11 @@ class CorpusWriter:
         rubbish = self._staging.with_name(f"{self._staging.name}.{os.getpid()}.old")
         self._staging.rename(rubbish)
         shutil.rmtree(rubbish, ignore_errors=True)
-        return open_corpus(self.path)
+        return Corpus.open(self.path)
 
     def _write(self, order: Sequence[str]) -> None:
         names = {n for key in order for n in _ipc(self._part(key)).schema.names}
-        groups, splits = (
-            {n.partition(".")[2] for n in names if n.startswith(f"{kind}.")} for kind in ("group", "split")
-        )
+        groups, splits = part_names(names, "group"), part_names(names, "split")
         schema = table_schema(self.specification, groups, splits)
         batches = (_with_schema(batch, schema) for key in order for batch in _batches(self._part(key)))
         with atomic_folder(self.path, replace=self.overwrite) as draft:
