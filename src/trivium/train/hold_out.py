@@ -21,7 +21,8 @@ def hold_out(
     """Choose a fold that shares no group with the rest.
 
     Groups are taken in random order until `fraction` of the samples is reached, at least one group of each stratum,
-    and never a stratum's last group. A stratum with a single group gives nothing.
+    and never a stratum's last group. A stratum with a single group gives nothing. Equal names in two strata are two
+    groups: speaker 01 of one corpus is not speaker 01 of another.
 
     Parameters
     ----------
@@ -64,5 +65,5 @@ def hold_out(
         for name in names:
             if held[members].sum() >= max(1, round(fraction * members.sum())):
                 break
-            held |= named == name
+            held |= members & (named == name)
     return held

@@ -1,0 +1,413 @@
+"""The training loop against loops written by hand, and its promises: resuming, partial groups, order of hooks."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from trivium.corpus import Corpus, Specification, Stream, StreamSpecification, Utterance
+from trivium.errors import DataError, SpecificationError, WeightsError
+from trivium.train import (
+    CHECKPOINT,
+    ArraySamples,
+    CorpusSamples,
+    Objective,
+    Outputs,
+    TensorBatch,
+    Trainer,
+    TrainingClock,
+    TrainingRun,
+)
+
+torch.set_num_threads(1)
+
+
+class Line(nn.Module):
+    """A linear layer with dropout, so that torch's random numbers matter."""
+
+    def __init__(self, drop: float = 0.0) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Sequential(nn.Linear(3, 4), nn.Dropout(drop), nn.Linear(4, 1))
+
+    def forward(self, batch: TensorBatch) -> dict[str, Tensor]:
+        return {"prediction": self.layer(batch.values["x"]).reshape(len(batch))}
+
+
+class Squared(Objective):
+    name: ClassVar[str] = "squared"
+
+    def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
+        return (outputs["prediction"] - batch.labels["y"]).square().mean()
+
+
+def samples(n: int = 22, seed: int = 0) -> ArraySamples:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 1, 3)).astype(np.float32)
+    y = (x.sum(axis=(1, 2)) + rng.normal(size=n)).astype(np.float32)
+    return ArraySamples(Specification(()), {"x": x}, labels={"y": y})
+
+
+def adam(network: nn.Module, rate: float = 0.05) -> torch.optim.Optimizer:
+    return torch.optim.Adam(network.parameters(), lr=rate, weight_decay=1e-3)
+
+
+def fit(
+    network: Line, objectives: list[Objective] | None = None, *, epochs: int = 6, size: int = 4, **rest: object
+) -> TrainingRun:
+    options = {"max_epochs": epochs, "batch_size": size, "show": False, "seed": 3, **rest}
+    trainer = Trainer(objectives or [Squared()], **options)  # type: ignore[arg-type]
+    return trainer.fit(network, adam(network), samples(), samples(9, seed=1))
+
+
+def weights(network: nn.Module) -> list[bytes]:
+    return [tensor.numpy().tobytes() for tensor in network.state_dict().values()]
+
+
+def test_the_loop_does_what_a_loop_written_by_hand_does() -> None:
+    network, other = Line(), Line()
+    run = fit(network, epochs=3)
+    train, valid = samples(), samples(9, seed=1)
+    optimizer = adam(other)
+    curve = []
+    for epoch in range(3):
+        order = np.random.default_rng([3, epoch]).permutation(22)
+        seen = 0.0
+        for start in range(0, 22, 4):
+            batch = train.batch(order[start : start + 4])
+            optimizer.zero_grad()
+            loss = (other(batch)["prediction"] - batch.labels["y"]).square().mean()
+            loss.backward()
+            optimizer.step()
+            seen += loss.item() * len(batch)
+        whole = valid.batch(np.arange(9))
+        with torch.no_grad():
+            curve.append((seen / 22, (other(whole)["prediction"] - whole.labels["y"]).square().mean().item()))
+    assert [(row["train_loss"], row["valid_loss"]) for row in run.curves] == [pytest.approx(c, rel=1e-6) for c in curve]
+    assert run.best_epoch == int(np.argmin([c[1] for c in curve]))
+
+
+@pytest.mark.parametrize("size", [4, 5])
+def test_accumulated_gradients_are_the_gradient_of_the_whole_group_and_the_last_group_counts(size: int) -> None:
+    """22 samples in groups of 2 batches: the last group is partial, and so is its last batch."""
+    split, whole = Line(), Line()
+    a = fit(split, epochs=2, size=size, accumulate=2)
+    b = fit(whole, epochs=2, size=2 * size)
+    assert a.step == b.step == 2 * math.ceil(22 / (2 * size))
+    for one, other in zip(split.parameters(), whole.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+class Remembering(Squared):
+    """An objective with a state of its own, which changes the loss."""
+
+    name: ClassVar[str] = "remembering"
+
+    def __init__(self) -> None:
+        self.memory = torch.zeros(())
+
+    def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
+        return super().loss(outputs, batch, clock) * (1 + self.memory)
+
+    def after_step(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> None:
+        self.memory = 0.9 * self.memory + 0.1 * outputs["prediction"].mean().abs()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"memory": self.memory}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        self.memory = state["memory"]
+
+
+class Breaking(Remembering):
+    """Stops the process of training in the middle of an epoch."""
+
+    def after_step(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> None:
+        super().after_step(outputs, batch, clock)
+        if (clock.epoch, clock.step) == (3, 20):
+            raise KeyboardInterrupt
+
+
+def test_a_run_that_was_interrupted_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    straight = Line(drop=0.5)
+    run = fit(straight, [Remembering()], folder=tmp_path / "a")
+    with pytest.raises(KeyboardInterrupt):
+        fit(Line(drop=0.5), [Breaking()], folder=tmp_path / "b")
+    torch.manual_seed(999)  # the caller's own random state must not matter
+    resumed = Line(drop=0.5)
+    with torch.no_grad():
+        next(resumed.parameters()).zero_()  # nor the weights it begins with
+    again = fit(resumed, [Remembering()], folder=tmp_path / "b", resume=True)
+    assert vars(again) == vars(run)
+    assert weights(resumed) == weights(straight)
+    for file in (CHECKPOINT, "losses.csv"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_a_process_that_was_killed_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    code = textwrap.dedent("""
+        import os, signal, sys
+        from pathlib import Path
+        sys.path.insert(0, sys.argv[1])
+        import test_train_loop as t
+        class Killing(t.Remembering):
+            def after_step(self, outputs, batch, clock):
+                super().after_step(outputs, batch, clock)
+                if (clock.epoch, clock.step) == (3, 19):
+                    os.kill(os.getpid(), signal.SIGKILL)
+        t.fit(t.Line(drop=0.5), [Killing()], folder=Path(sys.argv[2]))
+    """)
+    folder = tmp_path / "run"
+    arguments = [sys.executable, "-c", code, str(Path(__file__).parent), str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed = subprocess.run(arguments, env=environment, check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    straight, resumed = Line(drop=0.5), Line(drop=0.5)
+    run = fit(straight, [Remembering()])
+    assert vars(fit(resumed, [Remembering()], folder=folder, resume=True)) == vars(run)
+    assert weights(resumed) == weights(straight)
+
+
+def test_more_epochs_may_be_asked_for_when_a_run_goes_on(tmp_path: Path) -> None:
+    straight, resumed = Line(drop=0.5), Line(drop=0.5)
+    fit(straight, epochs=5)
+    fit(resumed, epochs=2, folder=tmp_path)
+    resumed = Line(drop=0.5)
+    assert fit(resumed, epochs=5, folder=tmp_path, resume=True).epoch == 5
+    assert weights(resumed) == weights(straight)
+
+
+def test_a_checkpoint_of_other_settings_is_refused_and_named(tmp_path: Path) -> None:
+    fit(Line(), epochs=1, folder=tmp_path)
+    with pytest.raises(WeightsError, match="batch_size"):
+        fit(Line(), size=8, folder=tmp_path, resume=True)
+
+
+def test_a_checkpoint_cut_off_is_one_clear_error(tmp_path: Path) -> None:
+    fit(Line(), epochs=1, folder=tmp_path)
+    file = tmp_path / CHECKPOINT
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(WeightsError, match=CHECKPOINT):
+        fit(Line(), folder=tmp_path, resume=True)
+
+
+def test_same_seed_same_bytes_and_the_random_state_of_the_caller_is_left_alone() -> None:
+    first, second, third = Line(0.5), Line(0.5), Line(0.5)
+    before = torch.get_rng_state()
+    fit(first)
+    assert torch.equal(before, torch.get_rng_state())
+    torch.rand(5)
+    fit(second)
+    assert weights(first) == weights(second)
+    fit(third, seed=4)
+    assert weights(first) != weights(third)
+
+
+class Scripted(Objective):
+    """Validation losses as written, whatever the network."""
+
+    name: ClassVar[str] = "scripted"
+
+    def __init__(self, losses: list[float]) -> None:
+        self.losses = losses
+
+    def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
+        zero = outputs["prediction"].sum() * 0
+        return zero if clock.training else zero + self.losses[clock.epoch]
+
+
+def test_training_stops_after_more_than_patience_epochs_without_a_better_loss() -> None:
+    losses = [5.0, 3.0, 4.0, 3.0, 3.5, 9.0, 1.0]
+    run = fit(Line(), [Scripted(losses)], epochs=7, patience=2)
+    assert (run.epoch, run.best_epoch, run.best_loss) == (5, 1, 3.0)
+    assert fit(Line(), [Scripted(losses)], epochs=7, patience=3).epoch == 6
+    assert fit(Line(), [Scripted(losses)], epochs=7, patience=4).best_epoch == 6
+
+
+class Watching(Scripted):
+    """Keeps the weights of every epoch."""
+
+    def __init__(self, losses: list[float]) -> None:
+        super().__init__(losses)
+        self.weights: list[list[bytes]] = []
+
+    def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
+        return super().loss(outputs, batch, clock) + (outputs["prediction"].square().mean() if clock.training else 0)
+
+    def epoch_end(self, network: nn.Module, clock: TrainingClock) -> None:
+        self.weights.append(weights(network))
+
+
+def test_the_best_weights_are_kept_not_the_last() -> None:
+    objective, network = Watching([4.0, 2.0, 3.0, 3.0]), Line()
+    fit(network, [objective], epochs=4)
+    assert weights(network) == objective.weights[1]
+    assert weights(network) != objective.weights[3]
+    assert not network.training
+
+
+class Noting(Squared):
+    """Writes down every call."""
+
+    def __init__(self, name: str, calls: list[str]) -> None:
+        self.name = name  # type: ignore[misc]
+        self.calls = calls
+
+    def setup(self, specification: Specification, n: int) -> None:
+        self.calls.append(f"{self.name} setup {n}")
+
+    def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
+        self.calls.append(f"{self.name} loss {'' if clock.training else 'valid'}".strip())
+        return super().loss(outputs, batch, clock)
+
+    def after_backward(self, network: nn.Module, batch: TensorBatch, clock: TrainingClock) -> None:
+        assert all(p.grad is not None for p in network.parameters())
+        self.calls.append(f"{self.name} after_backward")
+
+    def before_step(self, network: nn.Module, clock: TrainingClock) -> None:
+        self.calls.append(f"{self.name} before_step")
+
+    def after_step(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> None:
+        assert not any(tensor.requires_grad for tensor in outputs.values()), "no graph may be kept"
+        self.calls.append(f"{self.name} after_step")
+
+    def epoch_end(self, network: nn.Module, clock: TrainingClock) -> None:
+        self.calls.append(f"{self.name} epoch_end")
+
+    def task_end(self, network: nn.Module, clock: TrainingClock) -> None:
+        self.calls.append(f"{self.name} task_end")
+
+
+def test_hooks_are_called_in_the_documented_order() -> None:
+    calls: list[str] = []
+    network = Line()
+    trainer = Trainer([Noting("a", calls), Noting("b", calls)], max_epochs=1, batch_size=2, accumulate=2, show=False)
+    trainer.fit(network, adam(network), samples(4), samples(2, seed=1))
+    batch = ["a loss", "b loss", "a after_backward", "b after_backward"]
+    assert calls == [
+        *("a setup 4", "b setup 4"),
+        *batch,
+        *batch,
+        *("a before_step", "b before_step"),
+        *("a after_step", "b after_step", "a after_step", "b after_step"),
+        *("a loss valid", "b loss valid"),
+        *("a epoch_end", "b epoch_end", "a task_end", "b task_end"),
+    ]
+
+
+def test_losses_of_several_objectives_are_summed_with_their_weights() -> None:
+    half, double = Squared(), Remembering()
+    half.weight, double.weight = 0.5, 2.0
+    double.memory = torch.tensor(1.0)
+    network = Line()
+    row = Trainer([half, double], max_epochs=1, batch_size=22, show=False).fit(network, adam(network), samples())
+    found = row.curves[0]
+    assert found["train_remembering"] == pytest.approx(2 * found["train_squared"])
+    assert found["train_loss"] == pytest.approx(0.5 * found["train_squared"] + 2 * found["train_remembering"])
+
+
+class Alternating(Squared):
+    """Owns the steps: two for every batch."""
+
+    name: ClassVar[str] = "alternating"
+
+    def steps(self, batch: TensorBatch) -> Iterable[TensorBatch]:
+        return (batch, batch)
+
+
+def test_one_objective_may_own_the_steps_and_a_second_is_refused() -> None:
+    assert fit(Line(), [Alternating()], epochs=2).step == 2 * 2 * math.ceil(22 / 4)
+    with pytest.raises(SpecificationError, match="own the steps"):
+        fit(Line(), [Alternating(), Alternating()])
+    with pytest.raises(SpecificationError, match="own the steps"):
+        fit(Line(), [Alternating()], accumulate=2)
+
+
+def test_a_loss_that_is_not_finite_names_epoch_step_objective_and_samples() -> None:
+    x = np.ones((6, 1, 3), np.float32)
+    x[4, 0, 1] = np.nan
+    broken = ArraySamples(Specification(()), {"x": x}, labels={"y": np.ones(6, np.float32)})
+    network = Line()
+    with pytest.raises(DataError, match=r"epoch 1, step 1.*squared is nan.*x is not finite in samples 4"):
+        Trainer([Squared()], max_epochs=2, batch_size=6, show=False).fit(network, adam(network), broken)
+
+
+def test_loss_curves_are_a_table_that_pandas_and_people_read(tmp_path: Path) -> None:
+    run = fit(Line(), epochs=3, folder=tmp_path)
+    with (tmp_path / "losses.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [0, 1, 2]
+    assert [float(row["valid_loss"]) for row in rows] == [row["valid_loss"] for row in run.curves]
+
+
+def test_tensorboard_events_on_request(tmp_path: Path) -> None:
+    fit(Line(), epochs=1, folder=tmp_path, tensorboard=True)
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_clipping_bounds_the_norm_of_a_step() -> None:
+    class Measuring(Squared):
+        norms: ClassVar[list[float]] = []
+
+        def after_step(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> None:
+            gradients = [p.grad for p in network.parameters() if p.grad is not None]
+            self.norms.append(torch.linalg.vector_norm(torch.cat([g.flatten() for g in gradients])).item())
+
+    network = Line()
+    fit(network, [Measuring()], epochs=1, clip_norm=0.1)
+    assert max(Measuring.norms) <= 0.1 + 1e-4
+
+
+def test_the_loop_trains_from_a_corpus_whose_utterances_differ_in_length() -> None:
+    class Mean(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(2, 1)
+
+        def forward(self, batch: TensorBatch) -> dict[str, Tensor]:
+            x, mask = batch.values["audio"], batch.mask["audio"].unsqueeze(-1)
+            return {"prediction": self.layer((x * mask).sum(1) / mask.sum(1)).squeeze(-1)}
+
+    class Small(Objective):
+        name: ClassVar[str] = "small"
+
+        def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
+            return outputs["prediction"].square().mean()
+
+    voice = StreamSpecification("audio", ("a", "b"))
+    clips = [Utterance(str(i), {"audio": Stream(np.ones((i + 1, 2), np.float32), voice)}) for i in range(7)]
+    network = Mean()
+    corpus = CorpusSamples(Corpus.from_utterances(clips, Specification((voice,))))
+    run = Trainer([Small()], max_epochs=30, batch_size=3, show=False).fit(network, adam(network), corpus)
+    assert run.curves[-1]["train_loss"] < 0.01 * run.curves[0]["train_loss"]
+
+
+def test_nothing_to_train_on_is_one_clear_error() -> None:
+    network = Line()
+    with pytest.raises(DataError, match="nothing to train on"):
+        Trainer([Squared()], max_epochs=1, batch_size=2).fit(network, adam(network), samples(0))
+
+
+def test_an_unknown_device_is_one_clear_error() -> None:
+    network = Line()
+    with pytest.raises(SpecificationError, match="quantum"):
+        Trainer([Squared()], max_epochs=1, batch_size=2, device="quantum").fit(network, adam(network), samples())
+
+
+def test_several_processes_are_refused_by_an_objective_that_is_not_safe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SpecificationError, match="squared cannot be trained in several processes"):
+        fit(Line())
