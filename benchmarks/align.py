@@ -67,7 +67,11 @@ def words(seconds: int, rng: Any) -> Any:
 
 
 def measure_speed(folder: Path, runs: int) -> dict[str, Any]:
-    """CPU seconds of aligning to all words, once warm and `runs` times, and of reading and aligning."""
+    """CPU seconds of reading and aligning to all words, and of aligning alone, `runs` times after a first one.
+
+    A corpus that was read is mapped from its files, so the first alignment also pays for bringing it into memory; that
+    belongs to reading. Aligning alone is the second pass over the same corpus.
+    """
     import trivium
     from trivium.formats import read
 
@@ -75,12 +79,13 @@ def measure_speed(folder: Path, runs: int) -> dict[str, Any]:
     for run in range(runs + 1):
         began = time.process_time()
         corpus = read(folder)
+        trivium.align(corpus)
         middle = time.process_time()
         trivium.align(corpus)
         ended = time.process_time()
-        if run:  # the first run maps the files and loads the modules
+        if run:  # the first run loads the modules
+            both.append(middle - began)
             aligning.append(ended - middle)
-            both.append(ended - began)
     return {"align": aligning, "read and align": both}
 
 

@@ -1,0 +1,139 @@
+"""Measures against scikit-learn, SciPy and values worked out by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn import metrics as sk
+
+from trivium import metrics as m
+from trivium.errors import DataError, TriviumError
+
+SENTIMENT = st.floats(-4, 4, width=32)
+PAIRS = st.lists(st.tuples(SENTIMENT, SENTIMENT), min_size=1, max_size=40)
+CLASSES = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40)
+
+
+def two(pairs: list[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    y, p = zip(*pairs, strict=True)
+    return np.array(y), np.array(p)
+
+
+@given(CLASSES)
+def test_class_measures_equal_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
+    y, p = two(pairs)
+    assert m.accuracy(y, p) == pytest.approx(sk.accuracy_score(y, p))
+    assert m.weighted_f1(y, p) == pytest.approx(sk.f1_score(y, p, average="weighted", zero_division=0))
+    assert m.weighted_f1_by_prediction(y, p) == pytest.approx(sk.f1_score(p, y, average="weighted", zero_division=0))
+    recall = sk.recall_score(y, p, average="macro", labels=np.unique(y), zero_division=0)
+    assert m.unweighted_average_recall(y, p) == pytest.approx(recall)
+
+
+@given(PAIRS)
+def test_number_measures_equal_those_of_scikit_learn(pairs: list[tuple[float, float]]) -> None:
+    y, p = two(pairs)
+    assert m.mean_absolute_error(y, p) == pytest.approx(sk.mean_absolute_error(y, p))
+    assert m.accuracy_2_has0(y, p) == sk.accuracy_score(y >= 0, p >= 0)
+    assert m.accuracy_2_zero_negative(y, p) == sk.accuracy_score(y > 0, p > 0)
+    kept = y != 0
+    if kept.any():
+        assert m.accuracy_2_non0(y, p) == sk.accuracy_score(y[kept] > 0, p[kept] > 0)
+        expected = sk.f1_score(y[kept] > 0, p[kept] > 0, average="weighted", zero_division=0)
+        assert m.f1_2_non0(y, p) == pytest.approx(expected)
+
+
+def test_pearson_equals_scipy_and_is_nan_for_a_constant() -> None:
+    rng = np.random.default_rng(0)
+    y, p = rng.standard_normal((2, 50))
+    assert m.pearson(y, p) == pytest.approx(stats.pearsonr(y, p).statistic, abs=1e-12)
+    assert np.isnan(m.pearson(y, np.full(50, 0.3)))
+
+
+def test_mean_pearson_is_the_mean_over_columns() -> None:
+    rng = np.random.default_rng(0)
+    y, p = rng.standard_normal((2, 30, 3))
+    expected = np.mean([stats.pearsonr(y[:, k], p[:, k]).statistic for k in range(3)])
+    assert m.mean_pearson(y, p) == pytest.approx(expected)
+    p[:, 1] = 2.0
+    assert m.mean_pearson(y, p) == pytest.approx((m.pearson(y[:, 0], p[:, 0]) + m.pearson(y[:, 2], p[:, 2])) / 3)
+
+
+def test_labels_are_rounded_half_to_even_like_predictions() -> None:
+    assert m.accuracy_7([0.5, 1.5, 2.5, -0.5], [0.0, 2.0, 2.0, 0.0]) == 1.0
+    assert m.accuracy_7([1.6], [1.0]) == 0.0
+    assert m.accuracy_7([3.0], [17.0]) == 1.0
+    assert m.accuracy_5([3.0], [1.6]) == 1.0
+    assert m.accuracy_3([-2.0], [-0.6]) == 1.0
+
+
+def test_the_two_rules_for_seven_classes_disagree() -> None:
+    y, p = [0.3], [0.0]
+    assert m.accuracy_7(y, p) == 1.0
+    assert m.accuracy_7_sdk(y, p) == 0.0
+    assert m.accuracy_7_sdk([2.01, -0.2, 3.0], [3.0, -1.0, 2.5]) == 1.0
+
+
+def test_three_kinds_of_two_class_accuracy_differ_on_zero() -> None:
+    y, p = [0.0, 1.0, -1.0, 0.0], [0.5, 1.0, -1.0, -0.5]
+    assert m.accuracy_2_has0(y, p) == 0.75
+    assert m.accuracy_2_zero_negative(y, p) == 0.75
+    assert m.accuracy_2_non0(y, p) == 1.0
+    assert m.accuracy_2_has0([0.0], [0.0]) == m.accuracy_2_zero_negative([0.0], [0.0]) == 1.0
+    assert (m.accuracy_2_has0([0.0], [1.0]), m.accuracy_2_zero_negative([0.0], [1.0])) == (1.0, 0.0)
+
+
+def test_f1_with_zeros_kept_by_hand() -> None:
+    # classes non-negative: truth TTF, prediction TFF; F1 of true 2/3, of false 2/3
+    assert m.f1_2_has0([0.0, 1.0, -1.0], [2.0, -1.0, -1.0]) == pytest.approx(2 / 3)
+
+
+def test_sims_edges_are_compared_in_float32() -> None:
+    edge = np.float32(0.1)
+    assert m.sims_accuracy_3([0.0], [edge]) == 1.0
+    assert m.sims_accuracy_3(np.array([0.0]), np.array([float(edge)])) == 1.0  # as float64 it would lie above 0.1
+    assert m.sims_accuracy_3([-1.0], [np.float32(-0.1)]) == 1.0
+    assert m.sims_accuracy_3([0.4], [edge]) == 0.0
+
+
+def test_sims_bins_by_hand() -> None:
+    assert m.sims_accuracy_2([0.0, 0.2, -1.0], [-0.4, 5.0, 0.0]) == 1.0
+    assert m.sims_accuracy_5([-0.8, -0.4, 0.0, 0.6, 0.8], [-0.7, -0.1, 0.1, 0.7, 1.0]) == 1.0
+    assert m.sims_f1_2([0.0, 1.0], [0.0, 0.0]) == pytest.approx(1 / 3)
+    assert m.sims_mean_absolute_error([1.0], [3.0]) == 0.0
+    y, p = np.array([-0.6, 0.2, 1.0]), np.array([-5.0, 0.1, 0.4])
+    assert m.sims_pearson(y, p) == pytest.approx(stats.pearsonr(y, [-1.0, 0.1, 0.4]).statistic)
+
+
+def test_weighted_accuracy_is_the_mean_of_both_recalls() -> None:
+    y, p = np.array([1, 2, 0, 0, 0.3]), np.array([1, 0, 0, 1, 1])
+    assert m.weighted_accuracy(y, p) == pytest.approx(sk.balanced_accuracy_score(y > 0, p > 0))
+    with pytest.raises(DataError, match="with and without"):
+        m.weighted_accuracy([1.0], [1.0])
+
+
+@pytest.mark.parametrize("pair", [([1.0], [1.0, 2.0]), ([], []), ([np.nan], [1.0]), ([1.0], [np.nan])])
+def test_what_cannot_be_measured_is_refused(pair: tuple[list[float], list[float]]) -> None:
+    with pytest.raises(DataError):
+        m.mean_absolute_error(*pair)
+
+
+def test_labels_of_zero_only_have_no_sign() -> None:
+    with pytest.raises(DataError, match="every label is 0"):
+        m.accuracy_2_non0([0.0], [1.0])
+
+
+def test_every_metric_has_a_definition_and_a_perfect_score() -> None:
+    rng = np.random.default_rng(0)
+    y = np.round(rng.uniform(-1, 1, (30, 2)), 1)
+    for name, found in m.METRICS.items():
+        assert found.definition.endswith(".")
+        truth = y if name == "mean_r" else y[:, 0]
+        assert found.function(truth, truth) == pytest.approx(1.0 if found.higher_is_better else 0.0)
+    with pytest.raises(TriviumError, match="accuracy"):
+        m.metric("precision")
