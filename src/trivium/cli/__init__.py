@@ -14,6 +14,7 @@ __all__ = ["app", "main"]
 
 # In the order of the journey. A name that holds several commands has an ``app`` instead of a ``command``.
 COMMANDS: tuple[str, ...] = (
+    "extract",
     "inspect",
     "align",
     "upstream",

@@ -1,0 +1,76 @@
+"""``trivium extract``: clips become a corpus."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from trivium.corpus import Corpus
+
+__all__ = ["command"]
+
+
+def command(
+    src: Annotated[Path, typer.Argument(help="A clip, or a folder of clips (with sub-folders).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Corpus folder to write.")],
+    transcripts: Annotated[
+        Path | None, typer.Option(help="Folder with a text file ID.txt per clip; clips without one are recognised.")
+    ] = None,
+    modalities: Annotated[str, typer.Option(help="Which to extract, separated by commas.")] = "text,audio,vision",
+    fps: Annotated[float, typer.Option(help="Frames of the picture per second that are looked at.")] = 15.0,
+    upstream: Annotated[
+        Path | None, typer.Option(help="Folder with the models of the catalogue, instead of the fetched ones.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing corpus.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+) -> None:
+    """Turn talking clips into a corpus: the words with their times, a vector per word, voice columns, face columns.
+
+    Needs the models of `trivium upstream fetch`, and no network. A clip without sound, speech, picture or face lacks
+    that modality; a clip that cannot be read is listed at the end and makes the exit code 1. A run that was stopped
+    goes on when it is called again.
+
+    **Examples**
+
+    `trivium extract interview.mp4 --out corpus`
+
+    `trivium extract clips --transcripts texts --modalities text,audio --out corpus`
+    """
+    from trivium.extract import extract_clips
+
+    corpus = extract_clips(
+        src,
+        out,
+        transcripts=transcripts,
+        modalities=[name.strip() for name in modalities.split(",") if name.strip()],
+        frames_per_second=fps,
+        upstream=upstream,
+        overwrite=overwrite,
+    )
+    _report(corpus, out, as_json)
+    if corpus.provenance["failures"]:
+        raise typer.Exit(1)
+
+
+def _report(corpus: Corpus, out: Path, as_json: bool) -> None:
+    failures, findings = corpus.provenance["failures"], corpus.provenance["findings"]
+    if as_json:
+        done = {"corpus": str(out), "utterances": len(corpus), "failures": failures, "findings": findings}
+        typer.echo(json.dumps(done, indent=1))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(f"{len(corpus)} utterances in {out}", markup=False)
+    if findings:
+        table = Table("found", "modality", "utterances", "what", title="What was found", title_justify="left")
+        for row in findings:
+            table.add_row(row["kind"], row["modality"], str(row["utterances"]), row["action"])
+        console.print(table)
+    for failure in failures:
+        console.print(f"failed: {failure['clip']}: {failure['reason']}", markup=False, soft_wrap=True)

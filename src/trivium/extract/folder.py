@@ -1,0 +1,224 @@
+"""A folder of clips becomes a corpus: clip by clip, in the order of their names, able to go on after a kill.
+
+A clip that cannot be read costs only itself. What failed, and what the others lack, is kept in the corpus' provenance
+(``failures`` and ``findings``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from trivium.corpus import Corpus, Specification
+from trivium.corpus.specification import LabelSpecification
+from trivium.corpus.writer import CorpusWriter
+from trivium.errors import DataError, MediaError, TriviumError
+from trivium.extract.clip import FRAMES_PER_SECOND, MODALITIES, ClipExtractor, Recording
+from trivium.files import check_size, read_json, sha256_file, write_json
+from trivium.formats.findings import Finding, Findings
+from trivium.progress import progress_bar
+from trivium.upstream import model
+
+__all__ = ["MEDIA_ENDINGS", "extract_clips", "find_recordings"]
+
+_ENDINGS = "3gp aac aif aiff amr avi caf flac flv m4a m4v mkv mov mp3 mp4 mpeg mpg oga ogg ogv opus ts wav webm wma wmv"
+MEDIA_ENDINGS = frozenset(f".{ending}" for ending in _ENDINGS.split())
+_MOST_TRANSCRIPT_BYTES = 4 << 20
+
+
+def find_recordings(
+    src: str | os.PathLike[str], transcripts: str | os.PathLike[str] | Mapping[str, str] | None = None
+) -> list[Recording]:
+    """Clips in a folder and its sub-folders, or one clip, with their transcripts.
+
+    The id of a clip is its path within the folder without the ending.
+
+    Parameters
+    ----------
+    src : path
+        A media file, or a folder; other files in it are passed over.
+    transcripts : path or mapping of str to str, optional
+        Text by id, or a folder with a text file ``ID.txt`` per clip, at any depth. Clips without one are recognised.
+
+    Raises
+    ------
+    MediaError
+        There is no such path, or no clip in it.
+    DataError
+        Two clips share an id, or a transcript is no text in UTF-8.
+    """
+    source = Path(src)
+    if not source.exists():
+        raise MediaError("there is no such file or folder", file=source)
+    files = [source] if source.is_file() else _media_files(source)
+    if not files:
+        raise MediaError("holds no clips", file=source, remedy=f"known endings are {' '.join(sorted(MEDIA_ENDINGS))}")
+    found: dict[str, Recording] = {}
+    for path in files:
+        name = path.stem if path is source else path.relative_to(source).with_suffix("").as_posix()
+        if name in found:
+            raise DataError(f"two clips have the id {name!r}", file=path, remedy="rename or move one of them")
+        found[name] = Recording(path, name)
+    texts = transcripts if isinstance(transcripts, Mapping) else _transcripts(transcripts)
+    return [replace(r, transcript=texts.get(name, texts.get(r.path.stem))) for name, r in sorted(found.items())]
+
+
+def _media_files(folder: Path) -> list[Path]:
+    hidden = (path for path in folder.rglob("*") if not any(p.startswith(".") for p in path.relative_to(folder).parts))
+    return sorted(path for path in hidden if path.suffix.lower() in MEDIA_ENDINGS and path.is_file())
+
+
+def _transcripts(folder: str | os.PathLike[str] | None) -> dict[str, str]:
+    if folder is None:
+        return {}
+    if not Path(folder).is_dir():
+        raise DataError("there is no such folder of transcripts", file=folder)
+    found: dict[str, str] = {}
+    for path in sorted(Path(folder).rglob("*.txt")):
+        check_size(path, _MOST_TRANSCRIPT_BYTES)
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as cause:
+            raise DataError("is no text in UTF-8", file=path, remedy="convert it") from cause
+        found[path.stem] = found[path.relative_to(folder).with_suffix("").as_posix()] = text
+    return found
+
+
+def extract_clips(
+    src: str | os.PathLike[str] | Sequence[Recording],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    transcripts: str | os.PathLike[str] | Mapping[str, str] | None = None,
+    modalities: Iterable[str] = MODALITIES,
+    frames_per_second: float = FRAMES_PER_SECOND,
+    labels: Sequence[LabelSpecification] = (),
+    upstream: str | Path | None = None,
+    overwrite: bool = False,
+    show: bool = True,
+) -> Corpus:
+    """Words, voice and face of all clips of a folder.
+
+    A run that was killed goes on where it stopped when it is called again with the same arguments, and ends with the
+    same bytes.
+
+    Parameters
+    ----------
+    src : path or sequence of Recording
+        A clip, a folder of clips, or recordings with labels and groups of their own.
+    out : path, optional
+        Corpus folder to write; without it the corpus stays in memory.
+    transcripts : path or mapping of str to str, optional
+        See :func:`find_recordings`.
+    modalities : iterable of str
+        Which of ``text``, ``audio`` and ``vision`` to extract.
+    frames_per_second : float
+        How many frames of the picture are looked at.
+    labels : sequence of LabelSpecification
+        What the labels of the recordings are.
+    upstream : path, optional
+        Folder with models of the catalogue; see :func:`trivium.upstream.model_folder`.
+    overwrite : bool
+        Whether an existing corpus may be replaced.
+    show : bool
+        Whether to show progress.
+
+    Returns
+    -------
+    Corpus
+        One utterance per readable clip, ordered by id; its provenance holds ``failures`` (clip and reason) and
+        ``findings``.
+
+    Raises
+    ------
+    MediaError
+        No clip at all could be read; the message is that of the first.
+    UpstreamError
+        A model is not on this machine; the message says how to fetch it.
+
+    Examples
+    --------
+    >>> extract_clips("clips", "corpus", transcripts="texts").provenance["failures"]  # doctest: +SKIP
+    []
+    """
+    recordings = find_recordings(src, transcripts) if isinstance(src, str | os.PathLike) else list(src)
+    extractor = ClipExtractor(modalities, frames_per_second=frames_per_second, upstream=upstream)
+    extractor.require_models(recordings)
+    specification = Specification(extractor.specification.streams, tuple(labels))
+    provenance = _provenance(extractor, recordings)
+    if out is None:
+        with tempfile.TemporaryDirectory(prefix="trivium-") as name:
+            stored = _run(recordings, extractor, CorpusWriter(Path(name) / "corpus", specification, provenance), show)
+            return Corpus.from_utterances(stored, specification, stored.provenance)
+    return _run(recordings, extractor, CorpusWriter(out, specification, provenance, overwrite=overwrite), show)
+
+
+def _provenance(extractor: ClipExtractor, recordings: Sequence[Recording]) -> dict[str, Any]:
+    from trivium import __version__
+
+    return {
+        "made_by": f"trivium {__version__}",
+        "frames_per_second": extractor.frames_per_second,
+        "models": {name: model(name).version for name in extractor.models(recordings)},
+    }
+
+
+def _run(recordings: Sequence[Recording], extractor: ClipExtractor, writer: CorpusWriter, show: bool) -> Corpus:
+    notes = writer.path.with_name(f".{writer.path.name}.notes")
+    done, failures, first = [], [], None
+    findings = Findings()
+    with progress_bar("extracting", len(recordings), show=show) as bar:
+        for recording in recordings:
+            bar.note(recording.id)
+            key = ""
+            try:
+                key = _key(recording, extractor)
+                findings.extend(_one(recording, key, extractor, writer, notes))
+                done.append(key)
+            except Exception as error:  # whatever one clip does, the others go on
+                first = first or error
+                failures.append({"id": recording.id, "clip": recording.path.name, "reason": _reason(error)})
+            bar.advance()
+    if first is not None and not done:
+        raise first
+    writer.provenance |= {"failures": failures, "findings": findings.to_json()}
+    corpus = writer.finish(done)
+    shutil.rmtree(notes, ignore_errors=True)
+    return corpus
+
+
+def _one(recording: Recording, key: str, extractor: ClipExtractor, writer: CorpusWriter, notes: Path) -> list[Finding]:
+    """Stage one clip, unless a killed run already did; give what was found."""
+    note = notes / f"{key}.json"
+    if writer.staged(key) and note.exists():
+        return [Finding(**row) for row in read_json(note)]
+    extracted = extractor.extract(recording)
+    # the note comes first: a clip counts as done when its part is there
+    write_json(note, [asdict(finding) for finding in extracted.findings])
+    writer.stage(key, [extracted.utterance])
+    return list(extracted.findings)
+
+
+def _key(recording: Recording, extractor: ClipExtractor) -> str:
+    """Hash of everything the result depends on, so that parts of another run are never taken for ours."""
+    facts = {
+        "id": recording.id,
+        "clip": sha256_file(recording.path),
+        "transcript": recording.transcript,
+        "labels": {key: value for key, value in recording.labels.items()},
+        "groups": dict(recording.groups),
+        "splits": dict(recording.splits),
+        "frames_per_second": extractor.frames_per_second,
+        "specification": extractor.specification.to_json(),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    return error.problem if isinstance(error, TriviumError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,315 @@
+"""Media files: what a clip holds, its sound at 16 kHz, its frames by presentation time.
+
+A clip is untrusted input. Only local files of known containers are opened (no play lists, no addresses), sizes are
+limited, and whatever is wrong with a file becomes one :class:`~trivium.errors.MediaError`.
+
+Time 0 is the start of the file, as players show it; sound and frames share it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from trivium.errors import LimitError, MediaError
+from trivium.files import check_size
+
+__all__ = ["SOUND_RATE", "Clip", "Facts", "Frame", "open_clip"]
+
+SOUND_RATE = 16_000
+_MOST_BYTES = 8 << 30
+_MOST_SECONDS = 4 * 3600.0
+_MOST_PIXELS = 8192 * 4320
+_LONGEST_SIDE = 1280  # larger pictures are reduced: a face needs no more
+_GAP_SECONDS = 0.1  # sound that is later than its place by more than this has a hole before it
+_CUT_OFF_SECONDS, _CUT_OFF_PART = 1.0, 0.9
+_MOST_DAMAGE = 0.05
+_CONTAINERS = (
+    "3gp,aac,ac3,aiff,amr,asf,au,avi,caf,eac3,flac,flv,m4v,matroska,mov,mp3,mp4,mpeg,mpegts,ogg,rm,w64,wav,webm"
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a clip holds, measured by reading through it without decoding.
+
+    Parameters
+    ----------
+    container : str
+        Format of the file.
+    seconds : float
+        Where the last packet ends.
+    sample_rate, channels : int
+        Of the sound; 0 without sound.
+    sound_codec, picture_codec : str
+        Empty where there is none.
+    width, height : int
+        Of the picture as stored, before rotation; 0 without picture.
+    frames_per_second : float
+        Mean over the clip; 0 without picture.
+    """
+
+    container: str
+    seconds: float
+    sample_rate: int = 0
+    channels: int = 0
+    sound_codec: str = ""
+    width: int = 0
+    height: int = 0
+    frames_per_second: float = 0.0
+    picture_codec: str = ""
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether there is a sound track with anything in it."""
+        return self.sample_rate > 0
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether there is a moving picture (cover art is none)."""
+        return self.width > 0
+
+
+class Frame(NamedTuple):
+    """One picture.
+
+    Parameters
+    ----------
+    time : float
+        Presentation time in seconds.
+    rgb : uint8 array of shape (height, width, 3)
+        Upright.
+    """
+
+    time: float
+    rgb: NDArray[np.uint8]
+
+
+class Clip:
+    """A readable media file; make one with :func:`open_clip`.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    facts : Facts
+        What it holds.
+    origin : float
+        Time stamp in the file that is time 0.
+
+    Attributes
+    ----------
+    findings : list of str
+        What was wrong but could be lived with, filled while reading.
+    """
+
+    def __init__(self, path: Path, facts: Facts, origin: float) -> None:
+        self.path, self.facts, self.origin = path, facts, origin
+        self.findings: list[str] = []
+
+    def sound(self) -> NDArray[np.float32] | None:
+        """Mono sound at 16 kHz, full scale 1, or None for a clip without sound.
+
+        Holes in the sound track and sound that begins late are filled with zeros, so that sample n is at second
+        n / 16000 of the clip.
+
+        Returns
+        -------
+        array of shape (samples,), float32
+
+        Raises
+        ------
+        MediaError
+            The sound cannot be decoded.
+        """
+        if not self.facts.has_sound:
+            return None
+        with _opened(self.path) as container:
+            pieces = [
+                (round((start - self.origin) * SOUND_RATE), samples)
+                for start, samples in _sound_pieces(self._decoded(container, container.streams.audio[0]))
+            ]
+        return _assemble(pieces, self.path)
+
+    def frames(self, per_second: float) -> Iterator[Frame]:
+        """Frames in order of time, at most one in every ``1 / per_second`` seconds: the first that is shown in it.
+
+        The file is decoded once from start to end. A file with fewer frames gives each of them once; a variable frame
+        rate needs no special care, since frames are chosen by their presentation time. Pictures above 1280 pixels are
+        reduced, rotated ones are turned upright.
+
+        Parameters
+        ----------
+        per_second : float
+            Frames per second, above 0.
+
+        Raises
+        ------
+        MediaError
+            The picture cannot be decoded.
+        """
+        if not self.facts.has_picture:
+            return
+        with _opened(self.path) as container:
+            stream = _picture(container)
+            stream.thread_type = "AUTO"
+            due = 0
+            for count, frame in enumerate(self._decoded(container, stream)):
+                # a stream without time stamps has its frames at equal distances
+                time = count / self.facts.frames_per_second if frame.time is None else frame.time - self.origin
+                slot = int(np.floor(time * per_second + 1e-6))
+                if slot >= due:
+                    due = slot + 1
+                    yield Frame(time, _upright(frame))
+
+    def _decoded(self, container: Any, stream: Any) -> Iterator[Any]:
+        packets = damaged = 0
+        for packet in container.demux(stream):
+            packets += 1
+            try:
+                yield from packet.decode()
+            except av.error.InvalidDataError:
+                damaged += 1
+        if damaged > max(1, _MOST_DAMAGE * packets):
+            raise MediaError(f"{damaged} of {packets} {stream.type} packets cannot be decoded", file=self.path)
+        if damaged:
+            self.findings.append(f"{damaged} of {packets} {stream.type} packets cannot be decoded and were left out")
+
+
+def open_clip(path: str | os.PathLike[str]) -> Clip:
+    """Look through a media file and make it readable.
+
+    Parameters
+    ----------
+    path : path
+        A video or sound file.
+
+    Raises
+    ------
+    MediaError
+        It is no media file, is cut off, or holds neither sound nor picture.
+    LimitError
+        It is larger or longer than the safety limits allow.
+
+    Examples
+    --------
+    >>> open_clip("interview.mp4").facts.seconds  # doctest: +SKIP
+    17.017
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise MediaError("there is no such file", file=file)
+    check_size(file, _MOST_BYTES)
+    with _opened(file) as container:
+        origin = (container.start_time or 0) / av.time_base
+        declared = (container.duration or 0) / av.time_base
+        facts = _measure(container, origin)
+    if not facts.has_sound and not facts.has_picture:
+        raise MediaError("holds neither sound nor picture", file=file)
+    if facts.width * facts.height > _MOST_PIXELS or facts.seconds > _MOST_SECONDS:
+        raise LimitError(f"is {facts.width} x {facts.height} and {facts.seconds:.0f} seconds long", file=file)
+    if facts.seconds < min(_CUT_OFF_PART * declared, declared - _CUT_OFF_SECONDS):
+        raise MediaError(f"is cut off: it should last {declared:.1f} s, but ends at {facts.seconds:.1f} s", file=file)
+    return Clip(file, facts, origin)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    # no network and no play lists: a clip may refer to nothing outside itself
+    allowed = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
+    try:
+        with av.open(f"file:{path}", options=allowed, metadata_errors="replace") as container:
+            yield container
+    except (av.error.FFmpegError, ValueError) as cause:
+        raise MediaError(
+            f"cannot be decoded ({_reason(cause)})", file=path, remedy="check that it is a whole media file"
+        ) from cause
+
+
+def _reason(cause: Exception) -> str:
+    return (getattr(cause, "strerror", None) or str(cause)).lower()
+
+
+def _picture(container: Any) -> Any:
+    cover = av.stream.Disposition.attached_pic
+    return next((s for s in container.streams.video if not s.disposition & cover), None)
+
+
+def _measure(container: Any, origin: float) -> Facts:
+    sound = container.streams.audio[0] if container.streams.audio else None
+    picture = _picture(container)
+    wanted = [stream for stream in (sound, picture) if stream is not None]
+    count = {stream.index: 0 for stream in wanted}
+    end = origin
+    for packet in container.demux(wanted) if wanted else ():
+        if packet.size:
+            count[packet.stream_index] += 1
+        if packet.pts is not None and packet.time_base is not None:
+            end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    seconds = end - origin
+    known: dict[str, Any] = {}
+    if sound is not None and count[sound.index]:
+        known |= {"sample_rate": sound.rate, "channels": sound.channels, "sound_codec": sound.codec.name}
+    if picture is not None and count[picture.index]:
+        known |= {"width": picture.width, "height": picture.height, "picture_codec": picture.codec.name}
+        known |= {"frames_per_second": count[picture.index] / seconds if seconds else 1.0}
+    return Facts(container=container.format.name, seconds=seconds, **known)
+
+
+def _sound_pieces(frames: Iterator[Any]) -> Iterator[tuple[float, NDArray[np.float32]]]:
+    """Give (start in seconds, samples at 16 kHz) for every stretch of sound without holes."""
+    resampler: Any = None
+    layout: tuple[Any, ...] = ()
+    start = expected = 0.0
+    parts: list[NDArray[np.float32]] = []
+    for frame in frames:
+        time = expected if frame.time is None else frame.time
+        own = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if resampler is None or own != layout or abs(time - expected) > _GAP_SECONDS:
+            if resampler is not None:
+                yield start, _joined([*parts, *_resampled(resampler, None)])
+            resampler, layout, parts = av.AudioResampler(format="flt", layout="mono", rate=SOUND_RATE), own, []
+            start = expected = time
+        expected += frame.samples / frame.sample_rate
+        parts.extend(_resampled(resampler, frame))
+    if resampler is not None:
+        yield start, _joined([*parts, *_resampled(resampler, None)])
+
+
+def _resampled(resampler: Any, frame: Any) -> list[NDArray[np.float32]]:
+    if frame is not None:
+        frame.pts = None  # the resampler would otherwise stretch the sound to its time stamps
+    return [out.to_ndarray().reshape(-1) for out in resampler.resample(frame)]
+
+
+def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return np.concatenate(parts) if parts else np.empty(0, np.float32)
+
+
+def _assemble(pieces: list[tuple[int, NDArray[np.float32]]], path: Path) -> NDArray[np.float32]:
+    length = max((start + len(samples) for start, samples in pieces), default=0)
+    if length > _MOST_SECONDS * SOUND_RATE:
+        raise LimitError(f"its sound lasts {length / SOUND_RATE:.0f} seconds", file=path)
+    whole = np.zeros(max(length, 0), np.float32)
+    for start, samples in pieces:
+        kept = samples[max(-start, 0) :]
+        whole[max(start, 0) : max(start, 0) + len(kept)] = kept
+    # broken float sound can hold anything
+    return np.nan_to_num(np.clip(whole, -1.0, 1.0))
+
+
+def _upright(frame: Any) -> NDArray[np.uint8]:
+    if frame.width * frame.height > _MOST_PIXELS:
+        raise ValueError(f"a frame of {frame.width} x {frame.height} pixels")
+    shrink = min(1.0, _LONGEST_SIDE / max(frame.width, frame.height))
+    small = frame.reformat(round(frame.width * shrink), round(frame.height * shrink), format="rgb24")
+    rgb: NDArray[np.uint8] = small.to_ndarray()
+    return np.ascontiguousarray(np.rot90(rgb, round(frame.rotation / 90) % 4))

@@ -1,0 +1,324 @@
+"""Speech to words, and words to times.
+
+Recognition is Whisper tiny.en (Radford et al. 2023) behind Silero's voice activity detector, with beam search at
+temperature 0: nothing is sampled, so the same sound gives the same words. Its own word times begin at 0 even through
+silence, so words (recognised or given) are put in time by forced alignment with PocketSphinx's English acoustic model,
+on a grid of 10 ms.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trivium.errors import DependencyError
+from trivium.extract.media import SOUND_RATE
+from trivium.extract.pronunciation import load_pronouncer
+from trivium.extract.transcript import Transcript, read_transcript
+from trivium.upstream import model_folder
+
+__all__ = ["Heard", "Timed", "Timing", "align_words", "recognise", "spread_words", "time_words"]
+
+Timing: TypeAlias = Literal["aligned", "recognised", "spread"]
+
+_STEPS_PER_SECOND = 100
+_LONGEST_ALIGNED_SECONDS = 900.0
+_MOST_PHONES = 40
+_NOT_WORDS = "<[+"  # how the dictionary marks silence and noise
+_WIDE = {"beam": 1e-100, "pbeam": 1e-100, "wbeam": 1e-100}  # five times slower; finds a path where the usual fails
+
+Sound: TypeAlias = NDArray[np.float32]
+Times: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What the recogniser heard.
+
+    Parameters
+    ----------
+    transcript : Transcript
+        Its tokens and spoken words.
+    times : array of shape (W, 2), float64
+        Start and end of each spoken word in seconds, as the recogniser sees them.
+    confidence : array of shape (W,), float32
+        Its probability for the token the word belongs to.
+    """
+
+    transcript: Transcript
+    times: Times
+    confidence: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Timed:
+    """Words in time.
+
+    Parameters
+    ----------
+    times : array of shape (W, 2), float64
+        Start and end in seconds, half-open; starts never decrease.
+    confidence : array of shape (W,), float32
+        Between 0 and 1. For aligned words: how well the sound fits the word's phones, as the geometric mean over its
+        steps of the likelihood relative to the best phone at that step (no probability; 0.1 to 0.4 is usual for a
+        word that was said). 0 where the time is a guess.
+    timing : {"aligned", "recognised", "spread"}
+        Forced alignment, the recogniser's own times, or an even spread over the sound.
+    guessed : tuple of str
+        Words that could not be aligned and were spread between their neighbours.
+    """
+
+    times: Times
+    confidence: NDArray[np.float32]
+    timing: Timing
+    guessed: tuple[str, ...] = ()
+
+
+def recognise(samples: Sound, *, local: str | Path | None = None) -> Heard:
+    """Words of English speech.
+
+    Parameters
+    ----------
+    samples : array of shape (n,), float32
+        Mono sound at 16 kHz.
+    local : path, optional
+        See :func:`trivium.upstream.model_folder`.
+
+    Returns
+    -------
+    Heard
+        Without words where nobody speaks.
+
+    Raises
+    ------
+    UpstreamError
+        The recogniser is not on this machine.
+
+    Examples
+    --------
+    >>> recognise(np.zeros(16000, np.float32)).transcript.words  # doctest: +SKIP
+    ()
+    """
+    segments, _ = _recogniser(local).transcribe(
+        samples,
+        language="en",
+        beam_size=5,
+        temperature=0.0,
+        condition_on_previous_text=False,
+        word_timestamps=True,
+        vad_filter=True,
+    )
+    # a token that begins without a space belongs to the one before it ("5", "%")
+    tokens: list[list[Any]] = []
+    for word in (word for segment in segments for word in segment.words or ()):
+        if word.word.startswith(" ") or not tokens:
+            tokens.append([word.word.strip(), word.start, word.end, word.probability])
+        else:
+            tokens[-1][0] += word.word.strip()
+            tokens[-1][2] = word.end
+    return _heard(tokens)
+
+
+def _heard(tokens: list[list[Any]]) -> Heard:
+    transcript = read_transcript(" ".join(token for token, *_ in tokens))
+    # brackets and lone signs may have been left out: find every token of the transcript again, in order
+    known, place = [], 0
+    for token in transcript.tokens:
+        while place < len(tokens) - 1 and read_transcript(tokens[place][0]).tokens != (token,):
+            place += 1
+        known.append(tokens[place])
+        place += 1
+    source = np.asarray(transcript.source, dtype=np.intp)
+    table = np.array([numbers for _, *numbers in known], dtype=np.float64).reshape(-1, 3)[source]
+    times = _shared(table[:, :2], source)
+    return Heard(transcript, times, table[:, 2].astype(np.float32))
+
+
+def _shared(times: Times, source: NDArray[np.intp]) -> Times:
+    """Divide the span of a token evenly among its words."""
+    _, first, count = np.unique(source, return_index=True, return_counts=True)
+    number = np.arange(len(source)) - np.repeat(first, count)
+    width = (times[:, 1] - times[:, 0]) / np.repeat(count, count)
+    start = times[:, 0] + number * width
+    return np.stack([start, start + width], axis=1)
+
+
+@lru_cache(maxsize=2)
+def _recogniser(local: str | Path | None) -> Any:
+    folder = model_folder("whisper-tiny-en", local)
+    try:
+        from faster_whisper import WhisperModel
+    except ImportError as cause:
+        raise DependencyError("faster-whisper is not installed", remedy="pip install 'trivium[extract]'") from cause
+    threads = min(os.cpu_count() or 1, 4)
+    return WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True)
+
+
+def time_words(
+    samples: Sound, words: Sequence[str], heard: Heard | None = None, *, local: str | Path | None = None
+) -> Timed:
+    """Put words in time: by forced alignment, else by the recogniser's times, else spread evenly.
+
+    Parameters
+    ----------
+    samples : array of shape (n,), float32
+        Mono sound at 16 kHz.
+    words : sequence of W str
+        Spoken words, in order.
+    heard : Heard, optional
+        What the recogniser said, if `words` are its words: its times are the second choice, and its probabilities
+        the confidence.
+    local : path, optional
+        See :func:`trivium.upstream.model_folder`.
+    """
+    aligned = align_words(samples, words, local=local)
+    if heard is None:
+        return aligned or spread_words(words, len(samples) / SOUND_RATE)
+    if aligned is None:
+        return Timed(heard.times, heard.confidence, "recognised")
+    return Timed(aligned.times, heard.confidence, "aligned", aligned.guessed)
+
+
+def spread_words(words: Sequence[str], seconds: float) -> Timed:
+    """Give every word the same part of the time: the last resort, with confidence 0.
+
+    Parameters
+    ----------
+    words : sequence of W str
+        Spoken words.
+    seconds : float
+        Length of the clip.
+
+    Examples
+    --------
+    >>> spread_words(["by", "the", "door"], 3.0).times.tolist()
+    [[0.0, 1.0], [1.0, 2.0], [2.0, 3.0]]
+    """
+    edges = np.linspace(0.0, seconds, len(words) + 1)
+    times = np.stack([edges[:-1], edges[1:]], axis=1)
+    return Timed(times, np.zeros(len(words), np.float32), "spread", tuple(words))
+
+
+def align_words(samples: Sound, words: Sequence[str], *, local: str | Path | None = None) -> Timed | None:
+    """Forced alignment of known words with the sound they were spoken in.
+
+    Words the dictionary lacks are pronounced by the ``g2p-en`` network, those without vowels letter by letter. A word
+    nobody can pronounce is spread between its neighbours.
+
+    Parameters
+    ----------
+    samples : array of shape (n,), float32
+        Mono sound at 16 kHz.
+    words : sequence of W str
+        Spoken words, lower case.
+    local : path, optional
+        See :func:`trivium.upstream.model_folder`.
+
+    Returns
+    -------
+    Timed or None
+        None if the words cannot be found in the sound in this order, or it is longer than 15 minutes.
+
+    Examples
+    --------
+    >>> align_words(np.zeros(0, np.float32), ["word"]) is None
+    True
+    """
+    if not len(words) or not len(samples) or len(samples) > _LONGEST_ALIGNED_SECONDS * SOUND_RATE:
+        return None
+    pronounced = [_learn(_decoder(wide=False), word, local) for word in words]
+    said = [word for word, known in zip(words, pronounced, strict=True) if known]
+    pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+    spans = _spans(_decoder(wide=False), pcm, said)
+    if spans is None and said:
+        for word in said:
+            _learn(_decoder(wide=True), word, local)
+        spans = _spans(_decoder(wide=True), pcm, said)
+    if spans is None:
+        return None
+    times = np.full((len(words), 2), np.nan)
+    confidence = np.zeros(len(words), np.float32)
+    found = np.flatnonzero(pronounced)
+    times[found] = np.array([span[:2] for span in spans]) / _STEPS_PER_SECOND
+    confidence[found] = [span[2] for span in spans]
+    seconds = len(samples) / SOUND_RATE
+    guessed = tuple(word for word, known in zip(words, pronounced, strict=True) if not known)
+    return Timed(np.minimum(_filled(times, seconds), seconds), confidence, "aligned", guessed)
+
+
+def _filled(times: Times, seconds: float) -> Times:
+    """Spread every run of words without times evenly between its neighbours."""
+    missing = np.isnan(times[:, 0])
+    place = 0
+    while place < len(times):
+        if not missing[place]:
+            place += 1
+            continue
+        last = place
+        while last < len(times) and missing[last]:
+            last += 1
+        begin = times[place - 1, 1] if place else 0.0
+        end = times[last, 0] if last < len(times) else seconds
+        edges = np.linspace(begin, max(begin, end), last - place + 1)
+        times[place:last] = np.stack([edges[:-1], edges[1:]], axis=1)
+        place = last
+    return times
+
+
+def _spans(decoder: Any, pcm: bytes, words: Sequence[str]) -> list[tuple[int, int, float]] | None:
+    """Give (first step, step after the last, fit) of every word; None if there is no path."""
+    if not words:
+        return None
+    decoder.reinit_feat()  # else what was heard before changes the noise estimate, and with it the result
+    try:
+        decoder.set_align_text(" ".join(words))
+        decoder.start_utt()
+        decoder.process_raw(pcm, full_utt=True)
+        decoder.end_utt()
+    except RuntimeError:
+        return None
+    if decoder.hyp() is None:
+        return None
+    spans = []
+    for segment in decoder.seg():
+        if segment.word[0] not in _NOT_WORDS:
+            steps = segment.end_frame - segment.start_frame + 1
+            fit = float(np.clip(segment.ascore, 0.0, 1.0)) ** (1 / steps)
+            spans.append((segment.start_frame, segment.end_frame + 1, fit))
+    return spans if len(spans) == len(words) else None
+
+
+@lru_cache(maxsize=2)
+def _decoder(*, wide: bool) -> Any:
+    try:
+        from pocketsphinx import Decoder
+    except ImportError as cause:
+        raise DependencyError("pocketsphinx is not installed", remedy="pip install 'trivium[extract]'") from cause
+    return Decoder(lm=None, loglevel="FATAL", samprate=SOUND_RATE, **(_WIDE if wide else {}))
+
+
+def _learn(decoder: Any, word: str, local: str | Path | None) -> bool:
+    """Make sure that the decoder can pronounce the word; False if nobody can."""
+    if word[0] in _NOT_WORDS:
+        return False
+    if decoder.lookup_word(word) is None:
+        phones = _letters(word) or load_pronouncer(local).phones(word)
+        if not phones:
+            return False
+        decoder.add_word(word, " ".join(phones[:_MOST_PHONES]), True)
+    return True
+
+
+def _letters(word: str) -> tuple[str, ...]:
+    """Phones of a word without vowels, letter by letter; empty for others."""
+    if any(letter in "aeiouy" for letter in word) or not word.isascii() or not word.isalpha():
+        return ()
+    spelled = [_decoder(wide=False).lookup_word(letter) for letter in word]
+    return tuple(phone for phones in spelled for phone in (phones or "").split())
