@@ -43,11 +43,18 @@ _BUILT_IN: tuple[Entry, ...] = (
     # In the order of the journey.
     Entry("format", "csd", "trivium.formats.csd:CsdFormat", "CMU computational sequences, one .csd or a folder"),
     Entry("format", "npz", "trivium.formats.arrays:NpzFormat", "arrays by modality and fold, or an aligned corpus"),
+    Entry("format", "mmsa", "trivium.formats.mmsa:MmsaFormat", "MMSA and MMSA-FET feature pickles"),
+    Entry("format", "mult", "trivium.formats.mult:MultFormat", "pickles of the Multimodal Transformer"),
+    Entry("format", "multibench", "trivium.formats.mult:MultibenchFormat", "MultiBench affect pickles, padded in front"),
     Entry("upstream", "whisper-tiny-en", "trivium.upstream.catalogue:WHISPER_TINY_EN", "English speech to words"),
     Entry("upstream", "silero-vad", "trivium.upstream.catalogue:SILERO_VAD", "spans of speech"),
     Entry("upstream", "g2p-en", "trivium.upstream.catalogue:G2P_EN", "pronunciations of unknown English words"),
     Entry("upstream", "minilm-l6", "trivium.upstream.catalogue:MINILM_L6", "contextual columns per word"),
     Entry("upstream", "face-landmarker", "trivium.upstream.catalogue:FACE_LANDMARKER", "landmarks and blendshapes"),
+    Entry("extractor", "voice", "trivium.extract.audio:voice_stream", "48 columns of the voice every 10 ms"),
+    Entry("extractor", "face", "trivium.extract.vision:face_stream", "63 columns of the face in every frame"),
+    Entry("upstream", "sample-face", "trivium.upstream.catalogue:SAMPLE_FACE", "a silent talking face, for the demo"),
+    Entry("upstream", "sample-voice", "trivium.upstream.catalogue:SAMPLE_VOICE", "a read sentence, for the demo"),
     Entry("objective", "reconstruction", "trivium.objectives.reconstruction:Reconstruction", "squared error of cells"),
     Entry(
         "representation",

@@ -15,13 +15,13 @@ __all__ = ["FaceDrawing", "draw_face", "faces_by_word"]
 
 # What each feature of the drawing follows; several columns are averaged.
 _FEATURES: Mapping[str, tuple[str, ...]] = {
-    "opening": ("jawOpen",),
-    "smile": ("mouthSmileLeft", "mouthSmileRight"),
-    "frown": ("mouthFrownLeft", "mouthFrownRight"),
-    "pucker": ("mouthPucker", "mouthFunnel"),
-    "raised": ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
-    "lowered": ("browDownLeft", "browDownRight"),
-    "blink": ("eyeBlinkLeft", "eyeBlinkRight"),
+    "opening": ("blendshape_jawOpen",),
+    "smile": ("blendshape_mouthSmileLeft", "blendshape_mouthSmileRight"),
+    "frown": ("blendshape_mouthFrownLeft", "blendshape_mouthFrownRight"),
+    "pucker": ("blendshape_mouthPucker", "blendshape_mouthFunnel"),
+    "raised": ("blendshape_browInnerUp", "blendshape_browOuterUpLeft", "blendshape_browOuterUpRight"),
+    "lowered": ("blendshape_browDownLeft", "blendshape_browDownRight"),
+    "blink": ("blendshape_eyeBlinkLeft", "blendshape_eyeBlinkRight"),
     "turn": ("head_yaw",),
     "nod": ("head_pitch",),
     "tilt": ("head_roll",),
@@ -31,6 +31,8 @@ _FEATURES: Mapping[str, tuple[str, ...]] = {
 @dataclass(frozen=True)
 class FaceDrawing:
     """Numbers that move the drawing: blendshapes in 0 to 1, head pose in degrees; what is unknown rests at 0.
+
+    A positive turn goes to the right of the picture, a positive nod up, a positive tilt counter-clockwise.
 
     Examples
     --------
@@ -102,10 +104,10 @@ def draw_face(face: FaceDrawing | None, x: float, y: float, size: float) -> Mark
     if face is None:
         outline = element("ellipse", rx=21, ry=27, class_="face-missing")
         return element("g", outline, element("title", "no face was seen during this word"), transform=place)
-    shift = f"translate({number(_within(face.turn / 45, 1) * 9)} {number(_within(face.nod / 45, 1) * 8)})"
+    shift = f"translate({number(_within(face.turn / 45, 1) * 9)} {number(-_within(face.nod / 45, 1) * 8)})"
     features = element("g", *_eyes(face), *_brows(face), _nose(), _mouth(face), transform=shift)
     head = element("ellipse", rx=21, ry=27, class_="face-head")
-    tilted = element("g", head, features, transform=f"rotate({number(_within(face.tilt, 45))})")
+    tilted = element("g", head, features, transform=f"rotate({number(-_within(face.tilt, 45))})")
     return element("g", tilted, transform=place, class_="face")
 
 

