@@ -35,7 +35,7 @@ def memory(kind):
         return int(next(line for line in status if line.startswith(kind)).split()[1]) / 1024
 import trivium.corpus
 bare = memory("VmRSS")
-import pyarrow.parquet, trivium.corpus.disk
+import pyarrow.parquet, trivium.corpus.store
 imported = memory("VmRSS")
 began = time.perf_counter()
 corpus = trivium.corpus.Corpus.open(sys.argv[1])

@@ -102,7 +102,7 @@ class Corpus(Sequence[Utterance]):
         >>> Corpus.open(folder).ids.tolist()
         ['a']
         """
-        from trivium.corpus.disk import Stored
+        from trivium.corpus.store import Stored
 
         source = Stored.open(path)
         return cls(source, source.manifest.specification, source.manifest.provenance)
@@ -124,7 +124,7 @@ class Corpus(Sequence[Utterance]):
         DataError
             The folder exists and `overwrite` is false, the provenance is not JSON, or the disk refuses.
         """
-        from trivium.corpus.disk import save_source
+        from trivium.corpus.store import save_source
 
         save_source(Rows(self.source, self.rows), self.specification, self.provenance, path, overwrite=overwrite)
 
@@ -250,7 +250,7 @@ class Corpus(Sequence[Utterance]):
 
         A folder that was opened whole answers from ``corpus.json``; anything else is read through.
         """
-        from trivium.corpus.disk import Stored, source_hash
+        from trivium.corpus.store import Stored, source_hash
 
         whole = np.array_equal(self.rows, np.arange(len(self.source)))
         if isinstance(self.source, Stored) and whole:

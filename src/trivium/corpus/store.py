@@ -1,180 +1,207 @@
-"""Writing a corpus in parts over a long run that can be killed at any moment and goes on."""
+"""The corpus on disk: a folder with ``corpus.json`` and Parquet shards that other tools read without trivium."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from trivium.corpus.corpus import Corpus
-from trivium.corpus.manifest import MANIFEST
-from trivium.corpus.shards import write_folder
-from trivium.corpus.sources import part_names
+from trivium.corpus.cache import Cache, checked_batches, open_cache
+from trivium.corpus.manifest import Manifest, read_manifest, shard_batches
+from trivium.corpus.shards import specification_digest, write_folder
+from trivium.corpus.sources import Source, part_names
 from trivium.corpus.specification import Specification
-from trivium.corpus.table import encode, table_schema
+from trivium.corpus.table import encode, integers, row_digests, scalar_names, table_schema, to_numpy
 from trivium.corpus.utterance import Utterance
-from trivium.errors import DataError, FormatError
-from trivium.files import atomic_file, atomic_folder, read_json, sha256_file, write_json
+from trivium.errors import FormatError
+from trivium.files import atomic_folder
+from trivium.progress import progress_bar
 
-__all__ = ["CorpusWriter"]
+__all__ = ["Stored", "check_corpus", "save_source", "source_hash"]
+
+_ROWS_AT_ONCE = 256
+_MANY_ROWS = 5_000
 
 
-class CorpusWriter:
-    """Write a corpus in parts over a long run that may be killed at any moment.
-
-    Parts wait in a folder beside the target. The same calls after a kill go on where they stopped and end with the same
-    bytes, whatever the order and number of processes that staged the parts.
+class Stored:
+    """Source of a corpus on disk. Columns are read from Parquet one by one when asked for, rows from the cache.
 
     Parameters
     ----------
-    path : path
-        The corpus folder that will exist at the end.
+    folder : Path
+        The corpus folder.
+    manifest : Manifest
+        Its ``corpus.json``, already read.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder, self.manifest = folder, manifest
+        self._columns: dict[str, NDArray[Any]] = {}
+        self._open_cache: Cache | None = None
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Stored:
+        """Open a folder; only ``corpus.json`` and the footers of its shards are read.
+
+        Raises
+        ------
+        FormatError
+            The folder is no corpus, a shard is missing, cut off, or has other columns than promised.
+        """
+        folder = Path(path)
+        return cls(folder.absolute(), read_manifest(folder))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # what is mapped or can be read again stays here when a corpus goes to another process
+        return {**self.__dict__, "_columns": {}, "_open_cache": None}
+
+    def __len__(self) -> int:
+        return self.manifest.rows
+
+    def column_names(self) -> Sequence[str]:
+        """See :class:`trivium.corpus.sources.Source`."""
+        return scalar_names(self.manifest.specification, self.manifest.groups, self.manifest.splits)
+
+    def column(self, name: str) -> NDArray[Any]:
+        """See :class:`trivium.corpus.sources.Source`."""
+        if name not in self._columns:
+            kind, _, key = name.partition(".")
+            width = len(self.manifest.specification.label(key).classes) if kind == "label" else 0
+            self._columns[name] = self._convert(name, width)
+        return self._columns[name]
+
+    def lengths(self, modality: str) -> NDArray[np.int64]:
+        """See :class:`trivium.corpus.sources.Source`."""
+        name = f"steps.{modality}"
+        if name not in self._columns:
+            self._columns[name] = integers(self._read(name), missing=-1)
+        return self._columns[name]
+
+    def values(self, modality: str, rows: NDArray[np.int64]) -> list[NDArray[Any] | None]:
+        """See :class:`trivium.corpus.sources.Source`."""
+        return self._cache().values(modality, rows)
+
+    def utterances(self, rows: NDArray[np.int64]) -> list[Utterance]:
+        """See :class:`trivium.corpus.sources.Source`."""
+        return self._cache().utterances(rows)
+
+    def _cache(self) -> Cache:
+        if self._open_cache is None:
+            self._open_cache = open_cache(self.folder, self.manifest)
+        return self._open_cache
+
+    def _convert(self, name: str, width: int) -> NDArray[Any]:
+        try:
+            return to_numpy(self._read(name), width)
+        except ValueError as cause:
+            raise FormatError(f"does not hold {width} numbers in every row", file=self.folder, place=name) from cause
+
+    def _read(self, name: str) -> pa.Array:
+        chunks = [batch.column(0) for _, _, batch in shard_batches(self.folder, self.manifest, [name])]
+        return pa.chunked_array(chunks, type=self.manifest.schema.field(name).type).combine_chunks()
+
+
+def save_source(
+    source: Source,
+    specification: Specification,
+    provenance: Mapping[str, Any],
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write all rows of a source as a corpus folder, whole or not at all; see :meth:`trivium.corpus.Corpus.save`.
+
+    Parameters
+    ----------
+    source : Source
+        In memory, on disk, or joined.
     specification : Specification
         What every utterance keeps to.
-    provenance : mapping, optional
-        Plain builtins for ``corpus.json``.
+    provenance : mapping
+        Plain builtins.
+    path : path
+        The folder that will exist afterwards.
     overwrite : bool
-        Whether an existing corpus may be replaced.
+        Whether an existing folder may be replaced.
 
     Raises
     ------
     DataError
-        The target exists, or parts of a run with another specification wait beside it.
+        The folder exists and `overwrite` is false, the provenance is not JSON, or the disk refuses.
+    """
+    with atomic_folder(path, replace=overwrite) as draft:
+        batches = _counted(_encoded(source, specification), "saving", len(source))
+        write_folder(draft, batches, specification, provenance, *_names(source))
+
+
+def _names(source: Source) -> tuple[list[str], list[str]]:
+    columns = source.column_names()
+    return part_names(columns, "group"), part_names(columns, "split")
+
+
+def _encoded(source: Source, specification: Specification) -> Iterator[pa.RecordBatch]:
+    schema = table_schema(specification, *_names(source))
+    for start in range(0, len(source), _ROWS_AT_ONCE):
+        rows = np.arange(start, min(start + _ROWS_AT_ONCE, len(source)), dtype=np.int64)
+        yield encode(source.utterances(rows), specification, schema)
+
+
+def _counted(batches: Iterator[pa.RecordBatch], title: str, rows: int) -> Iterator[pa.RecordBatch]:
+    with progress_bar(title, rows, show=rows > _MANY_ROWS) as bar:
+        for batch in batches:
+            yield batch
+            bar.advance(batch.num_rows)
+
+
+def source_hash(source: Source, specification: Specification) -> str:
+    """SHA-256 over a specification and all rows of a source; see :meth:`trivium.corpus.Corpus.content_hash`.
+
+    Parameters
+    ----------
+    source : Source
+        Read through from the first row to the last.
+    specification : Specification
+        Goes in first.
 
     Examples
     --------
-    >>> import tempfile
-    >>> from trivium.corpus import Specification
-    >>> writer = CorpusWriter(Path(tempfile.mkdtemp()) / "corpus", Specification(()))
-    >>> writer.stage("second", [Utterance("b")])
-    >>> writer.stage("first", [Utterance("a")])
-    >>> writer.staged("first"), writer.staged("third")
-    (True, False)
-    >>> writer.finish(["first", "second"]).ids.tolist()
-    ['a', 'b']
+    >>> from trivium.corpus.sources import Memory
+    >>> source_hash(Memory([Utterance("a")], Specification(())), Specification(()))[:8]
+    '98433db4'
     """
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        specification: Specification,
-        provenance: Mapping[str, Any] | None = None,
-        *,
-        overwrite: bool = False,
-    ) -> None:
-        self.path = Path(path)
-        self.specification = specification
-        self.provenance = dict(provenance or {})
-        self.overwrite = overwrite
-        self._staging = self.path.with_name(f".{self.path.name}.staging")
-        if self.path.exists() and not overwrite and not self._staging.exists():
-            raise DataError("exists already", file=self.path, remedy="choose another folder or pass --overwrite")
-        self._begin()
-
-    def _begin(self) -> None:
-        note = self._staging / "specification.json"
-        stored = self.specification.to_json()
-        if note.exists():
-            if read_json(note) != stored:
-                raise DataError(
-                    "holds parts of a run with another specification",
-                    file=self._staging,
-                    remedy="delete it, or run again as before",
-                )
-        else:
-            write_json(note, stored)
-
-    def _part(self, key: str) -> Path:
-        return self._staging / f"{hashlib.sha256(key.encode()).hexdigest()}.arrow"
-
-    def stage(self, key: str, utterances: Sequence[Utterance]) -> None:
-        """Write one part, whole or not at all; a part of the same key is replaced.
-
-        Parameters
-        ----------
-        key : str
-            Names the part: the hash of a clip, for example.
-        utterances : sequence of Utterance
-            May be empty.
-
-        Raises
-        ------
-        DataError
-            An utterance does not fit the specification.
-        """
-        for utterance in utterances:
-            utterance.check(self.specification)
-        groups = {name for u in utterances for name in u.groups}
-        splits = {name for u in utterances for name in u.splits}
-        schema = table_schema(self.specification, groups, splits)
-        batch = encode(utterances, self.specification, schema)
-        with atomic_file(self._part(key)) as draft, pa.ipc.new_file(draft, schema) as writer:
-            writer.write_batch(batch)
-
-    def staged(self, key: str) -> bool:
-        """Whether the part is there."""
-        return self._finished() or self._part(key).exists()
-
-    def finish(self, order: Sequence[str]) -> Corpus:
-        """Assemble the parts, move the corpus into place, remove the staging folder.
-
-        Parameters
-        ----------
-        order : sequence of str
-            All keys in canonical order, such as the order of the clips by name.
-
-        Raises
-        ------
-        DataError
-            A part is missing, or two parts share an utterance id.
-        """
-        if not self._finished():
-            missing = [key for key in order if not self.staged(key)]
-            if missing:
-                raise DataError(f"{len(missing)} parts are missing, first {missing[0]!r}", file=self._staging)
-            self._write(order)
-        # the rename ends the run in one step; what a kill leaves behind after it is rubbish, not state
-        rubbish = self._staging.with_name(f"{self._staging.name}.{os.getpid()}.old")
-        self._staging.rename(rubbish)
-        shutil.rmtree(rubbish, ignore_errors=True)
-        return Corpus.open(self.path)
-
-    def _write(self, order: Sequence[str]) -> None:
-        names = {n for key in order for n in _ipc(self._part(key)).schema.names}
-        groups, splits = part_names(names, "group"), part_names(names, "split")
-        schema = table_schema(self.specification, groups, splits)
-        batches = (_with_schema(batch, schema) for key in order for batch in _batches(self._part(key)))
-        with atomic_folder(self.path, replace=self.overwrite) as draft:
-            write_folder(draft, batches, self.specification, self.provenance, groups, splits)
-            write_json(self._staging / "finishing.json", sha256_file(draft / MANIFEST))
-
-    def _finished(self) -> bool:
-        """Whether a run was killed after the target took its place and before the staging folder went."""
-        note, target = self._staging / "finishing.json", self.path / MANIFEST
-        return note.exists() and target.exists() and read_json(note) == sha256_file(target)
+    return _digest(specification, _encoded(source, specification))
 
 
-def _ipc(path: Path) -> pa.ipc.RecordBatchFileReader:
-    try:
-        return pa.ipc.open_file(pa.memory_map(str(path)))
-    except (pa.ArrowException, OSError) as cause:
-        raise FormatError(f"is no readable part: {cause}", file=path, remedy="delete it and run again") from cause
+def _digest(specification: Specification, batches: Iterator[pa.RecordBatch]) -> str:
+    digest = specification_digest(specification)
+    for batch in batches:
+        for own in row_digests(batch):
+            digest.update(own)
+    return str(digest.hexdigest())
 
 
-def _batches(path: Path) -> Iterator[pa.RecordBatch]:
-    reader = _ipc(path)
-    for number in range(reader.num_record_batches):
-        yield reader.get_batch(number)
+def check_corpus(path: str | os.PathLike[str]) -> Manifest:
+    """Read a whole corpus folder and compare every hash, length and label with what it promises.
 
+    Parameters
+    ----------
+    path : path
+        The folder.
 
-def _with_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    columns = [
-        batch.column(field.name) if field.name in batch.schema.names else pa.nulls(batch.num_rows, field.type)
-        for field in schema
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+    Raises
+    ------
+    FormatError
+        Names the file and the place of the first thing that does not hold.
+    """
+    folder = Path(path)
+    manifest = read_manifest(folder)
+    batches = _counted(checked_batches(folder, manifest), "checking", manifest.rows)
+    found = _digest(manifest.specification, batches)
+    if found != manifest.content_hash:
+        raise FormatError(f"the rows have the content hash {found}, corpus.json says otherwise", file=folder)
+    return manifest

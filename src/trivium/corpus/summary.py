@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.corpus.corpus import Corpus
-from trivium.corpus.disk import check_corpus
 from trivium.corpus.manifest import Manifest, read_manifest, shard_batches
 from trivium.corpus.specification import LabelSpecification, StreamSpecification
+from trivium.corpus.store import check_corpus
 from trivium.corpus.table import list_lengths, numbers, valid
 from trivium.progress import progress_bar
 
