@@ -1,0 +1,137 @@
+"""Face: 63 named columns for every frame that shows one: expression, head pose, openings, place, confidence.
+
+The 52 expression strengths are blendshapes with ARKit's names. They resemble facial action units, but are not FACS.
+Frames without a face give no step: nothing is guessed, and alignment masks the words they would have covered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os import PathLike
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trivium.corpus import Stream, StreamSpecification
+from trivium.errors import DataError
+from trivium.extract.columns import Column
+from trivium.extract.face_landmarks import BLENDSHAPES, Face, FaceTracker
+from trivium.extract.head_pose import CanonicalFace, head_pose, openings
+from trivium.upstream import model_file
+
+__all__ = ["FACE_COLUMNS", "face_specification", "face_stream", "face_tracker"]
+
+FACE_COLUMNS: tuple[Column, ...] = (
+    *(Column(f"blendshape_{name}", "1", "Strength of this expression; 0 to 1") for name in BLENDSHAPES),
+    Column("head_pitch", "degrees", "Positive when the face looks up"),
+    Column("head_yaw", "degrees", "Positive when the face turns to the right of the picture"),
+    Column("head_roll", "degrees", "Positive when the head leans counter-clockwise in the picture"),
+    Column("head_distance", "cm", "Distance, for a camera with a vertical angle of view of 63 degrees"),
+    Column("eye_opening_left", "1", "Height over width of the opening; the person's own left"),
+    Column("eye_opening_right", "1", "Height over width of the opening; the person's own right"),
+    Column("mouth_opening", "1", "Height over width between the inner lips"),
+    Column("face_x", "picture widths", "Middle of the face from the left"),
+    Column("face_y", "picture heights", "Middle of the face from the top"),
+    Column("face_size", "picture heights", "Height of the face, chin to forehead"),
+    Column("face_confidence", "1", "How sure the landmark network is that this is a face; 0.5 to 1"),
+)
+_FOREHEAD, _CHIN = 10, 152
+
+
+def face_specification() -> StreamSpecification:
+    """Specification of every stream that :func:`face_stream` gives.
+
+    Examples
+    --------
+    >>> face_specification().dim
+    63
+    """
+    names = tuple(column.name for column in FACE_COLUMNS)
+    return StreamSpecification("vision", names, clock="seconds", extractor="trivium-face", version="1")
+
+
+def face_tracker(local: str | PathLike[str] | None = None, *, threads: int = 1) -> FaceTracker:
+    """Tracker with the face model of the catalogue; make it once and use it for many clips.
+
+    Parameters
+    ----------
+    local : path, optional
+        Folder of the user's own models, looked at first (see :func:`trivium.upstream.model_folder`).
+    threads : int
+        Processor threads of each network.
+
+    Raises
+    ------
+    UpstreamError
+        The model is not on this machine.
+    """
+    return FaceTracker(model_file("face-landmarker", local), threads)
+
+
+def face_stream(
+    frames: Iterable[tuple[float, NDArray[np.uint8]]], *, frame_seconds: float, tracker: FaceTracker | None = None
+) -> Stream | None:
+    """Face columns of the frames of one clip.
+
+    Parameters
+    ----------
+    frames : iterable of (float, array of shape (H, W, 3))
+        Time in seconds, rising, and 8-bit RGB picture. They are read once, one at a time.
+    frame_seconds : float
+        How long a frame is shown at most; it ends earlier where the next one begins.
+    tracker : FaceTracker, optional
+        Networks that are loaded already; it starts afresh with this clip.
+
+    Returns
+    -------
+    Stream or None
+        Values (T, 63) for the T frames with a face, and their half-open times; None if no frame shows a face.
+
+    Raises
+    ------
+    DataError
+        The times do not rise, or a picture is not (H, W, 3) of 8 bits.
+
+    Examples
+    --------
+    >>> face_stream(clip, frame_seconds=0.08).steps  # doctest: +SKIP
+    213
+    """
+    tracker = tracker or face_tracker()
+    tracker.reset()
+    begins: list[float] = []
+    seen: list[int] = []
+    rows: list[NDArray[np.float32]] = []
+    for time, picture in frames:
+        _check(time, begins[-1] if begins else -np.inf, picture)
+        face = tracker(picture)
+        if face is not None:
+            seen.append(len(begins))
+            rows.append(_row(face, tracker.canonical, picture.shape[1], picture.shape[0]))
+        begins.append(time)
+    if not rows:
+        return None
+    return Stream(np.stack(rows), face_specification(), _spans(begins, frame_seconds)[seen])
+
+
+def _check(time: float, last: float, picture: NDArray[np.uint8]) -> None:
+    if not time > last:
+        raise DataError(f"frame times must rise, but {time} follows {last}", place=f"second {time}")
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
+        raise DataError(f"a frame has shape {picture.shape} and type {picture.dtype}", place=f"second {time}")
+
+
+def _spans(begins: list[float], frame_seconds: float) -> NDArray[np.float64]:
+    starts = np.array(begins, np.float64)
+    ends = starts + frame_seconds
+    ends[:-1] = np.minimum(ends[:-1], starts[1:])
+    return np.stack([starts, ends], axis=1)
+
+
+def _row(face: Face, canonical: CanonicalFace, width: int, height: int) -> NDArray[np.float32]:
+    pose = head_pose(face.landmarks, canonical, height)
+    middle = (face.landmarks[:, :2].min(axis=0) + face.landmarks[:, :2].max(axis=0)) / 2
+    size = np.linalg.norm(face.landmarks[_FOREHEAD] - face.landmarks[_CHIN]) / height
+    place = (middle[0] / width, middle[1] / height, size, face.presence)
+    angles = (pose.pitch, pose.yaw, pose.roll, pose.distance)
+    return np.concatenate([face.blendshapes, angles, openings(face.landmarks), place]).astype(np.float32)
