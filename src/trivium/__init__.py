@@ -27,6 +27,9 @@ _HOME: dict[str, str] = {
     "Words": "trivium.corpus",
     "align": "trivium.align",
     "concat": "trivium.corpus",
+    "extract_clip": "trivium.extract",
+    "extract_clips": "trivium.extract",
+    "load_weights": "trivium.weights",
     "read": "trivium.formats",
     "write": "trivium.formats",
 }
@@ -48,7 +51,9 @@ if TYPE_CHECKING:
         concat,
     )
     from trivium.errors import TriviumError
+    from trivium.extract import extract_clip, extract_clips
     from trivium.formats import read, write
+    from trivium.weights import load_weights
 
 
 def __getattr__(name: str) -> Any:
