@@ -1,0 +1,25 @@
+"""Weights: a folder that needs nothing else to be used, with card, head and proof; ONNX Runtime in place of torch."""
+
+from trivium.weights.card import Card, Score, TrainingCorpus
+from trivium.weights.check import WeightsCheck, check_weights
+from trivium.weights.config import WeightsConfig
+from trivium.weights.encoder import OnnxEncoder
+from trivium.weights.folder import Weights, load_weights
+from trivium.weights.head import LinearHead
+from trivium.weights.hub import find_weights
+from trivium.weights.save import save_weights
+
+__all__ = [
+    "Card",
+    "LinearHead",
+    "OnnxEncoder",
+    "Score",
+    "TrainingCorpus",
+    "Weights",
+    "WeightsCheck",
+    "WeightsConfig",
+    "check_weights",
+    "find_weights",
+    "load_weights",
+    "save_weights",
+]

@@ -1,0 +1,280 @@
+"""The weights folder, opened: files are read, and their hashes compared, when they are first needed. No torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from trivium.corpus import Aligned, Corpus, Specification
+from trivium.errors import SpecificationError, TriviumError, WeightsError
+from trivium.files import check_size, sha256_bytes
+from trivium.scale import POOLED, ScalerSet
+from trivium.weights.card import Card
+from trivium.weights.config import WeightsConfig, read_config
+from trivium.weights.encoder import OnnxEncoder
+from trivium.weights.head import LinearHead
+from trivium.weights.hub import find_weights
+
+__all__ = ["AGAIN", "Weights", "load_weights"]
+
+_MOST_BYTES = 1 << 30
+_NEEDED = ("model.safetensors", "encoder.onnx", "scalers.safetensors", "proof.safetensors", "README.md")
+_HEAD = ("head.json", "head.safetensors")
+Arrays = dict[str, NDArray[Any]]
+AGAIN = "fetch or save the weights again"
+"""Remedy for files that are missing or altered."""
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A trained representation, ready to use: aligned utterances to vectors, and to answers where there is a head.
+
+    Made by :func:`load_weights`.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is.
+    config : WeightsConfig
+        What it takes.
+    card : Card
+        What people should know.
+    hashes : mapping of str to str
+        SHA-256 by file name.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from trivium.weights.example import example_weights
+    >>> from trivium.weights.proof import proof_input
+    >>> weights = example_weights(Path(tempfile.mkdtemp()) / "example")
+    >>> aligned = proof_input(weights.config, weights.scalers)  # synthetic
+    >>> weights.transform(aligned).shape, weights.predict_proba(aligned).shape
+    ((4, 3), (4, 2))
+    """
+
+    folder: Path
+    config: WeightsConfig
+    card: Card
+    hashes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def specification(self) -> Specification:
+        """Modalities and columns, in the order the encoder takes them."""
+        return self.config.specification
+
+    @property
+    def n_features(self) -> int:
+        """Length K of a vector."""
+        return self.encoder.n_features
+
+    @cached_property
+    def encoder(self) -> OnnxEncoder:
+        """The encoder; opened, and its hash compared, on first use."""
+        file = self.folder / "encoder.onnx"
+        encoder = OnnxEncoder(self.read("encoder.onnx"), file=file)
+        expected = (self.config.words, len(self.specification.columns))
+        if (encoder.words, encoder.width) != expected:
+            raise WeightsError(f"takes {encoder.words} x {encoder.width}, the configuration says {expected}", file=file)
+        return encoder
+
+    @cached_property
+    def scalers(self) -> ScalerSet:
+        """One scaler per pretraining corpus, and ``pooled``."""
+        scalers = ScalerSet.from_arrays(self.arrays("scalers.safetensors"))
+        if scalers.columns != self.specification.columns:
+            raise WeightsError("are of other columns than the configuration", file=self.folder / "scalers.safetensors")
+        return scalers
+
+    @cached_property
+    def head(self) -> LinearHead | None:
+        """The head, or None."""
+        if _HEAD[0] not in self.hashes:
+            return None
+        self.read(_HEAD[0])
+        return LinearHead.from_stored(read_config(self.folder / _HEAD[0]), self.arrays(_HEAD[1]))
+
+    def state(self) -> Arrays:
+        """Parameters of the trained network by name, for going on with training."""
+        return self.arrays("model.safetensors")
+
+    def align(self, corpus: Corpus) -> Aligned:
+        """Corpus onto its words, as many and padded on the side that the weights were trained with."""
+        from trivium.align import align
+
+        chosen = [m for m in corpus.specification.modalities if m in self.specification.modalities]
+        return align(corpus, words=self.config.words, pad=self.config.pad, modalities=chosen)
+
+    def fit_columns(self, aligned: Aligned) -> Aligned:
+        """Utterances with exactly the columns of the weights, matched by name.
+
+        A modality that the data lack altogether is masked. Modalities that the weights do not know are left out.
+
+        Parameters
+        ----------
+        aligned : Aligned
+            N utterances of W steps.
+
+        Raises
+        ------
+        SpecificationError
+            A modality is there with other columns (they are named), no modality is shared, or W differs.
+        """
+        if aligned.shape[1] != self.config.words:
+            raise SpecificationError(
+                f"the data have {aligned.shape[1]} steps, the weights take {self.config.words}",
+                remedy=f"align with words={self.config.words}",
+            )
+        return _fit_columns(aligned, self.specification)
+
+    def transform(self, aligned: Aligned, scaler: str = POOLED) -> NDArray[np.float32]:
+        """Vectors of utterances; ONNX Runtime and NumPy only.
+
+        Parameters
+        ----------
+        aligned : Aligned
+            N utterances; columns are matched by name, a missing modality is masked (:meth:`fit_columns`).
+        scaler : str
+            ``pooled``, the name of a pretraining corpus, or ``refit``: statistics of `aligned` itself.
+
+        Returns
+        -------
+        array of shape (N, K)
+            float32.
+
+        Raises
+        ------
+        SpecificationError
+            The data do not fit, or there is no such scaler.
+        WeightsError
+            A file is missing, altered or malformed.
+        """
+        return self.encoder(self.scalers.transform(self.fit_columns(aligned), scaler))
+
+    def predict_proba(self, aligned: Aligned, scaler: str = POOLED) -> NDArray[np.float64]:
+        """Probabilities (N, C) of the head's classes; see :meth:`transform`."""
+        return self.require_head().predict_proba(self.transform(aligned, scaler))
+
+    def predict(self, aligned: Aligned, scaler: str = POOLED) -> NDArray[Any]:
+        """Answers (N,) of the head; see :meth:`transform`."""
+        return self.require_head().predict(self.transform(aligned, scaler))
+
+    def require_head(self) -> LinearHead:
+        """The head; its absence is a :class:`WeightsError`."""
+        if self.head is None:
+            raise WeightsError("has no head", file=self.folder, remedy="use transform, or train a head on the vectors")
+        return self.head
+
+    def read(self, name: str) -> bytes:
+        """Bytes of a file, once it is below the limit and has the hash that the configuration names.
+
+        Raises
+        ------
+        WeightsError
+            It is missing, too large, or altered.
+        """
+        path = self.folder / name
+        if name not in self.hashes:
+            raise WeightsError(f"names no hash of {name}", file=self.folder / "config.json", remedy=AGAIN)
+        if Path(name).name != name or not path.is_file():
+            raise WeightsError("is missing, or no plain file", file=path, remedy=AGAIN)
+        try:
+            check_size(path, _MOST_BYTES)
+            data = path.read_bytes()
+        except (OSError, TriviumError) as cause:
+            problem = cause.problem if isinstance(cause, TriviumError) else str(cause.strerror)
+            raise WeightsError(problem, file=path, remedy=AGAIN) from cause
+        if sha256_bytes(data) != self.hashes[name]:
+            raise WeightsError("differs from its hash in config.json", file=path, remedy=AGAIN)
+        return data
+
+    def arrays(self, name: str) -> Arrays:
+        """Arrays of a safetensors file, checked like :meth:`read`."""
+        try:
+            return dict(load(self.read(name)))
+        except (SafetensorError, KeyError, ValueError) as cause:
+            raise WeightsError(f"is no safetensors file: {cause}", file=self.folder / name, remedy=AGAIN) from cause
+
+
+def _fit_columns(aligned: Aligned, spec: Specification) -> Aligned:
+    own = aligned.specification
+    shared = [m for m in spec.modalities if m in own.modalities]
+    if not shared:
+        raise SpecificationError(
+            f"the data have {', '.join(own.modalities) or 'no modality'}, the weights take {', '.join(spec.modalities)}"
+        )
+    for modality in shared:
+        _require_columns(own, spec, modality)
+    if own.columns == spec.columns:
+        return aligned
+    place = {name: i for i, name in enumerate(own.columns)}
+    n, w, _ = aligned.shape
+    values = np.zeros((n, w, len(spec.columns)), np.float32)
+    kept = [i for i, name in enumerate(spec.columns) if name in place]
+    values[:, :, kept] = aligned.values[:, :, [place[spec.columns[i]] for i in kept]]
+    cells = np.zeros((n, w, len(spec.modalities)), bool)
+    for number, modality in enumerate(spec.modalities):
+        if modality in shared:
+            cells[:, :, number] = aligned.cell_mask[:, :, own.modalities.index(modality)]
+    return Aligned.from_arrays(
+        values, spec, mask=aligned.mask, cell_mask=cells, ids=aligned.ids, table=dict(aligned.table)
+    )
+
+
+def _require_columns(own: Specification, spec: Specification, modality: str) -> None:
+    """Raise unless the data's modality holds every column of the weights' modality."""
+    missing = [c for c in spec.stream(modality).columns if c not in set(own.stream(modality).columns)]
+    if missing:
+        shown = ", ".join(missing[:6]) + (f" and {len(missing) - 6} more" if len(missing) > 6 else "")
+        raise SpecificationError(
+            f"{modality} of the data lacks columns that the weights take: {shown}",
+            remedy="extract or read the same columns (they are matched by name), or leave the modality out",
+        )
+
+
+def load_weights(where: str | os.PathLike[str]) -> Weights:
+    """Open weights: a folder, a name in the user's folder of weights, or ``owner/name`` of a model hub.
+
+    Only ``config.json`` is read at once; every other file is read, and its hash compared, when it is first needed.
+
+    Parameters
+    ----------
+    where : path or str
+        See :func:`trivium.weights.find_weights`.
+
+    Raises
+    ------
+    WeightsError
+        The folder is incomplete or malformed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from trivium.weights.example import example_weights
+    >>> load_weights(example_weights(Path(tempfile.mkdtemp()) / "example").folder).config.words
+    6
+    """
+    folder = find_weights(where)
+    path = folder / "config.json"
+    value = read_config(path)
+    try:
+        hashes = {str(name): str(digest) for name, digest in dict(value["files"]).items()}
+        config, card = WeightsConfig.from_json(value), Card.from_json(value["card"])
+    except (KeyError, TypeError, ValueError) as cause:
+        raise WeightsError(f"the configuration is malformed: {cause!r}", file=path, remedy=AGAIN) from cause
+    except WeightsError as cause:
+        raise WeightsError(cause.problem, file=path, remedy=cause.remedy or AGAIN) from cause
+    expected = {*_NEEDED, *(_HEAD if _HEAD[0] in hashes else ())}
+    missing = sorted(name for name in expected if not (folder / name).is_file())
+    if missing:
+        raise WeightsError(f"lacks {', '.join(missing)}", file=folder, remedy=AGAIN)
+    return Weights(folder, config, card, hashes)

@@ -1,0 +1,175 @@
+"""The linear head: from a vector to an answer with probabilities, in NumPy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trivium.errors import DataError, WeightsError
+
+__all__ = ["HeadKind", "LinearHead"]
+
+HeadKind = Literal["classes", "number"]
+_TEMPERATURES = np.geomspace(0.05, 20.0, 241)  # 2.5 % apart: finer than any validation fold can tell
+_ARRAYS = ("coefficients", "intercept", "mean", "std")
+
+
+@dataclass(frozen=True, eq=False)
+class LinearHead:
+    """Standardise, one linear map, and a softmax with a temperature (or a number).
+
+    With v a vector, z = (v - mean) / std and s = coefficients z + intercept, the probabilities of the C classes are
+    softmax(s / temperature), and the number of a regression is s.
+
+    Parameters
+    ----------
+    label : str
+        What it answers, such as ``emotion``.
+    classes : tuple of str
+        C names; empty for a number.
+    coefficients : array of shape (C, K), or (1, K) for a number
+        float64.
+    intercept : array of shape (C,) or (1,)
+    mean, std : arrays of shape (K,)
+        Of the training vectors.
+    temperature : float
+        Above 1 makes the head less sure; see :meth:`calibrated`.
+
+    Examples
+    --------
+    >>> head = LinearHead("mood", ("calm", "angry"), np.array([[0.0], [2.0]]), np.zeros(2), np.zeros(1), np.ones(1))
+    >>> head.predict_proba(np.array([[0.0], [1.0]])).round(2).tolist()
+    [[0.5, 0.5], [0.12, 0.88]]
+    >>> head.predict(np.array([[1.0]])).tolist()
+    ['angry']
+    """
+
+    label: str
+    classes: tuple[str, ...]
+    coefficients: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        rows, features = max(len(self.classes), 1), self.mean.shape[-1:]
+        shapes = {"coefficients": (rows, *features), "intercept": (rows,), "mean": features, "std": features}
+        for name, shape in shapes.items():
+            value = getattr(self, name)
+            if value.shape != shape or not np.isfinite(value).all():
+                raise WeightsError(f"{name} of the head have shape {value.shape} or are not finite, expected {shape}")
+        if not self.temperature > 0 or (self.std <= 0).any():
+            raise WeightsError("the head's temperature and standard deviations must be above 0")
+
+    @classmethod
+    def from_fitted(cls, scaler: Any, model: Any, *, label: str) -> Self:
+        """Head of a fitted scikit-learn scaler and linear model.
+
+        Parameters
+        ----------
+        scaler : StandardScaler
+            Fitted on the training vectors.
+        model : LogisticRegression or Ridge
+            Fitted on the scaled vectors; any linear model with ``coef_``, ``intercept_`` and, for classes,
+            ``classes_``.
+        label : str
+            What it answers.
+
+        Notes
+        -----
+        A binary logistic regression holds one row; its sigmoid is the softmax of that row and zeros.
+        """
+        coefficients = np.atleast_2d(np.asarray(model.coef_, np.float64))
+        intercept = np.atleast_1d(np.asarray(model.intercept_, np.float64))
+        classes = tuple(str(name) for name in getattr(model, "classes_", ()))
+        if len(classes) == 2 and len(coefficients) == 1:
+            coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
+            intercept = np.concatenate([np.zeros_like(intercept), intercept])
+        mean, std = np.asarray(scaler.mean_, np.float64), np.asarray(scaler.scale_, np.float64)
+        return cls(label, classes, coefficients, intercept, mean, std)
+
+    @property
+    def kind(self) -> HeadKind:
+        """``classes`` or ``number``."""
+        return "classes" if self.classes else "number"
+
+    def decision(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
+        """Scores (N, C) of vectors (N, K), before temperature and softmax; (N, 1) for a number."""
+        if vectors.ndim != 2 or vectors.shape[1] != len(self.mean):
+            raise DataError(f"vectors of shape {vectors.shape} do not fit a head of {len(self.mean)} features")
+        standard = (vectors.astype(np.float64) - self.mean) / self.std
+        scores: NDArray[np.float64] = standard @ self.coefficients.T + self.intercept
+        return scores
+
+    def predict_proba(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
+        """Probabilities (N, C) of vectors (N, K).
+
+        Raises
+        ------
+        WeightsError
+            The head gives a number.
+        """
+        if self.kind == "number":
+            raise WeightsError(f"the head gives a number ({self.label}), not classes", remedy="use predict")
+        return _softmax(self.decision(vectors) / self.temperature)
+
+    def predict(self, vectors: NDArray[Any]) -> NDArray[Any]:
+        """Class names (N,), or numbers (N,), of vectors (N, K)."""
+        scores = self.decision(vectors)
+        if self.kind == "number":
+            return np.asarray(scores[:, 0])
+        return np.take(np.asarray(self.classes, dtype=np.str_), scores.argmax(axis=1))
+
+    def calibrated(self, vectors: NDArray[Any], answers: Sequence[str] | NDArray[np.str_]) -> LinearHead:
+        """Head whose temperature makes held-out answers most likely.
+
+        Parameters
+        ----------
+        vectors : array of shape (N, K)
+            Held out: neither the head nor its strength was chosen on them.
+        answers : sequence of N str
+            Their classes.
+
+        Notes
+        -----
+        Source: Guo et al. (2017), On calibration of modern neural networks; searched on a grid (our choice).
+        """
+        scores = self.decision(vectors)
+        right = np.array([self.classes.index(answer) for answer in answers])
+        rows = np.arange(len(right))
+        losses = [-np.log(_softmax(scores / t)[rows, right] + 1e-300).mean() for t in _TEMPERATURES]
+        return replace(self, temperature=float(_TEMPERATURES[int(np.argmin(losses))]))
+
+    def to_arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Arrays for ``head.safetensors``."""
+        return {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain builtins for ``head.json``."""
+        return {
+            "label": self.label,
+            "classes": list(self.classes),
+            "calibration": {"method": "temperature", "temperature": self.temperature},
+        }
+
+    @classmethod
+    def from_stored(cls, value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Inverse of :meth:`to_json` and :meth:`to_arrays`; a malformed head is one :class:`WeightsError`."""
+        try:
+            coefficients, intercept, mean, std = (np.asarray(arrays[name], np.float64) for name in _ARRAYS)
+            classes = tuple(str(name) for name in value["classes"])
+            temperature = float(value["calibration"]["temperature"])
+            return cls(str(value["label"]), classes, coefficients, intercept, mean, std, temperature)
+        except (KeyError, TypeError, ValueError) as cause:
+            raise WeightsError(f"the head is malformed: {cause}") from cause
+
+
+def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    raised = np.exp(scores - scores.max(axis=1, keepdims=True))
+    shares: NDArray[np.float64] = raised / raised.sum(axis=1, keepdims=True)
+    return shares
