@@ -28,6 +28,7 @@ def align(
     collapse: str | Collapse = "mean",
     pad: Pad = "left",
     modalities: Iterable[str] | None = None,
+    show: bool = True,
 ) -> Aligned:
     """Put all modalities on one timeline: one step per word.
 
@@ -57,6 +58,8 @@ def align(
         ``right`` pads behind and keeps the first.
     modalities : iterable of str, optional
         Which modalities to align; default all.
+    show : bool
+        Whether to show progress.
 
     Returns
     -------
@@ -96,7 +99,7 @@ def align(
     aligned = _empty(chosen, longest)
     spoken: list[list[str]] = []
     told = False
-    for row, utterance in enumerate(track(corpus, "aligning")):
+    for row, utterance in enumerate(track(corpus, "aligning", show=show)):
         steps = timeline(utterance)
         told = told or steps.known
         steps = steps.crop(longest, pad)
