@@ -125,8 +125,9 @@ class Card:
         features : int
             Length K of a vector.
         """
+        licence = json.dumps(self.licence)
         parts = [
-            f"---\nlicense: other\nlicense_name: {json.dumps(self.licence)}\nlibrary_name: trivium\ntags: [trivium]\n---",
+            f"---\nlicense: other\nlicense_name: {licence}\nlibrary_name: trivium\ntags: [trivium]\n---",
             f"# {self.title}",
             *(["**The training data are synthetic: these weights are for tests.**"] if self.synthetic else []),
             f"One vector of {features} numbers per utterance of {config.words} words (padded on the {config.pad}), by "

@@ -107,12 +107,12 @@ class Weights:
         """Parameters of the trained network by name, for going on with training."""
         return self.arrays("model.safetensors")
 
-    def align(self, corpus: Corpus) -> Aligned:
+    def align(self, corpus: Corpus, *, show: bool = True) -> Aligned:
         """Corpus onto its words, as many and padded on the side that the weights were trained with."""
         from trivium.align import align
 
         chosen = [m for m in corpus.specification.modalities if m in self.specification.modalities]
-        return align(corpus, words=self.config.words, pad=self.config.pad, modalities=chosen)
+        return align(corpus, words=self.config.words, pad=self.config.pad, modalities=chosen, show=show)
 
     def fit_columns(self, aligned: Aligned) -> Aligned:
         """Utterances with exactly the columns of the weights, matched by name.

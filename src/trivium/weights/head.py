@@ -122,8 +122,8 @@ class LinearHead:
         """Class names (N,), or numbers (N,), of vectors (N, K)."""
         scores = self.decision(vectors)
         if self.kind == "number":
-            return np.asarray(scores[:, 0])
-        return np.take(np.asarray(self.classes, dtype=np.str_), scores.argmax(axis=1))
+            return scores.reshape(len(scores))
+        return np.array([self.classes[best] for best in scores.argmax(axis=1)], dtype=np.str_)
 
     def calibrated(self, vectors: NDArray[Any], answers: Sequence[str] | NDArray[np.str_]) -> LinearHead:
         """Head whose temperature makes held-out answers most likely.
