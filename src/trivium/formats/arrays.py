@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,13 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.corpus import Corpus, LabelSpecification, Specification, StreamSpecification, Utterance
-from trivium.corpus.specification import Clock
 from trivium.errors import FormatError, LimitError, UnsafeFileError
 from trivium.files import atomic_file
 from trivium.formats.aligned import read_aligned
 from trivium.formats.findings import Findings, NonFinite
 from trivium.formats.labels import LabelArray, encode
-from trivium.formats.padded import Block, Cutter, fold_rows, pad_fold
+from trivium.formats.padded import Block, Cutter, distribution, fold_rows, one_clock, pad_fold, positional_streams
 
 __all__ = ["NpzFormat", "open_archive"]
 
@@ -59,6 +59,7 @@ class NpzFormat:
         nonfinite: NonFinite = "reference",
         aligned: bool | None = None,
         label: str = "label",
+        source: str | None = None,
     ) -> Corpus:
         """Read an archive.
 
@@ -72,12 +73,14 @@ class NpzFormat:
             Whether the modalities share their steps; default: whether their arrays have one length.
         label : str
             Name for the file's ``label`` arrays.
+        source : str, optional
+            Name of the distribution, for columns without names; default the file's stem.
         """
         arrays = open_archive(path)
         if {"values", "cell_mask", "specification"} <= arrays.keys():
             return read_aligned(arrays, path)
         findings = Findings(nonfinite)
-        return _Archive(arrays, path, findings, label).corpus(aligned)
+        return _Archive(arrays, path, findings, label, distribution(path, source)).corpus(aligned)
 
     def write(
         self,
@@ -169,10 +172,11 @@ def _member(stored: Any, name: str, path: Path) -> NDArray[Any]:
 class _Archive:
     """One archive of fold or plain arrays on its way to a corpus."""
 
-    def __init__(self, arrays: dict[str, NDArray[Any]], path: Path, findings: Findings, label: str) -> None:
-        self._path, self._findings = path, findings
+    def __init__(
+        self, arrays: dict[str, NDArray[Any]], path: Path, findings: Findings, label: str, source: str
+    ) -> None:
+        self._path, self._findings, self._source = path, findings, source
         self._columns = {k.removeprefix("columns_"): arrays.pop(k) for k in list(arrays) if k.startswith("columns_")}
-        self._source = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-") or "npz"
         self._by_key = _by_fold(arrays)
         self._folds = list(dict.fromkeys(fold for parts in self._by_key.values() for fold in parts))
         self._ids = self._by_key.pop("ids", {}) or self._by_key.pop("id", {})
@@ -223,9 +227,9 @@ class _Archive:
 
     def corpus(self, aligned: bool | None) -> Corpus:
         counts = self._counts()
-        lengths = {b.values.shape[1] for b in self._blocks}
-        together = len(lengths) == 1 and lengths != {1} if aligned is None else aligned
-        streams = {b.modality: self._stream(b, together) for b in self._blocks}
+        together = one_clock(self._blocks, aligned)
+        streams = positional_streams(self._blocks, self._source, together, self._path)
+        streams |= {m: self._named_stream(streams[m]) for m in streams if m in self._columns}
         cutter = Cutter(self._blocks, streams, aligned=together, findings=self._findings)
         labels = tuple(s for label in self._labels for s in label.specifications)
         utterances = [
@@ -245,17 +249,12 @@ class _Archive:
     def _is_vector(self, block: Block) -> bool:
         return self._by_key[block.key][block.fold].ndim == 2
 
-    def _stream(self, block: Block, aligned: bool) -> StreamSpecification:
-        clock: Clock = "words" if aligned else "none"
-        dim = block.values.shape[2]
-        if block.modality in self._columns:
-            names = tuple(str(c) for c in self._columns[block.modality])
-            if len(names) != dim:
-                raise FormatError(f"{len(names)} names for {dim} columns", file=self._path, place=block.key)
-            return StreamSpecification(block.modality, names, clock)
-        if any(b.values.shape[2] != dim for b in self._blocks if b.modality == block.modality):
-            raise FormatError("the folds differ in their number of columns", file=self._path, place=block.key)
-        return StreamSpecification.positional(block.modality, self._source, dim, clock=clock)
+    def _named_stream(self, positional: StreamSpecification) -> StreamSpecification:
+        names = tuple(str(c) for c in self._columns[positional.modality])
+        if len(names) != positional.dim:
+            problem = f"{len(names)} names for {positional.dim} columns"
+            raise FormatError(problem, file=self._path, place=f"columns_{positional.modality}")
+        return replace(positional, columns=names)
 
     def _id(self, fold: str, row: int) -> str:
         if fold in self._ids:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 from trivium import registry
 from trivium.corpus import Corpus
 from trivium.errors import FormatError, TriviumError
+from trivium.formats.pickles import load_pickle, scan_pickle
 
 __all__ = ["Format", "detect", "read", "write"]
 
@@ -59,6 +60,8 @@ def detect(path: str | os.PathLike[str]) -> str:
     for entry in registry.entries("format"):
         if _format(entry.name).detect(source) is not None:
             return entry.name
+    if source.is_file() and scan_pickle(source) is not None:
+        load_pickle(source)  # hostile or cut off: says so
     known = ", ".join(entry.name for entry in registry.entries("format"))
     raise FormatError(
         f"is of no format that trivium knows ({known}), or is cut off",

@@ -40,6 +40,8 @@ class LabelArray:
         Customary range of a regression label; dropped where the values leave it.
     modality : str, optional
         Set where the label speaks of one modality.
+    number : bool
+        Whether one value per row is known to be a number, even if all are 0 or 1.
 
     Examples
     --------
@@ -57,6 +59,7 @@ class LabelArray:
         *,
         range: tuple[float, float] | None = None,
         modality: str | None = None,
+        number: bool = False,
     ) -> None:
         whole = {fold: np.asarray(values) for fold, values in arrays.items()}
         self._tail = _one_tail(whole, key, file)
@@ -64,7 +67,7 @@ class LabelArray:
         self.key = key
         every = np.concatenate(list(self._arrays.values()))
         self._dtype = str(every.dtype)
-        self.kind = _kind(every)
+        self.kind = "number" if number and every.ndim == 1 else _kind(every)
         self.specifications = _specifications(self.kind, name, every, range, modality)
 
     def _flat_tail(self) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ all of them are zero; a modality that is zero throughout a sample is missing fro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.corpus import Corpus, Stream, StreamSpecification, Utterance
+from trivium.corpus.specification import Clock
 from trivium.errors import DataError, FormatError
 from trivium.formats.findings import Finding, Findings
 
-__all__ = ["Block", "Cutter", "fold_rows", "pad_fold", "side_of"]
+__all__ = ["Block", "Cutter", "distribution", "fold_rows", "one_clock", "pad_fold", "positional_streams", "side_of"]
 
 _ROWS_AT_ONCE = 256
 
@@ -97,6 +99,47 @@ def _checked_lengths(lengths: Any, values: NDArray[Any], file: Path, place: str)
             remedy="correct the lengths, or delete the key to have them found from the padding",
         )
     return stated.astype(np.int64)
+
+
+def one_clock(blocks: Iterable[Block], aligned: bool | None) -> bool:
+    """Whether the modalities of a file share their steps: two or more, of one length above 1, and none stated."""
+    if aligned is not None:
+        return aligned
+    blocks = list(blocks)
+    lengths = {block.values.shape[1] for block in blocks}
+    several = len({block.modality for block in blocks}) > 1
+    return several and len(lengths) == 1 and lengths != {1} and all(block.lengths is None for block in blocks)
+
+
+def positional_streams(
+    blocks: Iterable[Block], source: str, aligned: bool, file: Path
+) -> dict[str, StreamSpecification]:
+    """Specification by modality for blocks without column names.
+
+    Raises
+    ------
+    FormatError
+        The folds of a modality differ in their number of columns.
+    """
+    dims: dict[str, int] = {}
+    for block in blocks:
+        dim = block.values.shape[2]
+        if dims.setdefault(block.modality, dim) != dim:
+            problem = f"has {dim} columns, another fold {dims[block.modality]}"
+            raise FormatError(problem, file=file, place=f"{block.fold}/{block.key}")
+    clock: Clock = "words" if aligned else "none"
+    return {m: StreamSpecification.positional(m, source, dim, clock=clock) for m, dim in dims.items()}
+
+
+def distribution(file: Path, source: str | None) -> str:
+    """Short name under which positional columns go: the given one, or the file's stem.
+
+    Examples
+    --------
+    >>> distribution(Path("Data/aligned_50.pkl"), None)
+    'aligned-50'
+    """
+    return source or re.sub(r"[^a-z0-9]+", "-", file.stem.lower()).strip("-") or "file"
 
 
 def side_of(seen: Iterable[NDArray[np.bool_]]) -> str:
