@@ -137,7 +137,7 @@ class Corpus(Sequence[Utterance]):
         return len(self.rows)
 
     @overload
-    def __getitem__(self, key: int) -> Utterance: ...
+    def __getitem__(self, key: int | np.integer[Any]) -> Utterance: ...
     @overload
     def __getitem__(self, key: slice | NDArray[Any] | list[int] | list[bool] | tuple[Any, ...]) -> Corpus: ...
     def __getitem__(self, key: Index) -> Utterance | Corpus:
@@ -307,7 +307,7 @@ def concat(corpora: Sequence[Corpus], names: Sequence[str]) -> Corpus:
     ids = np.concatenate([c.ids for c in corpora])
     unique, counts = np.unique(ids, return_counts=True)
     if len(unique) != len(ids):
-        raise DataError(f"the id {unique[counts > 1][0]!r} is in two corpora", remedy="make the ids unique")
+        raise DataError(f"the id {str(unique[counts > 1][0])!r} is in two corpora", remedy="make the ids unique")
     source = Joined([Rows(c.source, c.rows) for c in corpora], names, list(labels.values()))
     provenance = {"joined": [{"name": n, **c.provenance} for n, c in zip(names, corpora, strict=True)]}
     return Corpus(source, Specification(first.specification.streams, tuple(labels.values())), provenance)

@@ -245,12 +245,12 @@ class Joined:
 
     def _column_of(self, part: Source, own: str, name: str) -> NDArray[Any]:
         if name == "group.corpus":
-            return np.full(len(part), own, dtype=np.str_)
+            return np.full(len(part), own)  # a dtype would cut the name to one sign
         if name in part.column_names():
             return part.column(name)
         if name in self._labels:
             return label_column([None] * len(part), self._labels[name])
-        return np.full(len(part), "", dtype=np.str_)
+        return np.full(len(part), "")
 
     def lengths(self, modality: str) -> NDArray[np.int64]:
         """See :class:`Source`."""
