@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
@@ -25,6 +25,7 @@ def two(pairs: list[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     return np.array(y), np.array(p)
 
 
+@settings(max_examples=40, deadline=None)
 @given(CLASSES)
 def test_class_measures_equal_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     y, p = two(pairs)
@@ -35,6 +36,7 @@ def test_class_measures_equal_those_of_scikit_learn(pairs: list[tuple[int, int]]
     assert m.unweighted_average_recall(y, p) == pytest.approx(recall)
 
 
+@settings(max_examples=40, deadline=None)
 @given(PAIRS)
 def test_number_measures_equal_those_of_scikit_learn(pairs: list[tuple[float, float]]) -> None:
     y, p = two(pairs)

@@ -45,7 +45,9 @@ _BUILT_IN: tuple[Entry, ...] = (
     Entry("format", "npz", "trivium.formats.arrays:NpzFormat", "arrays by modality and fold, or an aligned corpus"),
     Entry("format", "mmsa", "trivium.formats.mmsa:MmsaFormat", "MMSA and MMSA-FET feature pickles"),
     Entry("format", "mult", "trivium.formats.mult:MultFormat", "pickles of the Multimodal Transformer"),
-    Entry("format", "multibench", "trivium.formats.mult:MultibenchFormat", "MultiBench affect pickles, padded in front"),
+    Entry(
+        "format", "multibench", "trivium.formats.mult:MultibenchFormat", "MultiBench affect pickles, padded in front"
+    ),
     Entry("upstream", "whisper-tiny-en", "trivium.upstream.catalogue:WHISPER_TINY_EN", "English speech to words"),
     Entry("upstream", "silero-vad", "trivium.upstream.catalogue:SILERO_VAD", "spans of speech"),
     Entry("upstream", "g2p-en", "trivium.upstream.catalogue:G2P_EN", "pronunciations of unknown English words"),
@@ -62,6 +64,18 @@ _BUILT_IN: tuple[Entry, ...] = (
         "trivium.represent.conv_autoencoder:ConvAutoencoder",
         "convolutional autoencoder of the words x columns matrix (arXiv 2110.03007)",
     ),
+    Entry("representation", "mean", "trivium.represent.pooling:MeanPooling", "mean over the words that were seen"),
+    Entry(
+        "representation",
+        "mean-std",
+        "trivium.represent.pooling:MeanStdPooling",
+        "mean and standard deviation over the words",
+    ),
+    Entry("representation", "flatten", "trivium.represent.pooling:Flatten", "the matrix itself, word after word"),
+    Entry(
+        "representation", "flatten-pca", "trivium.represent.pooling:FlattenPCA", "principal components of the matrix"
+    ),
+    Entry("representation", "missingness", "trivium.represent.pooling:Missingness", "only which cells were there"),
 )
 
 
