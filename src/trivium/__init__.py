@@ -29,6 +29,7 @@ _HOME: dict[str, str] = {
     "concat": "trivium.corpus",
     "extract_clip": "trivium.extract",
     "extract_clips": "trivium.extract",
+    "embed": "trivium.embed",
     "load_weights": "trivium.weights",
     "read": "trivium.formats",
     "write": "trivium.formats",
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         Words,
         concat,
     )
+    from trivium.embed import embed as embed
     from trivium.errors import TriviumError
     from trivium.extract import extract_clip, extract_clips
     from trivium.formats import read, write

@@ -108,7 +108,7 @@ class Weights:
         return self.arrays("model.safetensors")
 
     def align(self, corpus: Corpus, *, show: bool = True) -> Aligned:
-        """Corpus onto its words, as many and padded on the side that the weights were trained with."""
+        """Corpus onto its words, as many and padded on the side that the weights were trained with; `show` progress."""
         from trivium.align import align
 
         chosen = [m for m in corpus.specification.modalities if m in self.specification.modalities]

@@ -68,7 +68,7 @@ def save_weights(
     """
     with atomic_folder(folder, replace=overwrite) as draft:
         files: dict[str, bytes] = {
-            "model.safetensors": save({name: np.ascontiguousarray(value) for name, value in state.items()}),
+            "model.safetensors": save({name: np.array(value, order="C") for name, value in state.items()}),
             "encoder.onnx": encoder,
             "scalers.safetensors": save(scalers.to_arrays()),
         }

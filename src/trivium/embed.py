@@ -1,0 +1,298 @@
+"""Embedding: a clip, a folder of clips, or a corpus of any readable form becomes one vector per utterance.
+
+No torch and no scikit-learn. Work is done in chunks: while the encoder is busy with one, the next is read, aligned and
+scaled in another thread, so memory does not grow with the corpus.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from trivium.corpus import Aligned, Corpus
+from trivium.errors import DataError, FormatError, UnsafeFileError
+from trivium.files import atomic_file, canonical_json, sha256_bytes
+from trivium.progress import Bar, progress_bar
+from trivium.scale import POOLED, REFIT
+from trivium.weights import Weights, load_weights
+
+__all__ = ["Embedded", "embed", "embed_chunks", "embed_to_file", "open_source"]
+
+_ROWS = 128  # utterances per chunk
+_ROW_GROUP_BYTES = 8 << 20
+_EXTRACTED = ("text", "audio", "vision")
+Source = Corpus | str | os.PathLike[str]
+Transcripts = str | os.PathLike[str] | Mapping[str, str] | None
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What :func:`embed_to_file` did.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    rows, features : int
+        Its vectors and their length K.
+    present : mapping of str to int
+        Vectors by modality that was there.
+    failures : tuple of mapping
+        Clips that could not be read, with ``id``, ``clip`` and ``reason``.
+    """
+
+    path: Path
+    rows: int
+    features: int
+    present: Mapping[str, int]
+    failures: tuple[Mapping[str, str], ...] = field(default=())
+
+
+def open_source(source: Source, weights: Weights, *, transcripts: Transcripts = None, show: bool = True) -> Corpus:
+    """Corpus of whatever is to be embedded.
+
+    Parameters
+    ----------
+    source : Corpus or path
+        A corpus or its folder, a file or folder of any format that :func:`trivium.read` knows, a clip, or a folder of
+        clips. Clips are extracted first: words, and the other modalities that the weights take.
+    weights : Weights
+        Say which modalities are needed.
+    transcripts : path or mapping of str to str, optional
+        What is said in the clips, where it need not be recognised: text by id, or a folder with a file ``ID.txt`` per
+        clip.
+    show : bool
+        Whether to show progress.
+
+    Raises
+    ------
+    FormatError
+        The source is none of these.
+    MediaError
+        No clip could be read.
+    """
+    if isinstance(source, Corpus):
+        return source
+    path = Path(source)
+    if (path / "corpus.json").is_file():
+        return Corpus.open(path)
+    if path.is_file() and _is_media(path):
+        return _extract(path, weights, transcripts, show)
+    from trivium.formats import read
+
+    try:
+        return read(path)
+    except UnsafeFileError:
+        raise
+    except FormatError:
+        if not path.is_dir() or not any(_is_media(file) for file in path.rglob("*")):
+            raise
+        return _extract(path, weights, transcripts, show)
+
+
+def _is_media(path: Path) -> bool:
+    from trivium.extract.folder import MEDIA_ENDINGS
+
+    return path.suffix.lower() in MEDIA_ENDINGS
+
+
+def _extract(path: Path, weights: Weights, transcripts: Transcripts, show: bool) -> Corpus:
+    from trivium.align import cut_into_windows
+    from trivium.extract import extract_clips
+
+    # the words are the steps, also where the weights do not take the text
+    wanted = [m for m in _EXTRACTED if m == "text" or m in weights.specification.modalities]
+    if isinstance(transcripts, str) and path.is_file() and not Path(transcripts).exists():
+        transcripts = {path.stem: transcripts}
+    return cut_into_windows(
+        extract_clips(path, transcripts=transcripts, modalities=wanted, show=show), weights.config.words
+    )
+
+
+def embed(
+    source: Source,
+    weights: Weights | str | os.PathLike[str],
+    *,
+    scaler: str = POOLED,
+    transcripts: Transcripts = None,
+    show: bool = True,
+) -> pa.Table:
+    """One vector per utterance, as a table in memory.
+
+    Parameters
+    ----------
+    source : Corpus or path
+        See :func:`open_source`. A clip with more words than the weights take becomes several utterances.
+    weights : Weights or path
+        See :func:`trivium.load_weights`.
+    scaler : str
+        ``pooled``, the name of a pretraining corpus, or ``refit``: statistics of the source itself, which is held in
+        memory as a whole for it.
+    transcripts : path or mapping of str to str, optional
+        See :func:`open_source`.
+    show : bool
+        Whether to show progress.
+
+    Returns
+    -------
+    pyarrow.Table
+        ``id``, ``clip``, ``start`` and ``end`` in seconds (NaN where unknown), ``vector`` (K float32), and
+        ``modality_NAME`` for each modality of the weights: whether it was there at any word.
+
+    Raises
+    ------
+    SpecificationError
+        The columns do not fit the weights; they are named.
+    WeightsError
+        The weights are incomplete or altered.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from trivium.corpus import Stream, Utterance, Words
+    >>> from trivium.weights.example import EXAMPLE, example_weights
+    >>> weights = example_weights(Path(tempfile.mkdtemp()) / "example")
+    >>> voice = Stream(np.ones((2, 2), np.float32), EXAMPLE.stream("audio"))
+    >>> corpus = Corpus.from_utterances([Utterance("a", {"audio": voice}, Words(("hi", "there")))], EXAMPLE)
+    >>> table = embed(corpus, weights)
+    >>> table.column_names
+    ['id', 'clip', 'start', 'end', 'vector', 'modality_text', 'modality_audio']
+    >>> table["modality_text"].to_pylist(), len(table["vector"][0])
+    ([False], 3)
+    """
+    opened = weights if isinstance(weights, Weights) else load_weights(weights)
+    corpus = open_source(source, opened, transcripts=transcripts, show=show)
+    return pa.Table.from_batches(embed_chunks(corpus, opened, scaler=scaler, show=show), _schema(opened, scaler))
+
+
+def embed_to_file(
+    source: Source,
+    weights: Weights | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    scaler: str = POOLED,
+    transcripts: Transcripts = None,
+    show: bool = True,
+) -> Embedded:
+    """Write one vector per utterance to a Parquet file, whole or not at all; memory does not grow with the source.
+
+    Parameters
+    ----------
+    source, weights, scaler, transcripts, show
+        See :func:`embed`, also for the columns and the errors.
+    out : path
+        The file; replaced if it exists.
+    """
+    opened = weights if isinstance(weights, Weights) else load_weights(weights)
+    corpus = open_source(source, opened, transcripts=transcripts, show=show)
+    schema, rows = _schema(opened, scaler), 0
+    present = dict.fromkeys(opened.specification.modalities, 0)
+    with (
+        atomic_file(out) as draft,
+        # a dictionary of vectors that all differ would only cost time
+        pq.ParquetWriter(draft, schema, compression="zstd", use_dictionary=False) as writer,
+    ):
+        for table in _grouped(embed_chunks(corpus, opened, scaler=scaler, show=show), schema):
+            writer.write_table(table)
+            rows += len(table)
+            for modality in present:
+                present[modality] += int(np.count_nonzero(table[f"modality_{modality}"].to_numpy()))
+    return Embedded(Path(out), rows, opened.n_features, present, tuple(corpus.provenance.get("failures", ())))
+
+
+def _grouped(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Batches joined to row groups of at most 8 MB."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        if waiting and sum(b.nbytes for b in waiting) + batch.nbytes > _ROW_GROUP_BYTES:
+            yield pa.Table.from_batches(waiting, schema)
+            waiting = []
+        waiting.append(batch)
+    if waiting:
+        yield pa.Table.from_batches(waiting, schema)
+
+
+def embed_chunks(
+    corpus: Corpus, weights: Weights, *, scaler: str = POOLED, show: bool = True
+) -> Iterator[pa.RecordBatch]:
+    """Vectors of a corpus, a few utterances at a time; columns as in :func:`embed`.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        Utterances with the modalities of the weights, or some of them.
+    weights : Weights
+        The representation.
+    scaler : str
+        See :func:`embed`.
+    show : bool
+        Whether to show progress.
+    """
+    schema = _schema(weights, scaler)
+    rows = max(len(corpus), 1) if scaler == REFIT else _ROWS
+    with progress_bar("embedding", len(corpus), show=show) as bar:
+        for aligned, matrices in _prepared(corpus, weights, scaler, rows):
+            yield _encoded(aligned, matrices, weights, schema, bar)
+
+
+def _prepared(
+    corpus: Corpus, weights: Weights, scaler: str, rows: int
+) -> Iterator[tuple[Aligned, NDArray[np.float32]]]:
+    """Aligned utterances and their scaled matrices, one chunk ahead of whoever takes them."""
+
+    def prepare(start: int) -> tuple[Aligned, NDArray[np.float32]]:
+        aligned = weights.fit_columns(weights.align(corpus[start : start + rows], show=False))
+        return aligned, weights.scalers.transform(aligned, scaler)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
+        ahead = None
+        for start in range(0, len(corpus), rows):
+            following = reader.submit(prepare, start)
+            if ahead is not None:
+                yield ahead.result()
+            ahead = following
+        if ahead is not None:
+            yield ahead.result()
+
+
+def _encoded(
+    aligned: Aligned, matrices: NDArray[np.float32], weights: Weights, schema: pa.Schema, bar: Bar
+) -> pa.RecordBatch:
+    vectors = weights.encoder(matrices)
+    if not np.isfinite(vectors).all():
+        bad = aligned.ids[~np.isfinite(vectors).all(axis=1)]
+        raise DataError(f"{len(bad)} vectors are not finite", place=f"utterance {bad[0]}", remedy="check its values")
+    bar.advance(len(aligned))
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.array(aligned.ids.tolist(), pa.string()),
+            pa.array(aligned.table["clip"].tolist(), pa.string()),
+            pa.array(aligned.table["start"], pa.float64()),
+            pa.array(aligned.table["end"], pa.float64()),
+            _lists(vectors),
+            *(pa.array(seen.any(axis=1), pa.bool_()) for seen in np.moveaxis(aligned.cell_mask, 2, 0)),
+        ],
+        schema=schema,
+    )
+
+
+def _lists(vectors: NDArray[np.float32]) -> pa.Array:
+    ends = np.arange(len(vectors) + 1, dtype=np.int32) * vectors.shape[1]
+    return pa.ListArray.from_arrays(pa.array(ends), pa.array(vectors.ravel()))
+
+
+def _schema(weights: Weights, scaler: str) -> pa.Schema:
+    fields: list[tuple[str, Any]] = [("id", pa.string()), ("clip", pa.string())]
+    fields += [("start", pa.float64()), ("end", pa.float64()), ("vector", pa.list_(pa.float32()))]
+    fields += [(f"modality_{name}", pa.bool_()) for name in weights.specification.modalities]
+    which = sha256_bytes(canonical_json(dict(weights.hashes)).encode())
+    return pa.schema(fields, metadata={"trivium.weights": which, "trivium.scaler": scaler})
