@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -149,17 +150,18 @@ def _check_footer(path: Path, shard: Shard, schema: pa.Schema) -> None:
     size = check_size(path, _MOST_SHARD_BYTES)
     if size != shard.bytes:
         raise FormatError(f"has {size} bytes, corpus.json says {shard.bytes}", file=path, remedy="copy it again")
-    with _opened(path) as file:
+    with _reading(path), pq.ParquetFile(path) as file:
         _check_schema(file.schema_arrow, schema, path)
         if file.metadata.num_rows != shard.rows:
             raise FormatError(f"has {file.metadata.num_rows} rows, corpus.json says {shard.rows}", file=path)
 
 
-def _opened(path: Path) -> pq.ParquetFile:
+@contextmanager
+def _reading(path: Path, place: str | None = None) -> Iterator[None]:
     try:
-        return pq.ParquetFile(path, memory_map=False)
-    except (pa.ArrowException, OSError) as cause:
-        raise FormatError(f"is not readable Parquet: {cause}", file=path) from cause
+        yield
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as cause:
+        raise FormatError(f"is cut off or damaged: {cause}", file=path, place=place) from cause
 
 
 def _check_schema(found: pa.Schema, expected: pa.Schema, path: Path) -> None:
@@ -194,7 +196,9 @@ def shard_batches(
         path = folder / shard.file
         if verify and sha256_file(path) != shard.sha256:
             raise FormatError("has another SHA-256 than corpus.json says", file=path, remedy="copy it again")
-        with _opened(path) as file:
+        with _reading(path):
+            file = pq.ParquetFile(path)
+        with file:
             for number in range(file.num_row_groups):
                 batch = _read_group(file, number, columns, path)
                 yield path, first, batch
@@ -203,14 +207,12 @@ def shard_batches(
 
 def _read_group(file: pq.ParquetFile, number: int, columns: list[str] | None, path: Path) -> pa.RecordBatch:
     place = f"row group {number}"
-    _check_group(file.metadata.row_group(number), path, place)
-    try:
+    with _reading(path, place):
+        _check_group(file.metadata.row_group(number), path, place)
         table = file.read_row_group(number, columns=columns, use_threads=False)
         names = columns or table.column_names
         batch = pa.RecordBatch.from_arrays([table.column(name).combine_chunks() for name in names], names=names)
         batch.validate(full=True)  # also that text is UTF-8
-    except (pa.ArrowException, OSError, MemoryError) as cause:
-        raise FormatError(f"is cut off or damaged: {cause}", file=path, place=place) from cause
     return batch
 
 
