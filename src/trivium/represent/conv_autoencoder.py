@@ -25,10 +25,11 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
 from trivium.corpus import Aligned, Corpus, Specification
-from trivium.errors import DataError, SpecificationError, WeightsError
+from trivium.errors import DataError, SpecificationError
 from trivium.objectives.reconstruction import Padding, Reconstruction
 from trivium.represent.conv_network import ConvAutoencoderNetwork, Unpooling
 from trivium.represent.inputs import array_to_aligned, corpora_of, to_aligned
+from trivium.represent.pretrained import Pretrained
 from trivium.scale import POOLED, ScalerSet, match_columns
 from trivium.train import ALIGNED, ArraySamples, TensorBatch, Trainer, hold_out, schedule
 
@@ -38,7 +39,7 @@ _ROWS_AT_ONCE = 64
 Matrices = Aligned | Corpus | NDArray[Any]
 
 
-class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class ConvAutoencoder(Pretrained, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """One vector per utterance, learned without labels by reconstructing its matrix of words x columns.
 
     Parameters
@@ -96,6 +97,10 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         D and K.
     loss_curves_ : list of mapping
         One row per epoch: ``epoch``, ``learning_rate``, ``train_loss``, ``valid_loss``.
+    corpora_ : mapping of str to int
+        Utterances by corpus, held out ones included.
+    seed_ : int
+        What `random_state` came to.
     n_iter_, best_epoch_ : int
         Epochs run; the epoch (from 0) whose weights were kept, -1 where there was no validation.
 
@@ -111,6 +116,11 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     >>> encoder.transform(x).shape, encoder.reconstruct(x[:2]).shape
     ((12, 45), (2, 20, 74))
     """
+
+    representation = "conv-autoencoder"
+    paper = "arXiv 2110.03007"
+    network_: ConvAutoencoderNetwork
+    loss_curves_: list[dict[str, float]]
 
     def __init__(
         self,
@@ -190,7 +200,7 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         aligned = self._aligned(X, reset=True)
         if corpora is not None:
             aligned = _with_corpora(aligned, corpora)
-        seed = self._seed()
+        self.seed_ = seed = self._seed()
         if validation is None:
             held = self._hold_out(aligned, groups, seed)
             train, valid = aligned[~held], aligned[held]
@@ -200,6 +210,7 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.words_, self.n_features_in_ = aligned.shape[1:]
         count_padding = self.padding == "count"
         self.scalers_ = ScalerSet.fit(train, corpora_of(train), count_padding=count_padding, clip=self.clip)
+        self.corpora_ = _counts(aligned)
         self.network_ = self._build(seed)
         self._train(objective, self._samples(train), self._samples(valid) if len(valid) else None, seed)
         return self
@@ -247,45 +258,15 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
         return self._in_pieces(self._scaled(X), rebuilt, (self.words_, self.n_features_in_))
 
-    @classmethod
-    def from_parts(
-        cls,
-        parameters: Mapping[str, Any],
-        specification: Specification,
-        words: int,
-        scalers: ScalerSet,
-        tensors: Mapping[str, Tensor],
-    ) -> Self:
-        """Put a fitted estimator together again from what a weights folder holds.
-
-        Parameters
-        ----------
-        parameters : mapping
-            Of the constructor.
-        specification : Specification
-            Modalities and D columns.
-        words : int
-            W.
-        scalers : ScalerSet
-            On the same columns.
-        tensors : mapping of str to tensor
-            ``network_.state_dict()``.
-
-        Raises
-        ------
-        WeightsError
-            The parts do not fit together.
-        """
-        try:
-            estimator = cls(**parameters)
-            estimator.specification_, estimator.scalers_ = specification, scalers
-            estimator.words_, estimator.n_features_in_ = words, len(specification.columns)
-            estimator.network_ = estimator._build(0)
-            estimator.network_.load_state_dict(dict(tensors))
-        except (TypeError, RuntimeError) as cause:
-            raise WeightsError(f"the parts of a convolutional autoencoder do not fit: {cause}") from cause
-        estimator.loss_curves_, estimator.n_iter_, estimator.best_epoch_ = [], 0, -1
-        return estimator
+    def _restore(
+        self, specification: Specification, words: int, scalers: ScalerSet, tensors: Mapping[str, Tensor]
+    ) -> None:
+        self.specification_, self.scalers_ = specification, scalers
+        self.words_, self.n_features_in_ = words, len(specification.columns)
+        self.seed_ = self._seed()
+        self.network_ = self._build(self.seed_)
+        self.network_.load_state_dict(dict(tensors))
+        self.loss_curves_, self.n_iter_, self.best_epoch_, self.corpora_ = [], 0, -1, {}
 
     @property
     def n_features_out_(self) -> int:
@@ -306,7 +287,7 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _aligned(self, x: Matrices, *, reset: bool) -> Aligned:
         if isinstance(x, Aligned | Corpus):
             return to_aligned(x, self.words)
-        if np.ndim(x) == 3:
+        if (x.ndim if hasattr(x, "ndim") else np.asarray(x).ndim) == 3:
             return array_to_aligned(check_array(x, dtype=np.float32, allow_nd=True, ensure_all_finite=False))
         return array_to_aligned(validate_data(self, x, reset=reset, dtype=np.float32, ensure_all_finite=False))
 
@@ -373,6 +354,14 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             rows = slice(start, start + _ROWS_AT_ONCE)
             found[rows] = function(torch.from_numpy(x[rows]).to(device)).cpu().numpy()
         return found
+
+
+def _counts(aligned: Aligned) -> dict[str, int]:
+    corpora = corpora_of(aligned)
+    if corpora is None:
+        return {"unnamed": len(aligned)}
+    names, counts = np.unique(corpora, return_counts=True)
+    return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
 
 def _with_corpora(aligned: Aligned, corpora: NDArray[np.str_]) -> Aligned:
