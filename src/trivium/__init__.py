@@ -54,7 +54,8 @@ if TYPE_CHECKING:
     from trivium.embed import embed as embed
     from trivium.errors import TriviumError
     from trivium.extract import extract_clip, extract_clips
-    from trivium.formats import read, write
+    from trivium.formats import read as read
+    from trivium.formats import write as write
     from trivium.weights import load_weights
 
 

@@ -41,6 +41,7 @@ class Entry:
 
 _BUILT_IN: tuple[Entry, ...] = (
     # In the order of the journey.
+    Entry("format", "corpus", "trivium.formats.folder:CorpusFormat", "trivium's own folder: Parquet and corpus.json"),
     Entry("format", "csd", "trivium.formats.csd:CsdFormat", "CMU computational sequences, one .csd or a folder"),
     Entry("format", "npz", "trivium.formats.arrays:NpzFormat", "arrays by modality and fold, or an aligned corpus"),
     Entry("format", "mmsa", "trivium.formats.mmsa:MmsaFormat", "MMSA and MMSA-FET feature pickles"),

@@ -15,8 +15,13 @@ __all__ = ["app", "main"]
 # In the order of the journey. A name that holds several commands has an ``app`` instead of a ``command``.
 COMMANDS: tuple[str, ...] = (
     "extract",
+    "read",
     "inspect",
+    "write",
     "align",
+    "embed",
+    "predict",
+    "weights",
     "upstream",
     "list",
 )

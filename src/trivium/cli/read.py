@@ -1,0 +1,120 @@
+"""``trivium read``: files of other tools become a corpus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from trivium.corpus import Corpus
+
+__all__ = ["command", "given", "pairs"]
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Options that were given on the command line; those left out keep the format's own defaults."""
+    return {name: value for name, value in options.items() if value not in (None, [], {})}
+
+
+def pairs(values: list[str] | None, option: str) -> dict[str, str]:
+    """Mapping of ``NAME=VALUE`` options.
+
+    Examples
+    --------
+    >>> pairs(["audio=COVAREP.csd"], "--modality")
+    {'audio': 'COVAREP.csd'}
+    """
+    found = {}
+    for value in values or []:
+        name, sign, rest = value.partition("=")
+        if not sign or not name or not rest:
+            raise typer.BadParameter(f"{value!r} is not NAME=FILE", param_hint=option)
+        found[name] = rest
+    return found
+
+
+def command(
+    source: Annotated[Path, typer.Argument(help="File or folder of another tool.", metavar="SRC")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The corpus folder to make.")],
+    format: Annotated[
+        str | None, typer.Option("--format", "-f", help="Name of the format; default: found from the content.")
+    ] = None,
+    modality: Annotated[
+        list[str] | None,
+        typer.Option("--modality", help="csd: which file is which modality, words or labels.", metavar="NAME=FILE"),
+    ] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--override", help="mmsa: take a modality from another file.", metavar="MODALITY=FILE"),
+    ] = None,
+    nonfinite: Annotated[
+        str | None,
+        typer.Option(
+            "--nonfinite", help="NaN and infinity: reference (as the format's own loader), keep, zero, error."
+        ),
+    ] = None,
+    duplicates: Annotated[
+        str | None, typer.Option("--duplicates", help="Ids that appear twice: error, or suffix (ID#2).")
+    ] = None,
+    aligned: Annotated[
+        bool | None, typer.Option("--aligned/--unaligned", help="Whether the modalities share their steps.")
+    ] = None,
+    label: Annotated[str | None, typer.Option("--label", help="npz, mult, multibench: name of the label.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--source", help="Name of the distribution, for columns without names.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing corpus folder.")] = False,
+) -> None:
+    """Read files of other tools into a corpus folder.
+
+    The format is found from the content: CMU `.csd` sequences (a file or a folder of several), MMSA, MulT and
+    MultiBench pickles (no code in them ever runs), `.npz` arrays, folders with `label.csv`, Hugging Face datasets, data
+    frames as Parquet or CSV. What reading found (non-finite cells, missing modalities, dropped keys) is printed and
+    kept in the corpus; `trivium list format` names the formats.
+
+    **Examples**
+
+    `trivium read unaligned_50.pkl --out mosi`
+
+    `trivium read csd-folder --modality audio=COVAREP.csd --nonfinite zero --out mosei`
+    """
+    from rich.console import Console
+
+    from trivium.formats import read
+
+    options = given(
+        modality=pairs(modality, "--modality"),
+        override=pairs(override, "--override"),
+        nonfinite=nonfinite,
+        duplicates=duplicates,
+        aligned=aligned,
+        label=label,
+        source=name,
+    )
+    corpus = read(source, format=format, **options)
+    corpus.save(out, overwrite=overwrite)
+    _report(corpus, out, Console(highlight=False))
+
+
+def _report(corpus: Corpus, out: Path, console: Any) -> None:
+    from rich.table import Table
+
+    streams = ", ".join(f"{s.modality} {s.dim}" for s in corpus.specification.streams) or "no streams"
+    labels = ", ".join(v.key for v in corpus.specification.labels) or "no labels"
+    kind = corpus.provenance.get("format", "")
+    console.print(f"{len(corpus)} utterances from {kind}: {streams}; {labels} -> {out}")
+    findings = corpus.provenance.get("findings", [])
+    if not findings:
+        return
+    table = Table(
+        "kind", "modality", "utterances", "cells or words", "first", "what was done", title="Found in reading"
+    )
+    for found in findings:
+        first = found["examples"][0]
+        row = "" if first["row"] is None else f", row {first['row']}"
+        place = f"{first['utterance']}{row}" + (f", {first['column']}" if first["column"] else "")
+        counts = (str(found["utterances"]), str(found["count"]))
+        table.add_row(found["kind"], found["modality"], *counts, place, found["action"])
+    console.print(table)

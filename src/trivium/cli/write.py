@@ -1,0 +1,50 @@
+"""``trivium write``: a corpus becomes a file of another tool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["command"]
+
+
+def command(
+    source: Annotated[Path, typer.Argument(help="A corpus folder, or any file or folder that `trivium read` knows.")],
+    format: Annotated[
+        str,
+        typer.Option("--format", "-f", help="mmsa, mult, multibench, npz, csd, pandas, huggingface, clips or corpus."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file or folder to make.")],
+    split: Annotated[
+        str | None, typer.Option("--split", help="Which split makes the folds; may be left out if there is one.")
+    ] = None,
+    fold: Annotated[
+        str | None, typer.Option("--fold", help="Fold of utterances that are in none: train, valid or test.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", help="Which label the file's label key holds, where it has only one.")
+    ] = None,
+    side: Annotated[str | None, typer.Option("--side", help="npz, mult, multibench: pad left or right.")] = None,
+    layout: Annotated[str | None, typer.Option("--layout", help="npz: folds or plain. pandas: wide or long.")] = None,
+) -> None:
+    """Write a corpus as a file that other tools read.
+
+    A corpus that was read from the same format comes back with its stored lengths, pad side and types. Pickles are
+    written with NumPy arrays and builtin containers only.
+
+    **Examples**
+
+    `trivium write mosi --format mmsa --out unaligned.pkl`
+
+    `trivium write corpus --format npz --split standard --out arrays.npz`
+    """
+    from rich.console import Console
+
+    from trivium.cli.read import given
+    from trivium.formats import read, write
+
+    corpus = read(source)
+    write(corpus, out, format=format, **given(split=split, fold=fold, label=label, side=side, layout=layout))
+    Console(highlight=False).print(f"{len(corpus)} utterances as {format} -> {out}")
