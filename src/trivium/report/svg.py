@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 __all__ = ["Markup", "element", "number", "path", "png", "script_json", "text"]
 
 _DIGITS = 1
+_VOID = ("img", "meta")
 
 
 class Markup(str):
@@ -58,6 +59,8 @@ def element(name: str, *children: object, **attributes: object) -> Markup:
     """
     pairs = ((key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items() if value is not None)
     opened = " ".join([name, *(f'{key}="{text(value)}"' for key, value in pairs)])
+    if name in _VOID:
+        return Markup(f"<{opened}>")
     return Markup(f"<{opened}>{''.join(text(child) for child in children if child is not None)}</{name}>")
 
 
