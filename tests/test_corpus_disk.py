@@ -555,7 +555,7 @@ def test_a_dictionary_that_could_unfold_to_any_size_is_refused(tmp_path: Path) -
     four().save(tmp_path / "c")
     rewrite(tmp_path / "c", lambda table: table, use_dictionary=True)
     with pytest.raises(LimitError, match="dictionary"):
-        Corpus.open(tmp_path / "c").ids  # noqa: B018
+        Corpus.open(tmp_path / "c")
 
 
 def test_text_that_is_no_utf8_is_one_error(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trivium.corpus.footer import check_footer
 from trivium.corpus.specification import Specification
 from trivium.corpus.table import table_schema
-from trivium.errors import FormatError, LimitError, SpecificationError
+from trivium.errors import FormatError, SpecificationError
 from trivium.files import check_size, read_json, sha256_file
 
 __all__ = ["MANIFEST", "SCHEMA_VERSION", "Manifest", "Shard", "read_manifest", "shard_batches"]
@@ -150,6 +151,7 @@ def _check_footer(path: Path, shard: Shard, schema: pa.Schema) -> None:
     size = check_size(path, _MOST_SHARD_BYTES)
     if size != shard.bytes:
         raise FormatError(f"has {size} bytes, corpus.json says {shard.bytes}", file=path, remedy="copy it again")
+    check_footer(path, _MOST_GROUP_BYTES)
     with _reading(path), pq.ParquetFile(path) as file:
         _check_schema(file.schema_arrow, schema, path)
         if file.metadata.num_rows != shard.rows:
@@ -196,33 +198,24 @@ def shard_batches(
         path = folder / shard.file
         if verify and sha256_file(path) != shard.sha256:
             raise FormatError("has another SHA-256 than corpus.json says", file=path, remedy="copy it again")
+        read = 0
         with _reading(path):
             file = pq.ParquetFile(path)
         with file:
             for number in range(file.num_row_groups):
                 batch = _read_group(file, number, columns, path)
-                yield path, first, batch
-                first += batch.num_rows
+                yield path, first + read, batch
+                read += batch.num_rows
+        if read != shard.rows:
+            raise FormatError(f"its row groups hold {read} rows, its footer says {shard.rows}", file=path)
+        first += read
 
 
 def _read_group(file: pq.ParquetFile, number: int, columns: list[str] | None, path: Path) -> pa.RecordBatch:
     place = f"row group {number}"
     with _reading(path, place):
-        _check_group(file.metadata.row_group(number), path, place)
         table = file.read_row_group(number, columns=columns, use_threads=False)
         names = columns or table.column_names
         batch = pa.RecordBatch.from_arrays([table.column(name).combine_chunks() for name in names], names=names)
         batch.validate(full=True)  # also that text is UTF-8
     return batch
-
-
-def _check_group(group: pq.RowGroupMetaData, path: Path, place: str) -> None:
-    if group.total_byte_size > _MOST_GROUP_BYTES:
-        raise LimitError(f"has a row group above {_MOST_GROUP_BYTES} bytes", file=path, place=place)
-    for number in range(group.num_columns):
-        column = group.column(number)
-        # a few bytes of a dictionary or of repeated nulls can stand for any amount of memory
-        if column.has_dictionary_page or column.num_values > _MOST_GROUP_BYTES // 8:
-            raise LimitError(
-                f"column {column.path_in_schema} has a dictionary or {column.num_values} values", file=path, place=place
-            )

@@ -144,6 +144,10 @@ class CorpusWriter:
         shutil.rmtree(rubbish, ignore_errors=True)
         return Corpus.open(self.path)
 
+    def discard(self) -> None:
+        """Give up: remove the staging folder and all parts in it; the target stays as it is."""
+        shutil.rmtree(self._staging, ignore_errors=True)
+
     def _write(self, order: Sequence[str]) -> None:
         names = {n for key in order for n in _ipc(self._part(key)).schema.names}
         groups, splits = part_names(names, "group"), part_names(names, "split")
