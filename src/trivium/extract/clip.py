@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from trivium.corpus import Specification, Stream, StreamSpecification, Utterance, Words
 from trivium.corpus.utterance import LabelValue
@@ -150,6 +151,9 @@ class ClipExtractor:
     def extract(self, recording: Recording) -> Extracted:
         """Make the utterance of one clip.
 
+        Linear algebra runs in one thread: its rounding depends on the number of threads, and one rounding can change a
+        recognised word. The same clip therefore gives the same bytes on a machine, whatever its settings.
+
         Parameters
         ----------
         recording : Recording
@@ -160,6 +164,10 @@ class ClipExtractor:
         MediaError
             It cannot be decoded, or gives none of the modalities.
         """
+        with threadpool_limits(limits=1, user_api="blas"):
+            return self._extract(recording)
+
+    def _extract(self, recording: Recording) -> Extracted:
         clip = open_clip(recording.path)
         findings: list[Finding] = []
         sound = clip.sound() if {"text", "audio"} & set(self.modalities) else None

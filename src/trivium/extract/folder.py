@@ -186,6 +186,7 @@ def _run(recordings: Sequence[Recording], extractor: ClipExtractor, writer: Corp
                 failures.append({"id": recording.id, "clip": recording.path.name, "reason": _reason(error)})
             bar.advance()
     if first is not None and not done:
+        writer.discard()
         raise first
     writer.provenance |= {"failures": failures, "findings": findings.to_json()}
     corpus = writer.finish(done)
