@@ -30,7 +30,7 @@ def fold(rng: np.random.Generator, name: str, n: int, *, aligned: bool, sims: bo
     for row, length in zip(tokens, steps, strict=True):
         row[0, :length], row[1, :length] = rng.integers(100, 30000, length), 1
     numbers = np.round(rng.uniform(-1, 1, n) * (1 if sims else 3), 1).astype(np.float32)
-    found = {
+    found: dict[str, Any] = {
         "raw_text": np.array([f"words of {name} {i}" for i in range(n)]),
         "id": [f"video_000{i}$_$000{i % 2}" if sims else f"{name}vid{i}$_${i}" for i in range(n)],
         "text": padded(rng, steps, 6, 8),

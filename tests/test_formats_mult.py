@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import trivium
+from trivium.corpus import Corpus
+from trivium.errors import DataError
 
 FOLDS = {"train": 4, "valid": 2, "test": 3}
 
@@ -36,7 +38,7 @@ def save(path: Path, value: Any) -> Path:
     return path
 
 
-def round_trip(folder: Path, before: dict[str, Any]) -> trivium.Corpus:
+def round_trip(folder: Path, before: dict[str, Any]) -> Corpus:
     corpus = trivium.read(save(folder / "before.pkl", before))
     trivium.write(corpus, folder / "after.pkl", format=corpus.provenance["format"])
     after = pickle.loads((folder / "after.pkl").read_bytes())
@@ -112,5 +114,5 @@ def test_words_are_not_cut_where_only_one_modality_is_zero(tmp_path: Path) -> No
 
 def test_a_corpus_with_a_fourth_modality_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", audio_train=np.ones((2, 3, 1)), gaze_train=np.ones((2, 3, 1)))
-    with pytest.raises(trivium.TriviumError, match="no place for gaze"):
+    with pytest.raises(DataError, match="no place for gaze"):
         trivium.write(trivium.read(tmp_path / "a.npz"), tmp_path / "b.pkl", format="mult")

@@ -46,9 +46,10 @@ _BUILT_IN: tuple[Entry, ...] = (
     Entry("format", "npz", "trivium.formats.arrays:NpzFormat", "arrays by modality and fold, or an aligned corpus"),
     Entry("format", "mmsa", "trivium.formats.mmsa:MmsaFormat", "MMSA and MMSA-FET feature pickles"),
     Entry("format", "mult", "trivium.formats.mult:MultFormat", "pickles of the Multimodal Transformer"),
-    Entry(
-        "format", "multibench", "trivium.formats.mult:MultibenchFormat", "MultiBench affect pickles, padded in front"
-    ),
+    Entry("format", "multibench", "trivium.formats.mult:MultibenchFormat", "MultiBench affect pickles, padded left"),
+    Entry("format", "clips", "trivium.formats.clips:ClipsFormat", "a folder of clips with label.csv"),
+    Entry("format", "huggingface", "trivium.formats.huggingface:HuggingfaceFormat", "Hugging Face datasets on disk"),
+    Entry("format", "pandas", "trivium.formats.tables:PandasFormat", "data frames as Parquet or CSV, wide or long"),
     Entry("upstream", "whisper-tiny-en", "trivium.upstream.catalogue:WHISPER_TINY_EN", "English speech to words"),
     Entry("upstream", "silero-vad", "trivium.upstream.catalogue:SILERO_VAD", "spans of speech"),
     Entry("upstream", "g2p-en", "trivium.upstream.catalogue:G2P_EN", "pronunciations of unknown English words"),

@@ -40,23 +40,26 @@ def long_table(corpus: Corpus) -> pa.Table:
     Parameters
     ----------
     corpus : Corpus
-        What to write. Utterances without any stream leave no row.
+        What to write. An utterance without any stream leaves one row of empty cells.
     """
     parts: dict[str, list[NDArray[Any]]] = {}
     scalars = [n for n in corpus.column_names() if n.partition(".")[0] in ("group", "split", "label")]
     known = {n: corpus.column(n) for n in (*scalars, "text", "clip", "start", "end")}
     for row, utterance in enumerate(corpus):
         for streams in _timelines(utterance):
-            _append(parts, utterance, streams, corpus.specification)
+            steps = streams[0].steps if streams else 1
+            _append(parts, utterance, streams, steps, corpus.specification)
             for name, column in known.items():
                 named = f"utterance.{name}" if name in ("start", "end") else name
-                _spread(parts, named, column[row], streams[0].steps)
+                _spread(parts, named, column[row], steps)
     columns = {name: np.concatenate(arrays) for name, arrays in parts.items()}
     return pa.table({n: pa.array(c, from_pandas=True) for n, c in columns.items()})
 
 
 def _timelines(utterance: Utterance) -> Iterator[list[Stream]]:
-    """Streams that share rows: those of words, and every other one alone."""
+    """Streams that share rows: those of words, and every other one alone; none where there is no stream."""
+    if not utterance.streams:
+        yield []
     words = [s for s in utterance.streams.values() if s.specification.clock == "words"]
     if words:
         yield words
@@ -66,13 +69,17 @@ def _timelines(utterance: Utterance) -> Iterator[list[Stream]]:
 
 
 def _append(
-    parts: dict[str, list[NDArray[Any]]], utterance: Utterance, streams: list[Stream], specification: Specification
+    parts: dict[str, list[NDArray[Any]]],
+    utterance: Utterance,
+    streams: list[Stream],
+    steps: int,
+    specification: Specification,
 ) -> None:
-    steps = streams[0].steps
-    words = utterance.words if streams[0].specification.clock == "words" else None
-    times = streams[0].times if words is None or len(words) != steps else words.times
+    words = utterance.words if streams and streams[0].specification.clock == "words" else None
+    spoken = words is not None and len(words) == steps
+    times = words.times if spoken and words is not None else streams[0].times if streams else None
     times = np.full((steps, 2), np.nan) if times is None else times
-    said = list(words.text) if words is not None and len(words) == steps else [""] * steps
+    said = list(words.text) if spoken and words is not None else [""] * steps
     _spread(parts, "id", utterance.id, steps)
     fixed: dict[str, Any] = {"step": np.arange(steps), "start": times[:, 0], "end": times[:, 1]}
     for name, column in {**fixed, "word": np.array(said, dtype=object)}.items():
@@ -135,8 +142,7 @@ class _Long:
         self._labels = self._take_labels()
 
     def _seen(self, modality: str) -> NDArray[np.bool_]:
-        seen: NDArray[np.bool_] = (~np.isnan(self._values[modality])).any(axis=1)
-        return seen
+        return np.asarray((~np.isnan(self._values[modality])).any(axis=1))
 
     def _has_times(self, modality: str) -> bool:
         return self._times is not None and bool(np.isfinite(self._times[self._seen(modality)]).all())

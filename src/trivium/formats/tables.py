@@ -8,6 +8,7 @@ all modalities are one timeline of words; an empty cell there is a zero.
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from trivium.formats.rows import corpus_of_table, table_of_corpus
 __all__ = ["PandasFormat", "from_pandas", "to_pandas"]
 
 _MAGIC = b"PAR1"
+_HEADER_BYTES = 1 << 20
 
 
 class PandasFormat:
@@ -36,12 +38,12 @@ class PandasFormat:
         if not path.is_file():
             return None
         with path.open("rb") as file:
-            start = file.read(4096)
-        if start[:4] == _MAGIC:
+            start = file.read(_HEADER_BYTES)
+        if start[: len(_MAGIC)] == _MAGIC:
             return "a Parquet table"
         try:
-            header = start.partition(b"\n")[0].decode("utf-8-sig").strip().split(",")
-        except UnicodeDecodeError:
+            header = next(csv.reader([start.partition(b"\n")[0].decode("utf-8-sig").strip()]), [])
+        except (UnicodeDecodeError, csv.Error):
             return None
         return "a CSV table with the column id" if "id" in header and len(header) > 1 else None
 
