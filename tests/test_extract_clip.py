@@ -19,6 +19,7 @@ from trivium.cli import app
 from trivium.corpus import Corpus, LabelSpecification
 from trivium.errors import DataError, MediaError, UpstreamError
 from trivium.extract import ClipExtractor, Extracted, Recording, extract_clip, extract_clips, find_recordings
+from trivium.extract.listing import labelled_recordings
 
 MakeClip = Callable[..., Path]
 
@@ -221,6 +222,22 @@ def test_labels_and_groups_of_recordings_reach_the_corpus(make_clip: MakeClip) -
     assert isinstance(corpus, Corpus)
     assert corpus.label("mood").tolist() == ["calm", ""]
     assert corpus.group("speaker").tolist() == ["1", "2"] and corpus.split("official").tolist() == ["", "test"]
+
+
+def test_a_label_csv_gives_labels_folds_and_transcripts(make_clip: MakeClip, tmp_path: Path) -> None:
+    make_clip("set/Raw/v1/1.mp4", fps=None)
+    (tmp_path / "set" / "label.csv").write_text(
+        "video_id,clip_id,text,label,label_T,label_A,label_V,annotation,mode\n"
+        "v1,1,so good,0.8,,,,Positive,train\nv1,2,gone,-0.4,,,,Negative,test\n"
+    )
+    corpus = extract_clips(tmp_path / "set", tmp_path / "out", modalities=["audio"], show=False)
+    assert corpus.ids.tolist() == ["v1$_$1"] and corpus.label("sentiment").tolist() == [0.8]
+    assert corpus.label("polarity").tolist() == ["Positive"] and corpus.group("video").tolist() == ["v1"]
+    assert corpus.split("standard").tolist() == ["train"]
+    assert corpus.provenance["failures"] == [
+        {"id": "v1$_$2", "clip": "2.mp4", "reason": "cannot be read: No such file or directory"},
+    ]
+    assert [r.transcript for r in labelled_recordings(tmp_path / "set")[0]] == ["so good", "gone"]
 
 
 def test_when_no_clip_can_be_read_the_first_reason_is_the_error(tmp_path: Path) -> None:

@@ -14,14 +14,15 @@ _HOME = {
     "Recording": "trivium.extract.clip",
     "extract_clip": "trivium.extract.clip",
     "extract_clips": "trivium.extract.folder",
-    "find_recordings": "trivium.extract.folder",
+    "find_recordings": "trivium.extract.listing",
 }
 
 __all__ = ["ClipExtractor", "Extracted", "Recording", "extract_clip", "extract_clips", "find_recordings"]
 
 if TYPE_CHECKING:
     from trivium.extract.clip import ClipExtractor, Extracted, Recording, extract_clip
-    from trivium.extract.folder import extract_clips, find_recordings
+    from trivium.extract.folder import extract_clips
+    from trivium.extract.listing import find_recordings
 
 
 def __getattr__(name: str) -> Any:

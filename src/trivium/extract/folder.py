@@ -12,83 +12,22 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from trivium.corpus import Corpus, Specification
 from trivium.corpus.specification import LabelSpecification
 from trivium.corpus.writer import CorpusWriter
-from trivium.errors import DataError, MediaError, TriviumError
+from trivium.errors import TriviumError
 from trivium.extract.clip import FRAMES_PER_SECOND, MODALITIES, ClipExtractor, Recording
-from trivium.files import check_size, read_json, sha256_file, write_json
+from trivium.extract.listing import labelled_recordings
+from trivium.files import read_json, sha256_file, write_json
 from trivium.formats.findings import Finding, Findings
 from trivium.progress import progress_bar
 from trivium.upstream import model
 
-__all__ = ["MEDIA_ENDINGS", "extract_clips", "find_recordings"]
-
-_ENDINGS = "3gp aac aif aiff amr avi caf flac flv m4a m4v mkv mov mp3 mp4 mpeg mpg oga ogg ogv opus ts wav webm wma wmv"
-MEDIA_ENDINGS = frozenset(f".{ending}" for ending in _ENDINGS.split())
-_MOST_TRANSCRIPT_BYTES = 4 << 20
-
-
-def find_recordings(
-    src: str | os.PathLike[str], transcripts: str | os.PathLike[str] | Mapping[str, str] | None = None
-) -> list[Recording]:
-    """Clips in a folder and its sub-folders, or one clip, with their transcripts.
-
-    The id of a clip is its path within the folder without the ending.
-
-    Parameters
-    ----------
-    src : path
-        A media file, or a folder; other files in it are passed over.
-    transcripts : path or mapping of str to str, optional
-        Text by id, or a folder with a text file ``ID.txt`` per clip, at any depth. Clips without one are recognised.
-
-    Raises
-    ------
-    MediaError
-        There is no such path, or no clip in it.
-    DataError
-        Two clips share an id, or a transcript is no text in UTF-8.
-    """
-    source = Path(src)
-    if not source.exists():
-        raise MediaError("there is no such file or folder", file=source)
-    files = [source] if source.is_file() else _media_files(source)
-    if not files:
-        raise MediaError("holds no clips", file=source, remedy=f"known endings are {' '.join(sorted(MEDIA_ENDINGS))}")
-    found: dict[str, Recording] = {}
-    for path in files:
-        name = path.stem if path is source else path.relative_to(source).with_suffix("").as_posix()
-        if name in found:
-            raise DataError(f"two clips have the id {name!r}", file=path, remedy="rename or move one of them")
-        found[name] = Recording(path, name)
-    texts = transcripts if isinstance(transcripts, Mapping) else _transcripts(transcripts)
-    return [replace(r, transcript=texts.get(name, texts.get(r.path.stem))) for name, r in sorted(found.items())]
-
-
-def _media_files(folder: Path) -> list[Path]:
-    hidden = (path for path in folder.rglob("*") if not any(p.startswith(".") for p in path.relative_to(folder).parts))
-    return sorted(path for path in hidden if path.suffix.lower() in MEDIA_ENDINGS and path.is_file())
-
-
-def _transcripts(folder: str | os.PathLike[str] | None) -> dict[str, str]:
-    if folder is None:
-        return {}
-    if not Path(folder).is_dir():
-        raise DataError("there is no such folder of transcripts", file=folder)
-    found: dict[str, str] = {}
-    for path in sorted(Path(folder).rglob("*.txt")):
-        check_size(path, _MOST_TRANSCRIPT_BYTES)
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as cause:
-            raise DataError("is no text in UTF-8", file=path, remedy="convert it") from cause
-        found[path.stem] = found[path.relative_to(folder).with_suffix("").as_posix()] = text
-    return found
+__all__ = ["extract_clips"]
 
 
 def extract_clips(
@@ -111,17 +50,18 @@ def extract_clips(
     Parameters
     ----------
     src : path or sequence of Recording
-        A clip, a folder of clips, or recordings with labels and groups of their own.
+        A clip, a folder of clips (with labels, folds and transcripts where it has a ``label.csv``), or recordings with
+        labels and groups of their own.
     out : path, optional
         Corpus folder to write; without it the corpus stays in memory.
     transcripts : path or mapping of str to str, optional
-        See :func:`find_recordings`.
+        Text by id, or a folder with a text file ``ID.txt`` per clip. Clips without one are recognised.
     modalities : iterable of str
         Which of ``text``, ``audio`` and ``vision`` to extract.
     frames_per_second : float
         How many frames of the picture are looked at.
     labels : sequence of LabelSpecification
-        What the labels of the recordings are.
+        What the labels of the recordings are, where `src` are recordings.
     upstream : path, optional
         Folder with models of the catalogue; see :func:`trivium.upstream.model_folder`.
     overwrite : bool
@@ -147,7 +87,11 @@ def extract_clips(
     >>> extract_clips("clips", "corpus", transcripts="texts").provenance["failures"]  # doctest: +SKIP
     []
     """
-    recordings = find_recordings(src, transcripts) if isinstance(src, str | os.PathLike) else list(src)
+    if isinstance(src, str | os.PathLike):
+        recordings, found = labelled_recordings(src, transcripts)
+        labels = labels or found
+    else:
+        recordings = list(src)
     extractor = ClipExtractor(modalities, frames_per_second=frames_per_second, upstream=upstream)
     extractor.require_models(recordings)
     specification = Specification(extractor.specification.streams, tuple(labels))
