@@ -6,6 +6,7 @@ import csv
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -405,6 +406,42 @@ def test_an_unknown_device_is_one_clear_error() -> None:
     network = Line()
     with pytest.raises(SpecificationError, match="quantum"):
         Trainer([Squared()], max_epochs=1, batch_size=2, device="quantum").fit(network, adam(network), samples())
+
+
+class Safe(Squared):
+    name: ClassVar[str] = "safe"
+    data_parallel: ClassVar[bool] = True
+
+
+def one_of_two_processes(rank: int, port: int, folder: Path) -> None:
+    where = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "GROUP_RANK": 0}
+    rest = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "test"}
+    os.environ.update({name: str(value) for name, value in {**where, **rest}.items()})
+    torch.set_num_threads(1)  # a pool of threads does not survive the fork
+    network = Line()
+    run = fit(network, [Safe()], size=7, accumulate=2, folder=folder)
+    torch.save((network.state_dict(), run.curves), folder / f"{rank}.pt")
+
+
+def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
+    """22 samples in batches of 7: the last batch is a single sample, and the second process has none."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    forks = torch.multiprocessing.get_context("fork")
+    both = [forks.Process(target=one_of_two_processes, args=(rank, port, tmp_path)) for rank in (0, 1)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(60)
+    assert [process.exitcode for process in both] == [0, 0]
+    network = Line()
+    run = fit(network, [Safe()], size=7, accumulate=2)
+    for rank in (0, 1):
+        state, curves = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        torch.testing.assert_close(state, dict(network.state_dict()), rtol=1e-4, atol=1e-6)
+        assert [row["valid_loss"] for row in curves] == pytest.approx([row["valid_loss"] for row in run.curves])
+        assert [row["train_loss"] for row in curves] == pytest.approx([row["train_loss"] for row in run.curves])
 
 
 def test_several_processes_are_refused_by_an_objective_that_is_not_safe(monkeypatch: pytest.MonkeyPatch) -> None:

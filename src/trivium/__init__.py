@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 _HOME: dict[str, str] = {
     "Aligned": "trivium.corpus",
     "Batch": "trivium.corpus",
+    "ConvAutoencoder": "trivium.represent",
     "Corpus": "trivium.corpus",
     "LabelSpecification": "trivium.corpus",
     "Specification": "trivium.corpus",
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from trivium.extract import extract_clip, extract_clips
     from trivium.formats import read as read
     from trivium.formats import write as write
+    from trivium.represent import ConvAutoencoder
     from trivium.weights import load_weights
 
 

@@ -312,8 +312,8 @@ class ScalerSet:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the scalers, ``pooled`` first."""
-        return (POOLED, *(name for name in self.scalers if name != POOLED))
+        """Names of the scalers: ``pooled``, then the corpora in the order of their names."""
+        return (POOLED, *sorted(name for name in self.scalers if name != POOLED))
 
     @property
     def columns(self) -> tuple[str, ...]:

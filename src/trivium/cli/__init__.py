@@ -19,6 +19,7 @@ COMMANDS: tuple[str, ...] = (
     "inspect",
     "write",
     "align",
+    "fit",
     "embed",
     "predict",
     "weights",

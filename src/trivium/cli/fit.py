@@ -1,0 +1,183 @@
+"""``trivium fit``: a representation learned from corpora without labels, as a weights folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from trivium.corpus import Aligned, Corpus
+
+__all__ = ["command"]
+
+_LEVELS = "▁▂▃▄▅▆▇█"
+
+
+def command(
+    corpora: Annotated[
+        list[str], typer.Argument(help="Corpus folders, or what `trivium read` knows; NAME=PATH names one.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Weights folder to write; OUT.run gets the checkpoint.")],
+    representation: Annotated[
+        str, typer.Option("--representation", "-r", help="What to fit; `trivium list` names them.")
+    ] = "conv-autoencoder",
+    words: Annotated[int, typer.Option("--words", "-w", min=1, help="Steps per utterance.")] = 20,
+    options: Annotated[
+        list[str] | None, typer.Option("--set", "-s", help="Option of the representation.", metavar="OPTION=VALUE")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option("--split", help="Split whose fold `train` is learned from and `valid` stops the training."),
+    ] = None,
+    label_free: Annotated[
+        bool, typer.Option("--label-free", help="Take the labels away before anything is learned.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint of a run that stopped.")] = False,
+    seed: Annotated[int, typer.Option("--seed", help="Decides weights, order and the held-out fold.")] = 42,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace weights and checkpoint.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Learn one vector per utterance from unlabelled corpora.
+
+    Each corpus is scaled by its own statistics; columns are matched by name. Without `--split` a tenth of every corpus
+    is held out to stop the training in time (`--set validation_groups=speaker` keeps speakers together). After every
+    epoch OUT.run holds a checkpoint and `losses.csv`; a run that was killed goes on with `--resume` and ends with the
+    same bytes. The defaults are the paper's; `--set unpooling=none --set padding=ignore --set schedule=plateau` is
+    the corrected form. Under `torchrun` it trains in several processes.
+
+    **Examples**
+
+    `trivium fit mosi=corpora/mosi mosei=corpora/mosei --out weights/both`
+
+    `trivium fit corpus --words 20 --set max_epochs=30 --set validation_groups=speaker --out weights/mine`
+    """
+    from trivium.corpus import concat
+
+    chosen = {
+        **_parsed(options or []),
+        "words": words,
+        "random_state": seed,
+        "folder": _run_folder(out),
+        "resume": resume,
+    }
+    _require_free(out, _run_folder(out), resume=resume, overwrite=overwrite)
+    estimator = _estimator(representation, chosen)
+    named = [_named(text) for text in corpora]
+    joined = concat([_open(path) for _, path in named], [name for name, _ in named])
+    train, valid = _folds(joined, split)
+    estimator.fit(_aligned(train, words, label_free), validation=valid and _aligned(valid, words, label_free))
+    if _is_first_process():
+        estimator.save(out, overwrite=overwrite)
+        _tell(estimator, out, as_json)
+
+
+def _run_folder(out: Path) -> Path:
+    return out.with_name(f"{out.name}.run")
+
+
+def _parsed(options: Sequence[str]) -> dict[str, Any]:
+    """``option=value`` pairs; a value is JSON where it can be read as such, else text."""
+    from trivium.errors import SpecificationError
+
+    found: dict[str, Any] = {}
+    for option in options:
+        name, sign, value = option.partition("=")
+        if not sign:
+            raise SpecificationError(f"--set {option}: there is no value", remedy="write OPTION=VALUE")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found
+
+
+def _require_free(out: Path, run: Path, *, resume: bool, overwrite: bool) -> None:
+    """Say before the training, not after it, that its result could not be written."""
+    from trivium.errors import DataError
+
+    for path, allowed in ((out, overwrite), (run, overwrite or resume)):
+        if path.exists() and not allowed:
+            ways = "--overwrite" if path == out else "--resume to go on, or --overwrite"
+            raise DataError("exists already", file=path, remedy=f"choose another folder or pass {ways}")
+
+
+def _estimator(representation: str, options: Mapping[str, Any]) -> Any:
+    from trivium import registry
+    from trivium.errors import SpecificationError
+
+    kind = registry.load("representation", representation)
+    if not hasattr(kind, "save"):
+        raise SpecificationError(f"{representation} has nothing to learn that weights could hold")
+    known = list(kind().get_params())
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise SpecificationError(
+            f"{representation} has no option {', '.join(unknown)}", remedy=f"choose from {', '.join(known)}"
+        )
+    return kind(**options)
+
+
+def _named(text: str) -> tuple[str, Path]:
+    name, sign, path = text.partition("=")
+    return (name, Path(path)) if sign and not Path(text).exists() else (Path(text).stem, Path(text))
+
+
+def _open(path: Path) -> Corpus:
+    from trivium.corpus import Corpus
+    from trivium.formats import read
+
+    return Corpus.open(path) if (path / "corpus.json").is_file() else read(path)
+
+
+def _folds(corpus: Corpus, split: str | None) -> tuple[Corpus, Corpus | None]:
+    return (corpus, None) if split is None else (corpus.fold("train", split), corpus.fold("valid", split))
+
+
+def _aligned(corpus: Corpus, words: int, label_free: bool) -> Aligned:
+    from dataclasses import replace
+
+    from trivium.align import align
+    from trivium.corpus import Specification
+
+    aligned = align(corpus, words=words)
+    if not label_free:
+        return aligned
+    table = {name: column for name, column in aligned.table.items() if not name.startswith("label.")}
+    return replace(aligned, table=table, specification=Specification(aligned.specification.streams))
+
+
+def _is_first_process() -> bool:
+    from os import environ
+
+    return environ.get("RANK", "0") == "0"
+
+
+def _tell(estimator: Any, out: Path, as_json: bool) -> None:
+    curves = estimator.loss_curves_
+    if as_json:
+        facts = {"weights": str(out), "features": estimator.n_features_out_, "corpora": estimator.corpora_}
+        typer.echo(json.dumps({**facts, "best_epoch": estimator.best_epoch_, "losses": curves}, indent=1))
+        return
+    counts = ", ".join(f"{name} {count}" for name, count in estimator.corpora_.items())
+    typer.echo(f"learned from {counts}: {estimator.n_features_out_} numbers per utterance -> {out}")
+    for fold in ("train", "valid"):
+        losses = [row[f"{fold}_loss"] for row in curves if f"{fold}_loss" in row]
+        if losses:
+            typer.echo(f"{fold} loss  {_curve(losses)}  {losses[0]:.6g} -> {min(losses):.6g} (best)")
+    if estimator.best_epoch_ >= 0:
+        typer.echo(f"kept: epoch {estimator.best_epoch_ + 1} of {estimator.n_iter_}")
+
+
+def _curve(losses: Sequence[float], width: int = 40) -> str:
+    """Losses as a line of blocks, one of `width` at most per stretch of epochs, on a logarithmic scale."""
+    from math import log
+
+    shown = [losses[i * len(losses) // min(width, len(losses))] for i in range(min(width, len(losses)))]
+    heights = [log(max(loss, 1e-12)) for loss in shown]
+    low, high = min(heights), max(heights)
+    top = len(_LEVELS) - 1
+    return "".join(_LEVELS[round((h - low) / (high - low) * top) if high > low else 0] for h in heights)
