@@ -25,7 +25,7 @@ from trivium.progress import Bar, progress_bar
 from trivium.scale import POOLED, REFIT
 from trivium.weights import Weights, load_weights
 
-__all__ = ["Embedded", "embed", "embed_chunks", "embed_to_file", "open_source"]
+__all__ = ["Embedded", "answer", "embed", "embed_chunks", "embed_to_file", "open_source"]
 
 _ROWS = 128  # utterances per chunk
 _ROW_GROUP_BYTES = 8 << 20
@@ -296,3 +296,60 @@ def _schema(weights: Weights, scaler: str) -> pa.Schema:
     fields += [(f"modality_{name}", pa.bool_()) for name in weights.specification.modalities]
     which = sha256_bytes(canonical_json(dict(weights.hashes)).encode())
     return pa.schema(fields, metadata={"trivium.weights": which, "trivium.scaler": scaler})
+
+
+def answer(
+    source: Source,
+    weights: Weights | str | os.PathLike[str],
+    *,
+    scaler: str = POOLED,
+    transcripts: Transcripts = None,
+    show: bool = True,
+) -> list[dict[str, Any]]:
+    """What the head of the weights says of every utterance.
+
+    Parameters
+    ----------
+    source, weights, scaler, transcripts, show
+        See :func:`embed`.
+
+    Returns
+    -------
+    list of dict
+        ``id``, ``clip``, ``start`` and ``end`` in seconds (None where unknown), ``modalities`` that were there,
+        ``label``, ``answer``, and for classes ``probabilities`` by class.
+
+    Raises
+    ------
+    WeightsError
+        The weights have no head.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from trivium.corpus import Stream, Utterance, Words
+    >>> from trivium.weights.example import EXAMPLE, example_weights
+    >>> weights = example_weights(Path(tempfile.mkdtemp()) / "example")
+    >>> voice = Stream(np.ones((2, 2), np.float32), EXAMPLE.stream("audio"))
+    >>> corpus = Corpus.from_utterances([Utterance("a", {"audio": voice}, Words(("hi", "there")))], EXAMPLE)
+    >>> row = answer(corpus, weights)[0]
+    >>> row["label"], row["modalities"], round(sum(row["probabilities"].values()), 6)
+    ('mood', ['audio'], 1.0)
+    """
+    opened = weights if isinstance(weights, Weights) else load_weights(weights)
+    head = opened.require_head()
+    table = embed(source, opened, scaler=scaler, transcripts=transcripts, show=show)
+    vectors = table["vector"].combine_chunks().flatten().to_numpy().reshape(-1, opened.n_features)
+    answers = [_answer(row, head.label) for row in table.drop_columns("vector").to_pylist()]
+    for row, said in zip(answers, head.predict(vectors).tolist(), strict=True):
+        row["answer"] = said
+    if head.kind == "classes":
+        for row, shares in zip(answers, head.predict_proba(vectors).tolist(), strict=True):
+            row["probabilities"] = dict(zip(head.classes, shares, strict=True))
+    return answers
+
+
+def _answer(row: Mapping[str, Any], label: str) -> dict[str, Any]:
+    there = [name.removeprefix("modality_") for name, seen in row.items() if name.startswith("modality_") and seen]
+    times = {name: None if np.isnan(row[name]) else row[name] for name in ("start", "end")}
+    return {"id": row["id"], "clip": row["clip"], **times, "modalities": there, "label": label}

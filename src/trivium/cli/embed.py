@@ -1,0 +1,48 @@
+"""``trivium embed``: one vector per utterance, as a Parquet file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["command"]
+
+
+def command(
+    source: Annotated[Path, typer.Argument(help="A clip, a folder of clips, a corpus, or what `trivium read` knows.")],
+    weights: Annotated[str, typer.Option("--weights", "-w", help="Folder or name of the weights.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The Parquet file to write.")],
+    scaler: Annotated[
+        str, typer.Option("--scaler", help="`pooled`, a pretraining corpus, or `refit`: statistics of the source.")
+    ] = "pooled",
+    transcripts: Annotated[
+        Path | None, typer.Option("--transcripts", "-t", help="Folder with ID.txt per clip; others are recognised.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Turn every utterance into one vector, with ONNX Runtime and without torch.
+
+    The file holds `id`, `clip`, `start` and `end` in seconds, `vector`, and for each modality of the weights whether it
+    was there. Clips are extracted first; one with more words than the weights take becomes several rows.
+
+    **Examples**
+
+    `trivium embed corpus --weights weights/voice-face --out vectors.parquet`
+
+    `trivium embed clips --weights weights/voice-face --transcripts texts --out vectors.parquet`
+    """
+    from trivium.embed import embed_to_file
+
+    done = embed_to_file(source, weights, out, scaler=scaler, transcripts=transcripts)
+    if as_json:
+        facts = {"path": str(done.path), "rows": done.rows, "features": done.features}
+        typer.echo(json.dumps({**facts, "present": done.present, "failures": done.failures}, indent=1))
+        return
+    typer.echo(f"{done.rows} vectors of {done.features} numbers -> {done.path}")
+    for modality, count in done.present.items():
+        typer.echo(f"{modality}: there in {count} of {done.rows}")
+    for failure in done.failures:
+        typer.echo(f"not read: {failure['clip']}: {failure['reason']}", err=True)

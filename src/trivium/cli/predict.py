@@ -1,0 +1,55 @@
+"""``trivium predict``: a clip to an answer with its probabilities."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["command"]
+
+
+def command(
+    source: Annotated[Path, typer.Argument(help="A clip, a folder of clips, a corpus, or what `trivium read` knows.")],
+    weights: Annotated[str, typer.Option("--weights", "-w", help="Folder or name of weights that have a head.")],
+    scaler: Annotated[str, typer.Option("--scaler", help="`pooled`, or the name of a pretraining corpus.")] = "pooled",
+    transcript: Annotated[
+        str | None, typer.Option("--transcript", "-t", help="What is said in the clip; recognised where left out.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Answer for every utterance what the head of the weights was trained to tell, with probabilities.
+
+    A clip with more words than the weights take is answered stretch by stretch. How far an answer can be trusted
+    stands in the card: `trivium weights show WEIGHTS`.
+
+    **Examples**
+
+    `trivium predict interview.mp4 --weights weights/voice-face`
+
+    `trivium predict interview.mp4 --weights weights/voice-face --transcript "kids are talking" --json`
+    """
+    from trivium.embed import answer
+
+    transcripts = None if transcript is None else {source.stem: transcript}
+    answers = answer(source, weights, scaler=scaler, transcripts=transcripts)
+    if as_json:
+        typer.echo(json.dumps(answers, indent=1))
+        return
+    from rich.console import Console
+
+    Console().print(_table(answers))
+
+
+def _table(answers: list[dict[str, Any]]) -> Any:
+    from rich.table import Table
+
+    table = Table("utterance", "seconds", "there", "answer", "probabilities")
+    for row in answers:
+        span = "" if row["start"] is None else f"{row['start']:.2f} - {row['end']:.2f}"
+        shares = ", ".join(f"{name} {share:.2f}" for name, share in row.get("probabilities", {}).items())
+        said = row["answer"] if isinstance(row["answer"], str) else f"{row['answer']:.3f}"
+        table.add_row(row["id"], span, ", ".join(row["modalities"]), f"{row['label']}: {said}", shares)
+    return table
