@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from trivium.corpus import Corpus
-from trivium.errors import DataError, DependencyError, FormatError
+from trivium.errors import DataError, DependencyError, FormatError, LimitError
 from trivium.files import atomic_file
 from trivium.formats.findings import Findings, NonFinite
 from trivium.formats.long import corpus_of_long, is_feature, long_table
@@ -26,6 +26,7 @@ __all__ = ["PandasFormat", "from_pandas", "to_pandas"]
 
 _MAGIC = b"PAR1"
 _HEADER_BYTES = 1 << 20
+_MAX_UNPACKED_BYTES = 64 << 30
 
 
 class PandasFormat:
@@ -66,6 +67,7 @@ class PandasFormat:
             packed = file.read(4) == _MAGIC
         try:
             if packed:
+                _check_unpacked(pyarrow.parquet.ParquetFile(path).metadata, path)
                 table = pyarrow.parquet.read_table(path)
             else:
                 kept = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(("id", "clip", "text"), pa.string()))
@@ -95,6 +97,13 @@ class PandasFormat:
         table = long_table(corpus) if text or layout == "long" else table_of_corpus(corpus)
         with atomic_file(path) as draft:
             (pyarrow.csv.write_csv if text else pyarrow.parquet.write_table)(table, str(draft))
+
+
+def _check_unpacked(metadata: Any, path: Path) -> None:
+    groups = (metadata.row_group(k) for k in range(metadata.num_row_groups))
+    unpacked = sum(group.total_byte_size for group in groups)
+    if unpacked > _MAX_UNPACKED_BYTES:
+        raise LimitError(f"would unpack to {unpacked} bytes", file=path, remedy="split it, if you trust it")
 
 
 def to_pandas(corpus: Corpus, *, layout: Literal["wide", "long"] = "wide") -> Any:
