@@ -22,7 +22,7 @@ class Corpus(Sequence[Utterance]):
     """Utterances, their specification, groups, labels and named splits.
 
     Make one from utterances with :meth:`from_utterances`, from a folder with :meth:`open`, from other people's files
-    with :func:`trivium.read`, from clips with :func:`trivium.extract`.
+    with :func:`trivium.read`, from clips with :func:`trivium.extract_clips`.
 
     Parameters
     ----------
