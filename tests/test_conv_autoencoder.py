@@ -168,9 +168,9 @@ def test_a_tiny_corpus_can_be_learned_by_heart() -> None:
 def test_pooling_switches_carry_noise_past_the_vector() -> None:
     """Coin flips in 400 cells do not go into 15 numbers that fast; with the input's switches they come out at once."""
     x = np.random.default_rng(0).random((4, 20, 20), np.float32).round()
-    with_switches, _ = by_heart(x, max_epochs=50, learning_rate=5e-3)
-    without, _ = by_heart(x, unpooling="none", max_epochs=50, learning_rate=5e-3)
-    assert with_switches < 0.02 and without > 0.2
+    with_switches, _ = by_heart(x, max_epochs=30, learning_rate=5e-3)
+    without, _ = by_heart(x, unpooling="none", max_epochs=30, learning_rate=5e-3)
+    assert with_switches < 0.05 and without > 0.2
 
 
 def test_the_statistics_of_scaling_leave_the_held_out_fold_alone() -> None:
@@ -238,6 +238,16 @@ def test_saved_and_opened_it_gives_the_same_vectors(tmp_path: Path) -> None:
         encoder.save(tmp_path / "weights")
     with pytest.raises(WeightsError, match="do not fit"):
         ConvAutoencoder.from_pretrained(tmp_path / "weights", depth=3)
+
+
+def test_cells_that_are_not_finite_are_told_and_become_the_minimum() -> None:
+    x = np.random.default_rng(0).random((8, 20, 20), np.float32)
+    x[3, 2, 5] = -np.inf
+    with pytest.warns(
+        UserWarning, match=r"1 cells are not finite.*utterance 3, step 2, column matrix\.array-matrix-05"
+    ):
+        encoder = quick(validation_fraction=0).fit(x)
+    assert np.isfinite(encoder.transform(x)).all()
 
 
 def test_data_that_do_not_fit_are_one_clear_error() -> None:

@@ -7,9 +7,6 @@ import math
 import os
 import signal
 import socket
-import subprocess
-import sys
-import textwrap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -34,6 +31,7 @@ from trivium.train import (
 )
 
 torch.set_num_threads(1)
+FORKS = torch.multiprocessing.get_context("fork")
 
 
 class Line(nn.Module):
@@ -158,27 +156,28 @@ def test_a_run_that_was_interrupted_goes_on_bit_for_bit(tmp_path: Path) -> None:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
+class Killing(Remembering):
+    """Kills its process in the middle of an epoch, without a chance to clean up."""
+
+    def after_step(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> None:
+        super().after_step(outputs, batch, clock)
+        if (clock.epoch, clock.step) == (3, 19):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def train_until_killed(folder: Path) -> None:
+    torch.set_num_threads(1)  # a pool of threads does not survive the fork
+    fit(Line(drop=0.5), [Killing()], folder=folder)
+
+
 def test_a_process_that_was_killed_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    code = textwrap.dedent("""
-        import os, signal, sys
-        from pathlib import Path
-        sys.path.insert(0, sys.argv[1])
-        import test_train_loop as t
-        class Killing(t.Remembering):
-            def after_step(self, outputs, batch, clock):
-                super().after_step(outputs, batch, clock)
-                if (clock.epoch, clock.step) == (3, 19):
-                    os.kill(os.getpid(), signal.SIGKILL)
-        t.fit(t.Line(drop=0.5), [Killing()], folder=Path(sys.argv[2]))
-    """)
-    folder = tmp_path / "run"
-    arguments = [sys.executable, "-c", code, str(Path(__file__).parent), str(folder)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    killed = subprocess.run(arguments, env=environment, check=False, capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    process = FORKS.Process(target=train_until_killed, args=(tmp_path / "run",))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
     straight, resumed = Line(drop=0.5), Line(drop=0.5)
     run = fit(straight, [Remembering()])
-    assert vars(fit(resumed, [Remembering()], folder=folder, resume=True)) == vars(run)
+    assert vars(fit(resumed, [Remembering()], folder=tmp_path / "run", resume=True)) == vars(run)
     assert weights(resumed) == weights(straight)
 
 
@@ -428,8 +427,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    forks = torch.multiprocessing.get_context("fork")
-    both = [forks.Process(target=one_of_two_processes, args=(rank, port, tmp_path)) for rank in (0, 1)]
+    both = [FORKS.Process(target=one_of_two_processes, args=(rank, port, tmp_path)) for rank in (0, 1)]
     for process in both:
         process.start()
     for process in both:

@@ -11,6 +11,7 @@ option with its repair beside it: ``unpooling``, ``padding``, ``schedule``, ``cl
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -206,6 +207,7 @@ class ConvAutoencoder(Pretrained, ClassNamePrefixFeaturesOutMixin, TransformerMi
             train, valid = aligned[~held], aligned[held]
         else:
             train, valid = aligned, self._aligned(validation, reset=False)
+        _warn_of_cells_that_are_not_finite(aligned)
         self.specification_ = Specification(aligned.specification.streams)
         self.words_, self.n_features_in_ = aligned.shape[1:]
         count_padding = self.padding == "count"
@@ -354,6 +356,18 @@ class ConvAutoencoder(Pretrained, ClassNamePrefixFeaturesOutMixin, TransformerMi
             rows = slice(start, start + _ROWS_AT_ONCE)
             found[rows] = function(torch.from_numpy(x[rows]).to(device)).cpu().numpy()
         return found
+
+
+def _warn_of_cells_that_are_not_finite(aligned: Aligned) -> None:
+    bad = ~np.isfinite(aligned.values)
+    if bad.any():
+        row, step, column = np.argwhere(bad)[0]
+        name = aligned.specification.columns[column]
+        warnings.warn(
+            f"{bad.sum()} cells are not finite, the first in utterance {aligned.ids[row]}, step {step}, column {name}; "
+            "they become the minimum of their column",
+            stacklevel=3,
+        )
 
 
 def _counts(aligned: Aligned) -> dict[str, int]:
