@@ -78,7 +78,7 @@ class FaceDetector:
     Parameters
     ----------
     network : callable
-        Takes (1, 128, 128, 3) float32 in [-1, 1]; gives the regressors (1, 896, 16) and the scores (1, 896, 1).
+        Takes float32 of shape (1, 128, 128, 3) in [-1, 1]; gives regressors (1, 896, 16) and scores (1, 896, 1).
     """
 
     def __init__(self, network: Callable[[NDArray[np.float32]], list[Float]]) -> None:
