@@ -21,7 +21,7 @@ def command(
         Path | None, typer.Option(help="Folder with a text file ID.txt per clip; clips without one are recognised.")
     ] = None,
     modalities: Annotated[str, typer.Option(help="Which to extract, separated by commas.")] = "text,audio,vision",
-    fps: Annotated[float, typer.Option(help="Frames of the picture per second that are looked at.")] = 15.0,
+    fps: Annotated[float, typer.Option(help="Frames of the picture per second that are looked at.")] = 12.5,
     upstream: Annotated[
         Path | None, typer.Option(help="Folder with the models of the catalogue, instead of the fetched ones.")
     ] = None,

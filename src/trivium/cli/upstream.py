@@ -86,6 +86,9 @@ def check(names: Names = None, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+_WIDTHS = {"gives": 30, "licence": 12}  # so that a narrow screen does not squeeze sentences into syllables
+
+
 def _show(rows: list[dict[str, Any]], as_json: bool, hidden: tuple[str, ...] = ()) -> None:
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
@@ -96,7 +99,7 @@ def _show(rows: list[dict[str, Any]], as_json: bool, hidden: tuple[str, ...] = (
     columns = [name for name in rows[0] if name not in hidden]
     table = Table()
     for name in columns:
-        table.add_column(name, overflow="fold", no_wrap=name != "gives" and name != "folder")
+        table.add_column(name, overflow="fold", no_wrap=name in ("name", "state"), min_width=_WIDTHS.get(name))
     for row in rows:
         table.add_row(*(str(row[name]) for name in columns))
     Console().print(table)

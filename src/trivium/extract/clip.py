@@ -31,7 +31,7 @@ from trivium.upstream import model_folder
 __all__ = ["MODALITIES", "ClipExtractor", "Extracted", "Recording", "extract_clip"]
 
 MODALITIES = ("text", "audio", "vision")
-FRAMES_PER_SECOND = 15.0
+FRAMES_PER_SECOND = 12.5
 _MODELS = {"text": ("minilm-l6", "g2p-en"), "vision": ("face-landmarker",)}
 _RECOGNITION_MODELS = ("whisper-tiny-en",)
 
