@@ -86,18 +86,19 @@ def check(names: Names = None, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-_WIDTHS = {"gives": 30, "licence": 12}  # so that a narrow screen does not squeeze sentences into syllables
+_WIDTHS = {"gives": 22, "licence": 10}  # so that a narrow screen does not squeeze sentences into syllables
 
 
 def _show(rows: list[dict[str, Any]], as_json: bool, hidden: tuple[str, ...] = ()) -> None:
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     columns = [name for name in rows[0] if name not in hidden]
-    table = Table()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         table.add_column(name, overflow="fold", no_wrap=name in ("name", "state"), min_width=_WIDTHS.get(name))
     for row in rows:
