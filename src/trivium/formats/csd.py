@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,10 +21,10 @@ from numpy.typing import NDArray
 from trivium.corpus import Corpus, LabelSpecification, Specification, Stream, StreamSpecification, Utterance, Words
 from trivium.errors import DataError, FormatError
 from trivium.files import atomic_folder
-from trivium.formats.findings import Finding, Findings, NonFinite
+from trivium.formats.findings import Finding, Findings, NonFinite, is_finite
 from trivium.formats.sequences import Entry, Sequence, entry_key, is_sequence, open_sequence, write_sequence
 
-__all__ = ["EPSILON", "CsdFormat"]
+__all__ = ["EPSILON", "CsdFormat", "overlapping"]
 
 EPSILON = 1e-5  # seconds; overlaps up to this do not count
 _Segment: TypeAlias = tuple[str, list[str], NDArray[np.float64], NDArray[np.float32] | None]
@@ -142,6 +143,7 @@ class _Track:
     videos: Mapping[str, Entry]
     entries: Mapping[str, Entry]
     suffixed: bool
+    odd: frozenset[str]  # videos with a cell that is not finite
 
     @classmethod
     def of(cls, sequence: Sequence) -> _Track:
@@ -151,7 +153,9 @@ class _Track:
             video, row = entry_key(name)
             suffixed |= row is not None
             parts.setdefault(video, []).append((-1 if row is None else row, entry))
-        return cls({video: _joined(found) for video, found in parts.items()}, sequence.entries, suffixed)
+        videos = {video: _joined(found) for video, found in parts.items()}
+        odd = () if sequence.is_text else (v for v, whole in videos.items() if not is_finite(whole.features))
+        return cls(videos, sequence.entries, suffixed, frozenset(odd))
 
     @property
     def by_word(self) -> bool:
@@ -232,7 +236,7 @@ class _Reading:
         labels: NDArray[np.float32] | None,
         cuts: Mapping[str, list[Entry | None]],
     ) -> Utterance:
-        streams = {role: self._stream(role, entries[k], name) for role, entries in cuts.items() if _is_stream(role)}
+        streams = {r: self._stream(r, entries[k], name, video) for r, entries in cuts.items() if _is_stream(r)}
         words = self._words(cuts["words"][k], name) if "words" in cuts else None
         spoken = () if words is None else (w for w in words.text if w not in (_PAUSE, ""))
         return Utterance(
@@ -248,12 +252,14 @@ class _Reading:
             float(span[1]),
         )
 
-    def _stream(self, role: str, entry: Entry | None, name: str) -> Stream | None:
+    def _stream(self, role: str, entry: Entry | None, name: str, video: str) -> Stream | None:
         if entry is None:
             self._findings.add(Finding("missing", name, role, action="the utterance lacks the modality"))
             return None
         specification = self._streams[role]
-        values = self._findings.finite(entry.features, name, role, specification.columns)
+        values = entry.features
+        if video in self._tracks[role].odd:
+            values = self._findings.finite(values, name, role, specification.columns)
         return Stream(values, specification, entry.intervals)
 
     def _words(self, entry: Entry | None, name: str) -> Words | None:
@@ -274,7 +280,7 @@ class _Reading:
             width = len(label.classes) or 1
             part = [float(v) for v in row[place : place + width]]
             place += width
-            if np.isfinite(part).all():
+            if all(map(isfinite, part)):
                 values[label.key] = tuple(part) if label.kind == "multilabel" else part[0]
             else:
                 self._findings.add(Finding("label", name, column=label.key, action="not finite, so missing"))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from trivium.errors import DataError
 
-__all__ = ["Finding", "Findings", "NonFinite"]
+__all__ = ["Finding", "Findings", "NonFinite", "is_finite"]
 
 NonFinite = Literal["reference", "keep", "zero", "error"]
 _EXAMPLES = 20
@@ -122,13 +122,9 @@ class Findings:
         DataError
             The rule is ``error`` and there is a non-finite cell.
         """
-        with np.errstate(over="ignore", invalid="ignore"):
-            # one pass without a temporary: a non-finite cell always makes a non-finite sum
-            if np.isfinite(values.sum()):
-                return values
-        bad = ~np.isfinite(values)
-        if not bad.any():
+        if is_finite(values):
             return values
+        bad = ~np.isfinite(values)
         rows, cells = np.nonzero(bad)
         place = {"row": int(rows[0]), "column": columns[cells[0]], "count": len(rows)}
         rule = self._reference.get(modality, "keep") if self._nonfinite == "reference" else self._nonfinite
@@ -144,6 +140,24 @@ class Findings:
         replaced = values.copy()
         replaced[bad if rule == "zero" else np.isinf(values)] = 0
         return replaced
+
+
+def is_finite(values: NDArray[Any]) -> bool:
+    """Whether every cell is a finite number; quick where they are.
+
+    Parameters
+    ----------
+    values : float array of any shape
+        What to look at.
+
+    Examples
+    --------
+    >>> is_finite(np.array([1.0, 2.0])), is_finite(np.array([1.0, np.nan]))
+    (True, False)
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        # one pass without a temporary: a non-finite cell always makes a non-finite sum
+        return bool(np.isfinite(values.sum()) or np.isfinite(values).all())
 
 
 _ACTIONS = {"keep": "kept", "zero": "set to 0", "infinite": "infinite cells set to 0, NaN kept"}

@@ -16,7 +16,17 @@ from trivium.files import atomic_file
 from trivium.formats.findings import Finding, Findings
 from trivium.formats.pickles import load_pickle
 
-__all__ = ["FOLDS", "Duplicates", "load_folds", "require_modalities", "row_counts", "text_of", "unique", "write_pickle"]
+__all__ = [
+    "FOLDS",
+    "Duplicates",
+    "like",
+    "load_folds",
+    "require_modalities",
+    "row_counts",
+    "text_of",
+    "unique",
+    "write_pickle",
+]
 
 FOLDS = ("train", "valid", "test")
 Duplicates = Literal["error", "suffix"]

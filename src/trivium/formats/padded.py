@@ -145,6 +145,11 @@ def distribution(file: Path, source: str | None) -> str:
 def side_of(seen: Iterable[NDArray[np.bool_]]) -> str:
     """``left`` where more samples begin with zeros than end with them, else ``right``.
 
+    Parameters
+    ----------
+    seen : iterable of bool array of shape (N, L)
+        By fold: where a step is not padding.
+
     Examples
     --------
     >>> side_of([np.array([[False, True, True]])])

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.errors import DataError, FormatError, LimitError, UnsafeFileError
+from trivium.formats.findings import is_finite
 
 __all__ = ["Entry", "Sequence", "entry_key", "is_sequence", "open_sequence", "write_sequence"]
 
@@ -219,36 +220,36 @@ def _entry(data: Any, name: bytes, path: Path, memory: _Memory) -> Entry:
     if not _is_hard(data, name):
         raise UnsafeFileError("an entry is a link, which may lead out of the file", file=path, place=place)
     group = h5py.h5o.open(data, name)
-    if not isinstance(group, h5py.h5g.GroupID) or b"features" not in group or b"intervals" not in group:
-        raise FormatError("an entry has no features and intervals", file=path, place=place)
     features = _features(_dataset(group, b"features", path, place), memory)
     intervals = memory.array(_dataset(group, b"intervals", path, place), _FLOAT64, h5py.h5t.NATIVE_DOUBLE)
     if intervals.shape != (len(features), 2):
         raise FormatError(
             f"features have {len(features)} rows, intervals have shape {intervals.shape}", file=path, place=place
         )
-    if not np.isfinite(intervals.sum()):
+    if not is_finite(intervals):
         row = int(np.flatnonzero(~np.isfinite(intervals).all(axis=1))[0])
         raise DataError("an interval is not finite", file=path, place=f"{place}, row {row}")
     return Entry(features, intervals)
 
 
 def _dataset(group: Any, name: bytes, path: Path, place: str) -> Any:
-    if not _is_hard(group, name):
+    """Open features or intervals, wherever the file has them: one opening a dataset, for there are many."""
+    try:
+        hard = _is_hard(group, name)
+        dataset = h5py.h5d.open(group, name) if hard else None
+    except (KeyError, AttributeError, TypeError, RuntimeError, ValueError) as cause:
+        raise FormatError(f"an entry has no dataset {name.decode()}", file=path, place=place) from cause
+    if dataset is None:
         raise UnsafeFileError(f"{name.decode()} is a link out of the entry", file=path, place=place)
-    dataset = h5py.h5o.open(group, name)
-    if not isinstance(dataset, h5py.h5d.DatasetID):
-        raise FormatError(f"{name.decode()} is no dataset", file=path, place=place)
-    if dataset.get_offset() is not None:
-        return dataset
-    plan = dataset.get_create_plist()
-    if plan.get_layout() == h5py.h5d.VIRTUAL or plan.get_external_count():
-        raise UnsafeFileError(f"{name.decode()} is stored in another file", file=path, place=place)
+    if dataset.get_offset() is None:  # it has no place of its own in this file: empty, packed, or stored elsewhere
+        plan = dataset.get_create_plist()
+        if plan.get_layout() == h5py.h5d.VIRTUAL or plan.get_external_count():
+            raise UnsafeFileError(f"{name.decode()} is stored in another file", file=path, place=place)
     return dataset
 
 
 def _features(dataset: Any, memory: _Memory) -> NDArray[Any]:
-    if isinstance(dataset.get_type(), h5py.h5t.TypeStringID):
+    if dataset.get_type().get_class() == h5py.h5t.STRING:
         text = h5py.Dataset(dataset)
         memory.take(dataset.shape[0] * 64)
         values: NDArray[Any] = np.asarray(text[()]).reshape(dataset.shape[0], -1)
