@@ -189,11 +189,16 @@ def pearson(truth: ArrayLike, prediction: ArrayLike) -> float:
     >>> round(pearson([1.0, 2.0, 3.0], [1.0, 2.0, 2.0]), 4)
     0.866
     """
-    y, p = (np.asarray(v, dtype=np.float64) for v in _pair(truth, prediction))
-    if np.ptp(y) == 0 or np.ptp(p) == 0:
-        return float("nan")
-    y, p = y - y.mean(), p - p.mean()
-    return float((y @ p) / np.sqrt((y @ y) * (p @ p)))
+    y, p = _pair(truth, prediction)
+    return float(_correlations(y.reshape(-1, 1), p.reshape(-1, 1))[0])
+
+
+def _correlations(y: NDArray[Any], p: NDArray[Any]) -> NDArray[np.float64]:
+    """Pearson correlation of every column, NaN where either is constant."""
+    constant = (np.ptp(y, axis=0) == 0) | (np.ptp(p, axis=0) == 0)
+    y, p = (v.astype(np.float64) - v.mean(axis=0, dtype=np.float64) for v in (y, p))
+    scale = np.sqrt((y * y).sum(axis=0) * (p * p).sum(axis=0))
+    return np.where(constant, np.nan, (y * p).sum(axis=0) / np.where(constant, 1.0, scale))
 
 
 def mean_pearson(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -210,7 +215,7 @@ def mean_pearson(truth: ArrayLike, prediction: ArrayLike) -> float:
     0.5
     """
     y, p = _pair(truth, prediction)
-    return float(np.nan_to_num([pearson(a, b) for a, b in zip(y.T, p.T, strict=True)]).mean())
+    return float(np.nan_to_num(_correlations(y, p)).mean())
 
 
 def accuracy_2_has0(truth: ArrayLike, prediction: ArrayLike) -> float:

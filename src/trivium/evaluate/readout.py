@@ -1,0 +1,191 @@
+"""The readout of a probe: standardised vectors, then logistic or ridge regression, its strength chosen on validation.
+
+One grid serves every representation. Vectors with more columns than training rows are first rotated into the space of
+the rows, which changes neither solution (a penalty on the squared norm keeps the coefficients within it) and makes
+flattened matrices cheap.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GroupKFold
+from sklearn.preprocessing import StandardScaler
+
+from trivium.errors import DataError
+
+__all__ = ["LinearReadout"]
+
+Rows = NDArray[np.int64]
+Division = tuple[Rows, Rows]
+_STRENGTHS_LOGISTIC = tuple(10.0**k for k in range(-5, 2))
+_STRENGTHS_RIDGE = tuple(10.0**k for k in range(-1, 7))
+_INNER_FOLDS = 4
+_MAX_ITERATIONS = 500
+
+
+class LinearReadout(BaseEstimator):  # type: ignore[misc]
+    """Standardise, then logistic regression for classes or ridge regression for numbers.
+
+    The strength is chosen from one grid: C in 1e-5 ... 1e1 for logistic regression, by balanced accuracy; alpha in
+    1e-1 ... 1e6 for ridge regression, by squared error, for each column of numbers by itself. The validation rows
+    choose where there are any, else four inner folds that keep groups together; the readout is then fitted on all rows.
+
+    Parameters
+    ----------
+    task : {"classes", "numbers"}
+        What to predict.
+    random_state : int
+        Of the solver.
+
+    Attributes
+    ----------
+    classes_ : array of shape (C,)
+        For classes.
+    strength_ : float or array of shape (K,)
+        Chosen C or alpha.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((60, 5)); y = (x[:, 0] > 0).astype(str)
+    >>> readout = LinearReadout("classes").fit(x, y, groups=np.arange(60))
+    >>> float((readout.predict(x) == y).mean()) > 0.9
+    True
+    """
+
+    def __init__(self, task: str = "classes", random_state: int = 0) -> None:
+        self.task = task
+        self.random_state = random_state
+
+    def fit(self, X: NDArray[Any], y: NDArray[Any], *, groups: NDArray[Any], valid: Rows | None = None) -> Self:
+        """Choose the strength and fit.
+
+        Parameters
+        ----------
+        X : array of shape (N, K)
+            Vectors of training and validation rows.
+        y : array of shape (N,) or (N, L)
+            Class names, or numbers.
+        groups : array of shape (N,)
+            What stays together in inner folds.
+        valid : int array, optional
+            Rows that choose.
+
+        Raises
+        ------
+        DataError
+            There is one class only, or the task is unknown.
+        """
+        if self.task not in ("classes", "numbers"):
+            raise DataError(f"the task {self.task!r} is neither classes nor numbers")
+        divisions = _divisions(len(X), groups, valid)
+        self._standardise(np.asarray(X, dtype=np.float64))
+        x = self._project(X)
+        if self.task == "classes":
+            self._fit_classes(x, y, divisions)
+        else:
+            self._fit_numbers(x, np.asarray(y, dtype=np.float64).reshape(len(x), -1), divisions)
+        return self
+
+    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Predict classes (N,) or numbers (N, L).
+
+        Parameters
+        ----------
+        X : array of shape (N, K)
+            Vectors.
+        """
+        if self.task == "classes":
+            return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+        return np.asarray(self.model_.predict(self._project(X))).reshape(len(X), -1)
+
+    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """Probability of every class (N, C).
+
+        Parameters
+        ----------
+        X : array of shape (N, K)
+            Vectors.
+        """
+        return np.asarray(self.model_.predict_proba(self._project(X)))
+
+    def _standardise(self, x: NDArray[np.float64]) -> None:
+        self.scaler_ = StandardScaler().fit(x)
+        self.rotation_ = None
+        if x.shape[1] > len(x):
+            # rows of V span the training rows: x V' loses nothing that a penalised linear model could use
+            self.rotation_ = np.linalg.svd(self.scaler_.transform(x), full_matrices=False)[2].T
+
+    def _project(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        scaled = np.asarray(self.scaler_.transform(np.asarray(x, dtype=np.float64)))
+        return scaled if self.rotation_ is None else scaled @ self.rotation_
+
+    def _fit_classes(self, x: NDArray[np.float64], y: NDArray[Any], divisions: list[Division]) -> None:
+        self.classes_ = np.unique(y)
+        if len(self.classes_) < 2:
+            raise DataError(f"training knows the class {self.classes_[0]!r} only", remedy="use fewer folds")
+        scores = np.zeros(len(_STRENGTHS_LOGISTIC))
+        for train, valid in divisions:
+            if len(np.unique(y[train])) > 1:
+                scores += [
+                    _balanced(m, x[valid], y[valid]) for m in self._path(x[train], y[train], _STRENGTHS_LOGISTIC)
+                ]
+        self.strength_ = _STRENGTHS_LOGISTIC[int(scores.argmax())]
+        self.model_ = self._path(x, y, [c for c in _STRENGTHS_LOGISTIC if c <= self.strength_])[-1]
+
+    def _path(self, x: NDArray[np.float64], y: NDArray[Any], strengths: Sequence[float]) -> list[LogisticRegression]:
+        """Models of rising C, each starting from the one before."""
+        models: list[LogisticRegression] = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # an unfinished model is a candidate like any other
+            for strength in strengths:
+                model = LogisticRegression(
+                    C=strength, max_iter=_MAX_ITERATIONS, warm_start=True, random_state=self.random_state
+                )
+                if models:
+                    model.classes_, model.coef_ = models[-1].classes_, models[-1].coef_.copy()
+                    model.intercept_ = models[-1].intercept_.copy()
+                models.append(model.fit(x, y))
+        return models
+
+    def _fit_numbers(self, x: NDArray[np.float64], y: NDArray[np.float64], divisions: list[Division]) -> None:
+        errors = np.zeros((len(_STRENGTHS_RIDGE), y.shape[1]))
+        for train, valid in divisions:
+            errors += _ridge_errors(x[train], y[train], x[valid], y[valid])
+        self.strength_ = np.array(_STRENGTHS_RIDGE)[errors.argmin(axis=0)]
+        self.model_ = Ridge(alpha=self.strength_).fit(x, y)
+
+
+def _divisions(count: int, groups: NDArray[Any], valid: Rows | None) -> list[Division]:
+    if valid is not None and len(valid):
+        chosen = np.zeros(count, bool)
+        chosen[valid] = True
+        return [(np.flatnonzero(~chosen), np.flatnonzero(chosen))]
+    folds = min(_INNER_FOLDS, len(np.unique(groups)))
+    if folds < 2:
+        raise DataError("training holds one group only, so nothing can choose the strength", remedy="use fewer folds")
+    return list(GroupKFold(folds).split(np.zeros(count), groups=groups))
+
+
+def _balanced(model: LogisticRegression, x: NDArray[np.float64], y: NDArray[Any]) -> float:
+    predicted = model.predict(x)
+    return float(np.mean([np.mean(predicted[y == c] == c) for c in np.unique(y)]))
+
+
+def _ridge_errors(
+    x: NDArray[np.float64], y: NDArray[np.float64], x_valid: NDArray[np.float64], y_valid: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Squared errors (strengths, columns) of all strengths from one decomposition."""
+    centre, mean = x.mean(axis=0), y.mean(axis=0)
+    u, s, vt = np.linalg.svd(x - centre, full_matrices=False)
+    inner, outer = u.T @ (y - mean), (x_valid - centre) @ vt.T
+    predicted = (outer @ ((s / (s**2 + alpha))[:, None] * inner) + mean for alpha in _STRENGTHS_RIDGE)
+    return np.stack([((p - y_valid) ** 2).sum(axis=0) for p in predicted])
