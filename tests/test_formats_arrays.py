@@ -102,6 +102,25 @@ def test_plain_arrays_with_ids_splits_and_classes(tmp_path: Path) -> None:
     assert corpus.group("speaker").tolist() == ["01", "02"]
     assert corpus.label("emotion").tolist() == ["2", "5"]
     assert corpus[0].streams["text"].values.tolist() == [[0.0, 2.0]]
+    trivium.write(corpus, tmp_path / "b.npz", format="npz")
+    assert_same(before, tmp_path / "b.npz")
+
+
+def test_folds_keep_their_ids_groups_and_spans(tmp_path: Path) -> None:
+    before = save(
+        tmp_path / "a.npz",
+        audio_train=np.ones((2, 3, 1), np.float32),
+        id_train=np.array(["a", "b"]),
+        speaker_train=np.array(["01", "02"]),
+        start_train=np.array([0.5, 1.5]),
+        end_train=np.array([1.0, 2.0]),
+        clip_train=np.array(["a.mp4", "b.mp4"]),
+        raw_text_train=np.array(["hello", "you"]),
+    )
+    corpus = trivium.read(before)
+    assert (corpus[1].id, corpus[1].groups, corpus[1].start) == ("b", {"speaker": "02"}, 1.5)
+    trivium.write(corpus, tmp_path / "b.npz", format="npz")
+    assert_same(before, tmp_path / "b.npz")
 
 
 def test_one_hot_labels_are_classes_and_wide_ones_are_numbers(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from trivium.corpus import Corpus, LabelSpecification, Specification, StreamSpec
 from trivium.errors import FormatError, LimitError, UnsafeFileError
 from trivium.files import atomic_file
 from trivium.formats.aligned import read_aligned
-from trivium.formats.findings import Findings, NonFinite
+from trivium.formats.findings import Finding, Findings, NonFinite
 from trivium.formats.labels import LabelArray, encode
 from trivium.formats.padded import Block, Cutter, distribution, fold_rows, one_clock, pad_fold, positional_streams
 
@@ -114,8 +114,6 @@ class NpzFormat:
         for name, utterances in parts.items():
             if utterances:
                 arrays.update(_fold_arrays(corpus, utterances, name, side))
-        if layout == "plain":
-            arrays.update(_plain_columns(corpus))
         for stream in corpus.specification.streams:
             if not _is_positional(stream):
                 arrays[f"columns_{stream.modality}"] = np.array(stream.columns)
@@ -177,9 +175,12 @@ class _Archive:
     ) -> None:
         self._path, self._findings, self._source = path, findings, source
         self._columns = {k.removeprefix("columns_"): arrays.pop(k) for k in list(arrays) if k.startswith("columns_")}
+        for key in [k for k, array in arrays.items() if not array.ndim]:
+            findings.add(Finding("dropped", key, action="a single value"))
         self._by_key = _by_fold(arrays)
         self._folds = list(dict.fromkeys(fold for parts in self._by_key.values() for fold in parts))
-        self._ids = self._by_key.pop("ids", {}) or self._by_key.pop("id", {})
+        self._id_key = next((k for k in ("ids", "id") if k in self._by_key), "")
+        self._ids = self._by_key.pop(self._id_key, {})
         self._texts = self._by_key.pop("raw_text", {})
         self._spans = {k: self._by_key.pop(k) for k in ("start", "end", "clip") if k in self._by_key}
         self._named = self._take_named()
@@ -240,7 +241,8 @@ class _Archive:
         layout = {
             "modalities": cutter.layout(),
             "labels": [label.layout() for label in self._labels],
-            "ids": bool(self._ids),
+            "ids": self._id_key,
+            "named": {k.removeprefix("group_"): k for k in self._named if not k.startswith("split_")},
             "vectors": sorted(b.modality for b in self._blocks if self._is_vector(b)),
         }
         provenance = {"format": "npz", "layout": layout, "findings": self._findings.to_json()}
@@ -308,8 +310,10 @@ def _fold_arrays(
         arrays[key + tail] = values[:, 0] if stream.modality in known.get("vectors", []) else values
     for key, labels, layout in _label_keys(corpus.specification.labels, known.get("labels", [])):
         arrays[key + tail] = encode(utterances, labels, layout)
-    if known.get("ids") or not known:
-        arrays["ids" + tail] = np.array([u.id for u in utterances])
+    columns = _columns(corpus, utterances, known.get("named", {}), plain=not fold)
+    arrays |= {name + tail: column for name, column in columns.items()}
+    if known.get("ids", "ids"):
+        arrays[known.get("ids", "ids") + tail] = np.array([u.id for u in utterances])
     if any(u.text for u in utterances):
         arrays["raw_text" + tail] = np.array([u.text for u in utterances])
     return arrays
@@ -329,14 +333,19 @@ def _label_keys(
     return [*known, *((name, [label], None) for name, label in zip(names, fresh, strict=False))]
 
 
-def _plain_columns(corpus: Corpus) -> dict[str, NDArray[Any]]:
-    """Splits, groups, clip and span with one row per utterance; a split keeps its name."""
-    arrays = {f"split_{name}": corpus.split(name) for name in corpus.splits()}
-    arrays |= {f"group_{name}": corpus.group(name) for name in corpus.groups()}
-    if (corpus.column("clip") != "").any():
-        arrays["clip"] = corpus.column("clip")
-    if np.isfinite(corpus.column("start")).any():
-        arrays |= {name: corpus.column(name) for name in ("start", "end")}
+def _columns(
+    corpus: Corpus, utterances: Sequence[Utterance], known: Mapping[str, str], *, plain: bool
+) -> dict[str, NDArray[Any]]:
+    """Splits (where folds do not say them), groups, clip and span, under the keys they were read from."""
+    arrays = {}
+    for name in corpus.splits() if plain else []:
+        arrays[f"split_{name}"] = np.array([u.splits.get(name, "") for u in utterances])
+    for name in corpus.groups():
+        arrays[known.get(name, f"group_{name}")] = np.array([u.groups.get(name, "") for u in utterances])
+    if any(u.clip for u in utterances):
+        arrays["clip"] = np.array([u.clip for u in utterances])
+    if any(u.start == u.start for u in utterances):
+        arrays |= {"start": np.array([u.start for u in utterances]), "end": np.array([u.end for u in utterances])}
     return arrays
 
 
