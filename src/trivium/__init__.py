@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from trivium.formats import read as read
     from trivium.formats import write as write
     from trivium.represent import ConvAutoencoder
-    from trivium.weights import load_weights
+    from trivium.weights import load_weights as load_weights
 
 
 def __getattr__(name: str) -> Any:

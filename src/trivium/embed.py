@@ -82,27 +82,24 @@ def open_source(source: Source, weights: Weights, *, transcripts: Transcripts = 
     """
     if isinstance(source, Corpus):
         return source
-    path = Path(source)
-    if (path / "corpus.json").is_file():
-        return Corpus.open(path)
-    if path.is_file() and _is_media(path):
-        return _extract(path, weights, transcripts, show)
-    from trivium.formats import read
+    from trivium.formats import detect, read
 
+    path = Path(source)
     try:
-        return read(path)
+        form = detect(path)
     except UnsafeFileError:
         raise
     except FormatError:
-        if not path.is_dir() or not any(_is_media(file) for file in path.rglob("*")):
+        if not _holds_media(path):
             raise
-        return _extract(path, weights, transcripts, show)
+        form = "clips"
+    return _extract(path, weights, transcripts, show) if form == "clips" else read(path, format=form)
 
 
-def _is_media(path: Path) -> bool:
-    from trivium.extract.folder import MEDIA_ENDINGS
+def _holds_media(path: Path) -> bool:
+    from trivium.extract.listing import MEDIA_ENDINGS
 
-    return path.suffix.lower() in MEDIA_ENDINGS
+    return any(file.suffix.lower() in MEDIA_ENDINGS for file in ([path] if path.is_file() else path.rglob("*")))
 
 
 def _extract(path: Path, weights: Weights, transcripts: Transcripts, show: bool) -> Corpus:
@@ -111,11 +108,8 @@ def _extract(path: Path, weights: Weights, transcripts: Transcripts, show: bool)
 
     # the words are the steps, also where the weights do not take the text
     wanted = [m for m in _EXTRACTED if m == "text" or m in weights.specification.modalities]
-    if isinstance(transcripts, str) and path.is_file() and not Path(transcripts).exists():
-        transcripts = {path.stem: transcripts}
-    return cut_into_windows(
-        extract_clips(path, transcripts=transcripts, modalities=wanted, show=show), weights.config.words
-    )
+    extracted = extract_clips(path, transcripts=transcripts, modalities=wanted, show=show)
+    return cut_into_windows(extracted, weights.config.words)
 
 
 def embed(

@@ -25,11 +25,11 @@ EXAMPLE = Specification(
     )
 )
 """Two columns of text and two of audio."""
-_WORDS, _FEATURES = 6, 3
+_FEATURES = 3
 
 
-def example_weights(folder: str | os.PathLike[str]) -> Weights:
-    """Write synthetic weights: a random linear map of 6 words x 4 columns to 3 numbers, with a head of two classes.
+def example_weights(folder: str | os.PathLike[str], specification: Specification = EXAMPLE, words: int = 6) -> Weights:
+    """Write synthetic weights: a random linear map of words x columns to 3 numbers, with a head of two classes.
 
     Needs the ``onnx`` package (extra ``train``).
 
@@ -37,6 +37,10 @@ def example_weights(folder: str | os.PathLike[str]) -> Weights:
     ----------
     folder : path
         Will hold the files.
+    specification : Specification
+        Columns they take.
+    words : int
+        Words they take.
 
     Examples
     --------
@@ -46,17 +50,17 @@ def example_weights(folder: str | os.PathLike[str]) -> Weights:
     3
     """
     rng = np.random.default_rng(0)
-    columns = len(EXAMPLE.columns)
-    matrix = rng.normal(size=(_WORDS * columns, _FEATURES)).astype(np.float32)
-    training = Aligned.from_arrays(rng.normal(size=(16, _WORDS, columns)).astype(np.float32), EXAMPLE)
+    columns = len(specification.columns)
+    matrix = rng.normal(size=(words * columns, _FEATURES)).astype(np.float32)
+    training = Aligned.from_arrays(rng.normal(size=(16, words, columns)).astype(np.float32), specification)
     head = LinearHead(
         "mood", ("calm", "angry"), rng.normal(size=(2, _FEATURES)), np.zeros(2), np.zeros(_FEATURES), np.ones(_FEATURES)
     )
     return save_weights(
         folder,
-        WeightsConfig("example", {"words": _WORDS}, EXAMPLE, _WORDS),
+        WeightsConfig("example", {"words": words}, specification, words),
         state={"matrix": matrix},
-        encoder=_linear_model(matrix, columns),
+        encoder=_linear_model(matrix, words, columns),
         scalers=ScalerSet.fit(training, np.repeat(["a", "b"], 8)),
         card=Card(
             "The smallest weights there are",
@@ -69,7 +73,7 @@ def example_weights(folder: str | os.PathLike[str]) -> Weights:
     )
 
 
-def _linear_model(matrix: NDArray[np.float32], columns: int) -> bytes:
+def _linear_model(matrix: NDArray[np.float32], words: int, columns: int) -> bytes:
     from onnx import TensorProto, helper, numpy_helper
 
     def value(name: str, *shape: Any) -> Any:
@@ -79,7 +83,7 @@ def _linear_model(matrix: NDArray[np.float32], columns: int) -> bytes:
     graph = helper.make_graph(
         nodes,
         "example",
-        [value("x", 1, _WORDS, columns)],
+        [value("x", 1, words, columns)],
         [value("vector", matrix.shape[1])],
         [numpy_helper.from_array(matrix, "w")],
     )

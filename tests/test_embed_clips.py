@@ -1,0 +1,101 @@
+"""Clips to vectors and answers: extraction, alignment, weights, in one call and without torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from trivium.align import align
+from trivium.cli import app
+from trivium.corpus import Corpus
+from trivium.embed import answer, embed, embed_to_file
+from trivium.errors import MediaError
+from trivium.extract import ClipExtractor, extract_clip
+from trivium.weights import Weights
+from trivium.weights.example import example_weights
+
+SAID = "kids are talking by the door"
+
+
+@pytest.fixture
+def weights(tmp_path: Path, need_models: Callable[..., None]) -> Weights:
+    need_models("minilm-l6", "g2p-en")
+    return example_weights(tmp_path / "weights", ClipExtractor(["text", "audio"]).specification, words=4)
+
+
+def test_a_clip_becomes_stretches_of_words(weights: Weights, make_clip: Callable[..., Path]) -> None:
+    clip = make_clip("talk.wav", seconds=3.0, fps=None)
+    table = embed(clip, weights, transcripts={"talk": SAID}, show=False)
+    assert table["id"].to_pylist() == ["talk[0]", "talk[1]"]  # six words, four at a time: three and three
+    assert table["clip"].to_pylist() == ["talk.wav", "talk.wav"]
+    starts, ends = table["start"].to_pylist(), table["end"].to_pylist()
+    assert 0 <= starts[0] < ends[0] <= starts[1] < ends[1] <= 3.0
+    assert table["modality_audio"].to_pylist() == [True, True]
+
+
+def test_a_short_clip_is_one_vector(weights: Weights, make_clip: Callable[..., Path]) -> None:
+    clip = make_clip("hi.wav", seconds=1.5, fps=None)
+    table = embed(clip, weights, transcripts={"hi": "hello there"}, show=False)
+    one = extract_clip(clip, transcript="hello there", modalities=["text", "audio"])
+    alone = Corpus.from_utterances([one], weights.specification)
+    expected = weights.transform(align(alone, words=4, show=False))
+    np.testing.assert_array_equal(np.array(table["vector"].to_pylist(), np.float32), expected)
+
+
+def test_a_broken_clip_costs_only_itself(weights: Weights, make_clip: Callable[..., Path], tmp_path: Path) -> None:
+    make_clip("clips/good.wav", seconds=1.5, fps=None)
+    (tmp_path / "clips" / "bad.wav").write_bytes(b"RIFF and nothing else")
+    out = tmp_path / "v.parquet"
+    done = embed_to_file(tmp_path / "clips", weights, out, transcripts={"good": "hello there"}, show=False)
+    assert done.rows == 1
+    assert [failure["id"] for failure in done.failures] == ["bad"]
+
+
+def test_only_broken_clips_are_an_error(weights: Weights, tmp_path: Path) -> None:
+    (tmp_path / "bad.mp4").write_bytes(b"nothing")
+    with pytest.raises(MediaError, match=r"bad\.mp4"):
+        embed(tmp_path / "bad.mp4", weights, show=False)
+
+
+def test_the_command_answers_for_a_clip(weights: Weights, make_clip: Callable[..., Path]) -> None:
+    clip = make_clip("talk.wav", seconds=2.0, fps=None)
+    done = runner(clip, weights, "--transcript", "hello there", "--json")
+    rows = json.loads(done)
+    assert rows[0]["label"] == "mood"
+    assert sum(rows[0]["probabilities"].values()) == pytest.approx(1.0)
+
+
+def runner(clip: Path, weights: Weights, *more: str) -> str:
+    done = CliRunner().invoke(app, ["predict", str(clip), "--weights", str(weights.folder), *more])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_a_clip_needs_no_torch(weights: Weights, make_clip: Callable[..., Path]) -> None:
+    clip = make_clip("hi.wav", seconds=1.5, fps=None)
+    code = (
+        "import sys; from trivium.embed import embed;"
+        f"t = embed({str(clip)!r}, {str(weights.folder)!r}, transcripts={{'hi': 'hello there'}}, show=False);"
+        "print(len(t), sorted({'torch', 'sklearn', 'onnx'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1 []"
+
+
+@pytest.mark.data
+def test_a_real_clip_with_a_face_is_answered(
+    data_folder: Path, tmp_path: Path, need_models: Callable[..., None]
+) -> None:
+    need_models("minilm-l6", "g2p-en", "face-landmarker")
+    weights = example_weights(tmp_path / "weights", ClipExtractor().specification, words=20)
+    clip = min((data_folder / "real-life-trial" / "clips").rglob("*.mp4"), key=lambda path: path.stat().st_size)
+    rows = answer(clip, weights, transcripts={clip.stem: "I was never there that night"}, show=False)
+    assert [(row["id"], row["clip"]) for row in rows] == [(clip.stem, clip.name)]
+    assert {"text", "audio"} <= set(rows[0]["modalities"]) <= {"text", "audio", "vision"}
