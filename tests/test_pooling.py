@@ -56,17 +56,10 @@ def test_mean_and_spread_are_those_of_the_seen_steps() -> None:
     mean, both = MeanPooling().fit(x).transform(x), MeanStdPooling().fit(x).transform(x)
     for i, row in enumerate(seen_by_column(x)):
         for column, kept in enumerate(row):
-            if len(kept):
-                assert mean[i, column] == pytest.approx(kept.mean(), abs=1e-6)
-                assert both[i, column] == pytest.approx(kept.mean(), abs=1e-6)
-                assert both[i, 3 + column] == pytest.approx(kept.std(), abs=1e-6)
-
-
-def test_what_an_utterance_lacks_gets_the_training_mean_and_not_that_of_the_test() -> None:
-    train, test = holey(), holey(1)
-    pooled = MeanPooling().fit(train)
-    known = [kept[2].mean() for kept in seen_by_column(train) if len(kept[2])]
-    assert pooled.transform(test)[0, 2] == pytest.approx(np.mean(known), abs=1e-6)
+            centre, spread = (kept.mean(), kept.std()) if len(kept) else (0.0, 0.0)
+            assert mean[i, column] == pytest.approx(centre, abs=1e-6)
+            assert both[i, column] == pytest.approx(centre, abs=1e-6)
+            assert both[i, 3 + column] == pytest.approx(spread, abs=1e-6)
 
 
 def test_what_lies_in_unseen_cells_changes_nothing() -> None:
@@ -84,7 +77,7 @@ def test_flattened_cells_stand_word_after_word() -> None:
 
 def test_principal_components_are_those_of_the_standardised_matrix() -> None:
     x = holey()
-    flat = StandardScaler().fit_transform(Flatten().fit(x).transform(x))
+    flat = np.clip(StandardScaler().fit_transform(Flatten().fit(x).transform(x)), -5, 5)
     expected = PCA(3, random_state=0).fit_transform(flat)
     np.testing.assert_allclose(np.abs(FlattenPCA(n_components=3).fit(x).transform(x)), np.abs(expected), atol=1e-4)
 

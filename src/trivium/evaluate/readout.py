@@ -29,11 +29,13 @@ _STRENGTHS_LOGISTIC = tuple(10.0**k for k in range(-5, 2))
 _STRENGTHS_RIDGE = tuple(10.0**k for k in range(-1, 7))
 _INNER_FOLDS = 4
 _MAX_ITERATIONS = 500
+_LIMIT = 5.0  # standard deviations; a column that hardly varies in training must not decide a test row alone
 
 
 class LinearReadout(BaseEstimator):  # type: ignore[misc]
     """Standardise, then logistic regression for classes or ridge regression for numbers.
 
+    Standardised values are limited to five standard deviations, for all representations alike (our choice).
     The strength is chosen from one grid: C in 1e-5 ... 1e1 for logistic regression, by balanced accuracy; alpha in
     1e-1 ... 1e6 for ridge regression, by squared error, for each column of numbers by itself. The validation rows
     choose where there are any, else four inner folds that keep groups together; the readout is then fitted on all rows.
@@ -122,10 +124,13 @@ class LinearReadout(BaseEstimator):  # type: ignore[misc]
         self.rotation_ = None
         if x.shape[1] > len(x):
             # rows of V span the training rows: x V' loses nothing that a penalised linear model could use
-            self.rotation_ = np.linalg.svd(self.scaler_.transform(x), full_matrices=False)[2].T
+            self.rotation_ = np.linalg.svd(self._scaled(x), full_matrices=False)[2].T
+
+    def _scaled(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        return np.asarray(np.clip(self.scaler_.transform(np.asarray(x, dtype=np.float64)), -_LIMIT, _LIMIT))
 
     def _project(self, x: NDArray[Any]) -> NDArray[np.float64]:
-        scaled = np.asarray(self.scaler_.transform(np.asarray(x, dtype=np.float64)))
+        scaled = self._scaled(x)
         return scaled if self.rotation_ is None else scaled @ self.rotation_
 
     def _fit_classes(self, x: NDArray[np.float64], y: NDArray[Any], divisions: list[Division]) -> None:

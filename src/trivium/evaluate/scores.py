@@ -103,7 +103,7 @@ def _answers(predictions: Predictions, target: Target) -> NDArray[Any]:
     """What was said, (S, N) or (S, N, K), in the terms of the truth."""
     output = predictions.output
     if target.task == "classes":
-        return np.nan_to_num(output, nan=-1).argmax(axis=2)
+        return np.asarray(np.nan_to_num(output, nan=-1).argmax(axis=2))
     return output[:, :, 0] if output.shape[2] == 1 else output
 
 
