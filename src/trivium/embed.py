@@ -7,9 +7,10 @@ scaled in another thread, so memory does not grow with the corpus.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from trivium.weights import Weights, load_weights
 
 __all__ = ["Embedded", "answer", "embed", "embed_chunks", "embed_to_file", "open_source"]
 
-_ROWS = 128  # utterances per chunk
+_ROWS = 128  # most utterances per chunk
 _ROW_GROUP_BYTES = 8 << 20
 _EXTRACTED = ("text", "audio", "vision")
 Source = Corpus | str | os.PathLike[str]
@@ -118,6 +119,7 @@ def embed(
     *,
     scaler: str = POOLED,
     transcripts: Transcripts = None,
+    modalities: Sequence[str] = (),
     show: bool = True,
 ) -> pa.Table:
     """One vector per utterance, as a table in memory.
@@ -133,6 +135,8 @@ def embed(
         memory as a whole for it.
     transcripts : path or mapping of str to str, optional
         See :func:`open_source`.
+    modalities : sequence of str
+        Mask the others; empty keeps all.
     show : bool
         Whether to show progress.
 
@@ -165,7 +169,8 @@ def embed(
     """
     opened = weights if isinstance(weights, Weights) else load_weights(weights)
     corpus = open_source(source, opened, transcripts=transcripts, show=show)
-    return pa.Table.from_batches(embed_chunks(corpus, opened, scaler=scaler, show=show), _schema(opened, scaler))
+    chunks = embed_chunks(corpus, opened, scaler=scaler, modalities=modalities, show=show)
+    return pa.Table.from_batches(chunks, _schema(opened, scaler))
 
 
 def embed_to_file(
@@ -216,7 +221,7 @@ def _grouped(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[p
 
 
 def embed_chunks(
-    corpus: Corpus, weights: Weights, *, scaler: str = POOLED, show: bool = True
+    corpus: Corpus, weights: Weights, *, scaler: str = POOLED, modalities: Sequence[str] = (), show: bool = True
 ) -> Iterator[pa.RecordBatch]:
     """Vectors of a corpus, a few utterances at a time; columns as in :func:`embed`.
 
@@ -226,31 +231,33 @@ def embed_chunks(
         Utterances with the modalities of the weights, or some of them.
     weights : Weights
         The representation.
-    scaler : str
+    scaler, modalities
         See :func:`embed`.
     show : bool
         Whether to show progress.
     """
     schema = _schema(weights, scaler)
-    rows = max(len(corpus), 1) if scaler == REFIT else _ROWS
+    chunks = 1 if scaler == REFIT else -(-len(corpus) // _ROWS)
+    # even, so that no chunk is a lonely clip in which nobody speaks
+    edges = np.linspace(0, len(corpus), chunks + 1).astype(int) if len(corpus) else np.zeros(1, int)
     with progress_bar("embedding", len(corpus), show=show) as bar:
-        for aligned, matrices in _prepared(corpus, weights, scaler, rows):
+        for aligned, matrices in _prepared(corpus, weights, scaler, list(pairwise(edges.tolist()))):
             yield _encoded(aligned, matrices, weights, schema, bar)
 
 
 def _prepared(
-    corpus: Corpus, weights: Weights, scaler: str, rows: int
+    corpus: Corpus, weights: Weights, scaler: str, chunks: list[tuple[int, int]]
 ) -> Iterator[tuple[Aligned, NDArray[np.float32]]]:
     """Aligned utterances and their scaled matrices, one chunk ahead of whoever takes them."""
 
-    def prepare(start: int) -> tuple[Aligned, NDArray[np.float32]]:
-        aligned = weights.fit_columns(weights.align(corpus[start : start + rows], show=False))
+    def prepare(chunk: tuple[int, int]) -> tuple[Aligned, NDArray[np.float32]]:
+        aligned = weights.fit_columns(weights.align(corpus[slice(*chunk)], show=False))
         return aligned, weights.scalers.transform(aligned, scaler)
 
     with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
         ahead = None
-        for start in range(0, len(corpus), rows):
-            following = reader.submit(prepare, start)
+        for chunk in chunks:
+            following = reader.submit(prepare, chunk)
             if ahead is not None:
                 yield ahead.result()
             ahead = following
@@ -310,8 +317,8 @@ def answer(
     Returns
     -------
     list of dict
-        ``id``, ``clip``, ``start`` and ``end`` in seconds (None where unknown), ``modalities`` that were there,
-        ``label``, ``answer``, and for classes ``probabilities`` by class.
+        ``id``, ``clip``, ``start`` and ``end`` in seconds (None where unknown), ``modalities`` that were
+        there and that the head takes, ``label``, ``answer``, and for classes ``probabilities`` by class.
 
     Raises
     ------
@@ -332,7 +339,7 @@ def answer(
     """
     opened = weights if isinstance(weights, Weights) else load_weights(weights)
     head = opened.require_head()
-    table = embed(source, opened, scaler=scaler, transcripts=transcripts, show=show)
+    table = embed(source, opened, scaler=scaler, transcripts=transcripts, modalities=head.modalities, show=show)
     vectors = table["vector"].combine_chunks().flatten().to_numpy().reshape(-1, opened.n_features)
     answers = [_answer(row, head.label) for row in table.drop_columns("vector").to_pylist()]
     for row, said in zip(answers, head.predict(vectors).tolist(), strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -220,6 +220,13 @@ class Aligned:
         return replace(
             self, values=self.values[:, :, columns], cell_mask=self.cell_mask[:, :, places], specification=kept
         )
+
+    def only(self, modalities: Iterable[str]) -> Aligned:
+        """Mask all but the named modalities; columns stay, cells of the others become zero and unseen."""
+        seen = np.isin(self.specification.modalities, list(modalities))
+        cell_mask = self.cell_mask & seen
+        columns = np.repeat(seen, [s.dim for s in self.specification.streams])
+        return replace(self, values=np.where(columns, self.values, np.float32(0)), cell_mask=cell_mask)
 
     def label(self, key: str) -> NDArray[Any]:
         """Label of every utterance; see :meth:`trivium.corpus.Corpus.label`."""

@@ -127,7 +127,8 @@ class Weights:
         Raises
         ------
         SpecificationError
-            A modality is there with other columns (they are named), no modality is shared, or W differs.
+            A modality is there with other columns (they are named) or by another extractor or version, no modality is
+            shared, or W differs.
         """
         if aligned.shape[1] != self.config.words:
             raise SpecificationError(
@@ -162,11 +163,16 @@ class Weights:
 
     def predict_proba(self, aligned: Aligned, scaler: str = POOLED) -> NDArray[np.float64]:
         """Probabilities (N, C) of the head's classes; see :meth:`transform`."""
-        return self.require_head().predict_proba(self.transform(aligned, scaler))
+        return self.require_head().predict_proba(self.transform(self._heard(aligned), scaler))
 
     def predict(self, aligned: Aligned, scaler: str = POOLED) -> NDArray[Any]:
         """Answers (N,) of the head; see :meth:`transform`."""
-        return self.require_head().predict(self.transform(aligned, scaler))
+        return self.require_head().predict(self.transform(self._heard(aligned), scaler))
+
+    def _heard(self, aligned: Aligned) -> Aligned:
+        """What the head's vectors are made of."""
+        kept = self.require_head().modalities
+        return self.fit_columns(aligned).only(kept) if kept else aligned
 
     def require_head(self) -> LinearHead:
         """The head; its absence is a :class:`WeightsError`."""
@@ -231,13 +237,21 @@ def _fit_columns(aligned: Aligned, spec: Specification) -> Aligned:
 
 
 def _require_columns(own: Specification, spec: Specification, modality: str) -> None:
-    """Raise unless the data's modality holds every column of the weights' modality."""
-    missing = [c for c in spec.stream(modality).columns if c not in set(own.stream(modality).columns)]
+    """Raise unless the data's modality holds every column of the weights' modality, made by the same extractor."""
+    ours, theirs = spec.stream(modality), own.stream(modality)
+    missing = [c for c in ours.columns if c not in set(theirs.columns)]
     if missing:
         shown = ", ".join(missing[:6]) + (f" and {len(missing) - 6} more" if len(missing) > 6 else "")
         raise SpecificationError(
             f"{modality} of the data lacks columns that the weights take: {shown}",
             remedy="extract or read the same columns (they are matched by name), or leave the modality out",
+        )
+    makers = [(s.extractor, s.version) for s in (ours, theirs)]
+    if all(name for name, _ in makers) and makers[0] != makers[1]:
+        names = [" ".join(maker).strip() for maker in makers]
+        raise SpecificationError(
+            f"{modality} of the weights is by {names[0]}, of the data by {names[1]}",
+            remedy="extract the data again, or use weights of that version",
         )
 
 

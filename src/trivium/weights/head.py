@@ -38,6 +38,8 @@ class LinearHead:
         Of the training vectors.
     temperature : float
         Above 1 makes the head less sure; see :meth:`calibrated`.
+    modalities : tuple of str
+        What the vectors are made of: the others are masked before the encoder, in training and in use. Empty: all.
 
     Examples
     --------
@@ -55,6 +57,7 @@ class LinearHead:
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
     temperature: float = 1.0
+    modalities: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         rows, features = max(len(self.classes), 1), self.mean.shape[-1:]
@@ -67,7 +70,7 @@ class LinearHead:
             raise WeightsError("the head's temperature and standard deviations must be above 0")
 
     @classmethod
-    def from_fitted(cls, scaler: Any, model: Any, *, label: str) -> Self:
+    def from_fitted(cls, scaler: Any, model: Any, *, label: str, modalities: Sequence[str] = ()) -> Self:
         """Head of a fitted scikit-learn scaler and linear model.
 
         Parameters
@@ -79,6 +82,8 @@ class LinearHead:
             ``classes_``.
         label : str
             What it answers.
+        modalities : sequence of str
+            What the vectors are made of; empty: all.
 
         Notes
         -----
@@ -91,7 +96,7 @@ class LinearHead:
             coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
             intercept = np.concatenate([np.zeros_like(intercept), intercept])
         mean, std = np.asarray(scaler.mean_, np.float64), np.asarray(scaler.scale_, np.float64)
-        return cls(label, classes, coefficients, intercept, mean, std)
+        return cls(label, classes, coefficients, intercept, mean, std, modalities=tuple(modalities))
 
     @property
     def kind(self) -> HeadKind:
@@ -155,6 +160,7 @@ class LinearHead:
             "label": self.label,
             "classes": list(self.classes),
             "calibration": {"method": "temperature", "temperature": self.temperature},
+            "modalities": list(self.modalities),
         }
 
     @classmethod
@@ -164,7 +170,8 @@ class LinearHead:
             coefficients, intercept, mean, std = (np.asarray(arrays[name], np.float64) for name in _ARRAYS)
             classes = tuple(str(name) for name in value["classes"])
             temperature = float(value["calibration"]["temperature"])
-            return cls(str(value["label"]), classes, coefficients, intercept, mean, std, temperature)
+            modalities = tuple(str(name) for name in value["modalities"])
+            return cls(str(value["label"]), classes, coefficients, intercept, mean, std, temperature, modalities)
         except (KeyError, TypeError, ValueError) as cause:
             raise WeightsError(f"the head is malformed: {cause}") from cause
 
