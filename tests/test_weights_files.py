@@ -115,6 +115,18 @@ def test_missing_columns_are_named(weights: Weights) -> None:
         weights.transform(aligned(other))
 
 
+def test_columns_of_another_version_are_refused(tmp_path: Path) -> None:
+    def voice(version: str) -> Specification:
+        return Specification((StreamSpecification("audio", ("f0",), "words", extractor="voice", version=version),))
+
+    weights = example_weights(tmp_path / "voice", voice("1"))
+    assert weights.transform(aligned(voice("1"))).shape == (5, 3)
+    unknown = Specification((StreamSpecification("audio", ("f0",), "words"),))
+    assert weights.transform(aligned(unknown)).shape == (5, 3)
+    with pytest.raises(SpecificationError, match="of the weights is by voice 1, of the data by voice 2"):
+        weights.transform(aligned(voice("2")))
+
+
 def test_no_shared_modality_and_other_lengths_are_refused(weights: Weights) -> None:
     face = Specification((StreamSpecification("vision", ("smile",), clock="words"),))
     with pytest.raises(SpecificationError, match="the data have vision, the weights take text, audio"):

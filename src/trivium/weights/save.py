@@ -41,7 +41,7 @@ def save_weights(
         Will hold the files.
     config : WeightsConfig
         What the weights are of, and what they take.
-    state : mapping of str to array
+    state : mapping of str to array of any shape
         Parameters of the network.
     encoder : bytes
         The exported encoder (:func:`trivium.represent.export.export_encoder`).
