@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from trivium.report.svg import Markup, element, number
+
+if TYPE_CHECKING:
+    from trivium.evaluate import ProbeResult, Row
 
 __all__ = ["Answer", "Note", "Notes", "Score", "ScoreTable"]
 
@@ -74,6 +79,25 @@ class ScoreTable:
     heading: str = "Scores beside their floors"
     lead: str = ""
 
+    @classmethod
+    def of(cls, result: ProbeResult, *, names: Mapping[str, str] | None = None, lead: str = "") -> ScoreTable:
+        """Table of a probe: its first metric, with the intervals of all rows.
+
+        Parameters
+        ----------
+        result : ProbeResult
+            What :func:`trivium.evaluate.probe` gave.
+        names : mapping of str to str, optional
+            What rows are called, where their own names do not say it.
+        lead : str
+            A sentence above the table.
+        """
+        first = result.metrics[0]
+        called = {**_FLOORS, **(names or {})}
+        rows = tuple(_score(row, first, called.get(row.name, row.name)) for row in result.rows)
+        chance = 1 / len(result.classes) if result.classes and first == "uar" else None
+        return cls(rows, _MEASURES.get(first, first), " ".join(result.notes()), chance, lead=lead)
+
     def html(self) -> Markup:
         """Markup of the section."""
         heads = ["", self.metric, "interval", self._axis()]
@@ -123,6 +147,28 @@ class ScoreTable:
             parts.append(element("line", y1=12, y2=12, class_="whisker", **ends))
         parts.append(element("circle", cx=self._x(row.value), cy=12, r=5, class_="value"))
         return element("svg", *parts, class_="whiskers", aria_hidden="true")
+
+
+_MEASURES = {"uar": "unweighted recall", "r": "correlation", "mean_r": "mean correlation"}
+_FLOORS = {
+    "majority": "majority class",
+    "missingness": "what is missing, alone",
+    "mean": "mean pooling",
+    "mean-std": "mean and deviation",
+    "flatten": "flattened matrix",
+    "flatten-pca": "flattened matrix, its main axes",
+    "untrained": "untrained encoder",
+}
+
+
+def _score(row: Row, metric: str, name: str) -> Score:
+    low, high, spread = row.interval.low, row.interval.high, row.spread(metric)
+    known = not math.isnan(low)
+    about = f"{row.features} numbers" if row.features else ""
+    return Score(
+        name, row.mean(metric), low if known else None, high if known else None,
+        None if math.isnan(spread) else spread, floor=row.floor, about=about,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
