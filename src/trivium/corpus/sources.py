@@ -135,7 +135,7 @@ class Rows:
     ----------
     source : Source
         Where the rows are.
-    rows : integer array
+    rows : integer array of shape (K,)
         Which ones.
     """
 
@@ -279,7 +279,7 @@ def scatter(
     ----------
     ends : integer array
         For each part, the first row behind it.
-    rows : integer array
+    rows : integer array of shape (K,)
         Rows of the whole, in any order.
     read : function
         ``read(part, rows within the part)`` gives one item per row.

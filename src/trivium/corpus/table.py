@@ -213,7 +213,7 @@ def decode(
         Rows in the form of :func:`encode`.
     specification : Specification
         May name fewer modalities than there are columns.
-    rows : integer array, optional
+    rows : integer array of shape (K,), optional
         Which rows, in order; default all.
     """
     rows = np.arange(batch.num_rows, dtype=np.int64) if rows is None else rows
