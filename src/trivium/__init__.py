@@ -40,24 +40,23 @@ __all__ = [*_HOME, "__version__"]
 
 if TYPE_CHECKING:
     from trivium.align import align as align
-    from trivium.corpus import (
-        Aligned,
-        Batch,
-        Corpus,
-        LabelSpecification,
-        Specification,
-        Stream,
-        StreamSpecification,
-        Utterance,
-        Words,
-        concat,
-    )
+    from trivium.corpus import Aligned as Aligned
+    from trivium.corpus import Batch as Batch
+    from trivium.corpus import Corpus as Corpus
+    from trivium.corpus import LabelSpecification as LabelSpecification
+    from trivium.corpus import Specification as Specification
+    from trivium.corpus import Stream as Stream
+    from trivium.corpus import StreamSpecification as StreamSpecification
+    from trivium.corpus import Utterance as Utterance
+    from trivium.corpus import Words as Words
+    from trivium.corpus import concat as concat
     from trivium.embed import embed as embed
-    from trivium.errors import TriviumError
-    from trivium.extract import extract_clip, extract_clips
+    from trivium.errors import TriviumError as TriviumError
+    from trivium.extract import extract_clip as extract_clip
+    from trivium.extract import extract_clips as extract_clips
     from trivium.formats import read as read
     from trivium.formats import write as write
-    from trivium.represent import ConvAutoencoder
+    from trivium.represent import ConvAutoencoder as ConvAutoencoder
     from trivium.weights import load_weights as load_weights
 
 
