@@ -20,6 +20,7 @@ COMMANDS: tuple[str, ...] = (
     "write",
     "align",
     "fit",
+    "probe",
     "embed",
     "predict",
     "weights",

@@ -27,8 +27,6 @@ from trivium.weights import Weights
 
 __all__ = ["data_hash", "probe"]
 
-_RESAMPLES = 1000
-
 
 def probe(
     representation: Representation | Mapping[str, Representation] | None,
@@ -46,6 +44,7 @@ def probe(
     evaluated: NDArray[np.bool_] | None = None,
     pretraining: NDArray[np.bool_] | None = None,
     words: int = 20,
+    resamples: int = 1000,
     out: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> ProbeResult:
@@ -83,6 +82,8 @@ def probe(
         Utterances that representations may be fitted on (never those of a test fold); default the evaluated ones.
     words : int
         Steps of a corpus.
+    resamples : int
+        Of the bootstrap.
     out : path, optional
         Folder of the run: ``result.json``, ``result.md``, ``predictions.csv`` and ``test_reads.jsonl``, which counts
         every read of a test fold, across runs into the same folder.
@@ -103,9 +104,8 @@ def probe(
 
     Notes
     -----
-    Correlations are taken within each test fold and averaged (predictions of different folds have different
-    intercepts); all other measures on the test rows of all folds together. Source: our choice; the readout follows
-    Koromilas & Giannakopoulos (2021), with a smaller grid.
+    Measures are taken within each test fold and averaged over folds, because the readouts of different folds have
+    different intercepts. Source: our choice; the readout follows Koromilas & Giannakopoulos (2021), on a smaller grid.
 
     Examples
     --------
@@ -134,13 +134,13 @@ def probe(
     predictions = study.run(_named(representation), floors, progress)
     settings = {
         "seeds": list(chosen),
-        "resamples": _RESAMPLES,
+        "resamples": resamples,
         "clusters": group or "utterance",
         "grid": "C 1e-5 ... 1e1, or alpha 1e-1 ... 1e6, in powers of ten",
         "representations": study.described,
         "data": data_hash(aligned),
     }
-    rows = rows_of(predictions, study.features, target, plan.clusters, floors, _RESAMPLES)
+    rows = rows_of(predictions, study.features, target, plan.clusters, floors, resamples)
     result = ProbeResult(
         target.label,
         plan.description,

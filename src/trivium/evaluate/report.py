@@ -253,7 +253,7 @@ class ProbeResult:
 
         best = self._best_floor()
         table = Table(title=f"{', '.join(self.label[:3])}{' ...' if len(self.label) > 3 else ''}")
-        table.add_column("representation")
+        table.add_column("representation", no_wrap=True)
         for name in ("features", *map(_heading, self.metrics), "95 %", f"minus {best.name}" if best else "minus floor"):
             table.add_column(name, justify="right")
         for row, cells in zip(self.rows, self._cells(best), strict=True):
@@ -267,7 +267,8 @@ class ProbeResult:
         return [
             f"Protocol: {self.protocol}.",
             *(f"{_heading(name)}: {metric(name).definition}" for name in self.metrics),
-            f"Mean over up to {seeds} seeds, with the standard deviation over seeds where there are several.",
+            "Each measure is taken within every test fold and averaged over folds, then over seeds "
+            f"(up to {seeds}; ± is the standard deviation over seeds).",
             f"Intervals: {first.name}, averaged over seeds, {self.settings.get('resamples')} resamples of whole "
             f"clusters ({self.settings.get('clusters')}); differences are paired on the same resamples.",
             f"Reads of a test fold recorded: {self.test_reads}.",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trivium.errors import DataError
 from trivium.evaluate.bootstrap import percentile_interval, resamples
 from trivium.evaluate.report import Predictions, Row
 from trivium.evaluate.target import Target
@@ -15,11 +16,12 @@ from trivium.metrics import metric
 
 __all__ = ["rows_of", "score"]
 
-_WITHIN_FOLDS = ("r", "mean_r", "sims_r")
-
 
 def score(name: str, truth: NDArray[Any], said: NDArray[Any], folds: NDArray[Any]) -> float:
-    """One measure on tested rows; correlations within each fold, then averaged.
+    """One measure within each test fold, averaged over folds.
+
+    Readouts of different folds have different intercepts and majority classes; measured on all folds together, a
+    constant answer would fall below chance.
 
     Parameters
     ----------
@@ -30,18 +32,27 @@ def score(name: str, truth: NDArray[Any], said: NDArray[Any], folds: NDArray[Any
     folds : array of shape (n,)
         Fold that tested each row.
 
+    Returns
+    -------
+    float
+        Folds where the measure is not defined are left out; NaN where it is on none.
+
     Examples
     --------
     >>> y, p = np.array([1.0, 2, 1, 2]), np.array([0.0, 1, 8, 9])
     >>> score("r", y, p, np.array(["a", "a", "b", "b"]))
     1.0
     """
-    function = metric(name).function
-    if name not in _WITHIN_FOLDS:
-        return function(truth, said)
-    found = [function(truth[folds == f], said[folds == f]) for f in np.unique(folds) if (folds == f).sum() > 1]
+    found = [_defined(name, truth[folds == fold], said[folds == fold]) for fold in np.unique(folds)]
     known = [value for value in found if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")
+
+
+def _defined(name: str, truth: NDArray[Any], said: NDArray[Any]) -> float:
+    try:
+        return metric(name).function(truth, said)
+    except DataError:  # such as a fold whose labels are all 0, which has no positive or negative
+        return float("nan")
 
 
 def rows_of(
@@ -70,20 +81,21 @@ def rows_of(
         Number of resamples.
     """
     answers = {name: _answers(p, target) for name, p in predictions.items()}
+    folds = {name: np.unique(p.folds, return_inverse=True)[1].reshape(p.folds.shape) for name, p in predictions.items()}
     tested = np.flatnonzero(next(iter(predictions.values())).folds[0] != "")
     draws = [tested[rows] for rows in resamples(clusters[tested], times, seed=0)]
     first = target.metrics[0]
     truth = _codes(target)
     drawn = {
-        name: np.array([_over_seeds(first, truth, answers[name], predictions[name], rows) for rows in draws])
+        name: np.array([_over_seeds(first, truth, answers[name], folds[name], rows) for rows in draws])
         for name in predictions
     }
     rows = []
     for name, found in predictions.items():
-        scores = {m: tuple(_by_seed(m, truth, answers[name], found, tested)) for m in target.metrics}
+        scores = {m: tuple(_by_seed(m, truth, answers[name], folds[name], tested)) for m in target.metrics}
         own = float(np.mean(scores[first]))
         others = {} if name in floors else {f: drawn[f] for f in floors if f in predictions}
-        means = {f: float(np.mean(_by_seed(first, truth, answers[f], predictions[f], tested))) for f in others}
+        means = {f: float(np.mean(_by_seed(first, truth, answers[f], folds[f], tested))) for f in others}
         differences = {f: (own - means[f], percentile_interval(drawn[name] - others[f])) for f in others}
         rows.append(
             Row(name, name in floors, features[name], scores, percentile_interval(drawn[name]), differences, found)
@@ -108,15 +120,12 @@ def _answers(predictions: Predictions, target: Target) -> NDArray[Any]:
 
 
 def _by_seed(
-    name: str, truth: NDArray[Any], answers: NDArray[Any], predictions: Predictions, rows: NDArray[np.int64]
+    name: str, truth: NDArray[Any], answers: NDArray[Any], folds: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> list[float]:
-    return [
-        score(name, truth[rows], answer[rows], folds[rows])
-        for answer, folds in zip(answers, predictions.folds, strict=True)
-    ]
+    return [score(name, truth[rows], said[rows], of[rows]) for said, of in zip(answers, folds, strict=True)]
 
 
 def _over_seeds(
-    name: str, truth: NDArray[Any], answers: NDArray[Any], predictions: Predictions, rows: NDArray[np.int64]
+    name: str, truth: NDArray[Any], answers: NDArray[Any], folds: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> float:
-    return float(np.mean(_by_seed(name, truth, answers, predictions, rows)))
+    return float(np.mean(_by_seed(name, truth, answers, folds, rows)))

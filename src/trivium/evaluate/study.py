@@ -95,9 +95,12 @@ class Study:
         return {name: found[name] for name in plan}
 
     def _plan(self, representations: Mapping[str, Representation], floors: Sequence[str]) -> dict[str, Representation]:
-        unknown = [name for name in floors if name not in FLOORS] + [n for n in representations if n in FLOORS]
+        unknown = [name for name in floors if name not in FLOORS]
         if unknown:
-            raise SpecificationError(f"{unknown[0]!r} is no floor, or the name of one", remedy=f"floors: {FLOORS}")
+            raise SpecificationError(f"there is no floor {unknown[0]!r}", remedy=f"choose from {', '.join(FLOORS)}")
+        taken = [name for name in representations if name in FLOORS]
+        if taken:
+            raise SpecificationError(f"{taken[0]} is in the table as a floor", remedy="leave it out, or rename it")
         untrained = next((r for r in representations.values() if "max_epochs" in _parameters(r)), None)
         makers: dict[str, Representation] = {
             "majority": None,

@@ -116,8 +116,8 @@ def _with_holes(tags: Any) -> Any:
 
 def _mean(values: NDArray[Any], seen: NDArray[np.bool_]) -> _Floats:
     """Mean over the seen steps, 0 where there is none: (N, D)."""
-    total: _Floats = np.where(seen, values, 0).sum(axis=1, dtype=np.float64)
-    return total / np.maximum(seen.sum(axis=1), 1)
+    mean: _Floats = np.where(seen, values, 0).sum(axis=1, dtype=np.float64) / np.maximum(seen.sum(axis=1), 1)
+    return mean
 
 
 class MeanPooling(_Pooling):
