@@ -227,6 +227,13 @@ def test_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == [CHECKPOINT, "losses.csv"]
 
 
+def test_a_fold_does_not_go_on_from_the_checkpoint_of_another_fold_of_the_same_size(tmp_path: Path) -> None:
+    x = aligned(30)
+    quick(folder=tmp_path, resume=True).fit(x[np.arange(20)])
+    with pytest.raises(WeightsError, match="other data"):
+        quick(folder=tmp_path, resume=True).fit(x[np.arange(10, 30)])
+
+
 def test_saved_and_opened_it_gives_the_same_vectors(tmp_path: Path) -> None:
     both = concat([corpus("a", 12), corpus("b", 9, shift=40.0)], ["near", "far"])
     encoder = quick(words=5, padding="ignore", unpooling="none", random_state=None).fit(both)

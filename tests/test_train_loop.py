@@ -20,6 +20,7 @@ from trivium.corpus import Corpus, Specification, Stream, StreamSpecification, U
 from trivium.errors import DataError, SpecificationError, WeightsError
 from trivium.train import (
     CHECKPOINT,
+    SCHEDULES,
     ArraySamples,
     CorpusSamples,
     Objective,
@@ -194,6 +195,32 @@ def test_a_checkpoint_of_other_settings_is_refused_and_named(tmp_path: Path) -> 
     fit(Line(), epochs=1, folder=tmp_path)
     with pytest.raises(WeightsError, match="batch_size"):
         fit(Line(), size=8, folder=tmp_path, resume=True)
+
+
+def test_a_run_does_not_go_on_from_other_samples_of_the_same_number(tmp_path: Path) -> None:
+    trainer = Trainer([Squared()], max_epochs=2, batch_size=4, folder=tmp_path, resume=True, show=False)
+    network = Line()
+    trainer.fit(network, adam(network), samples(), samples(9, seed=1))
+    for train, valid in ((samples(seed=2), samples(9, seed=1)), (samples(), samples(9, seed=2))):
+        with pytest.raises(WeightsError, match="other data"):
+            trainer.fit(network, adam(network), train, valid)
+
+
+def test_a_run_does_not_go_on_with_another_optimiser_or_schedule(tmp_path: Path) -> None:
+    network = Line()
+    Trainer([Squared()], max_epochs=1, batch_size=4, folder=tmp_path, show=False).fit(network, adam(network), samples())
+    for rate, rule, named in ((0.5, "constant", "optimizer"), (0.05, "plateau", "schedule")):
+        trainer = Trainer(
+            [Squared()],
+            max_epochs=2,
+            batch_size=4,
+            schedule=SCHEDULES[rule],
+            folder=tmp_path,
+            resume=True,
+            show=False,
+        )
+        with pytest.raises(WeightsError, match=f"other {named}[.;]"):
+            trainer.fit(network, adam(network, rate), samples())
 
 
 def test_a_checkpoint_cut_off_is_one_clear_error(tmp_path: Path) -> None:

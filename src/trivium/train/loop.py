@@ -7,6 +7,7 @@ one process or on several (Lightning Fabric, DDP), and shows a bar with time lef
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ from trivium.train.checkpoint import (
 from trivium.train.hooks import Objective, Outputs, TrainingClock
 from trivium.train.losses import LossCurves
 from trivium.train.processes import open_fabric
-from trivium.train.samples import Samples, TensorBatch
+from trivium.train.samples import Samples, TensorBatch, fingerprint
 from trivium.train.schedules import Schedule, constant
 
 __all__ = ["CHECKPOINT", "Trainer", "TrainingRun"]
@@ -209,7 +210,7 @@ class Trainer:
         module, stepper = self.fabric.setup(network, optimizer)
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
-        settings = self._settings(network, train, valid)
+        settings = self._settings(network, optimizer, train, valid)
         run, best = self._start(network, optimizer, settings)
         epochs_left = self.max_epochs - run.epoch
         losses = LossCurves(self.folder if self.fabric.is_global_zero else None, events=self.tensorboard)
@@ -342,14 +343,21 @@ class Trainer:
         by_objective = {f"{fold}_{o.name}": part for o, part in zip(self.objectives, parts, strict=True)}
         return {f"{fold}_loss": total} | (by_objective if len(parts) > 1 else {})
 
-    def _settings(self, network: nn.Module, train: Samples, valid: Samples | None) -> dict[str, Any]:
+    def _settings(
+        self, network: nn.Module, optimizer: Optimizer, train: Samples, valid: Samples | None
+    ) -> dict[str, Any]:
         """What must be the same for a run to go on; the number of epochs and the patience may change."""
+        groups = [{k: v for k, v in group.items() if k not in ("lr", "params")} for group in optimizer.param_groups]
         return {
             "accumulate": self.accumulate,
             "batch_size": self.batch_size,
+            "clip_norm": self.clip_norm,
+            "data": [fingerprint(samples) for samples in (train, valid) if samples is not None],
             "objectives": [o.name for o in self.objectives],
+            "optimizer": json.loads(json.dumps(groups, default=str)),  # as the checkpoint gives it back
             "parameters": {name: list(tensor.shape) for name, tensor in network.state_dict().items()},
             "samples": [len(train), 0 if valid is None else len(valid)],
+            "schedule": getattr(self.schedule, "__name__", type(self.schedule).__name__),
             "seed": self.seed,
         }
 
