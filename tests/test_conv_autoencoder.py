@@ -257,6 +257,17 @@ def test_cells_that_are_not_finite_are_told_and_become_the_minimum() -> None:
     assert np.isfinite(encoder.transform(x)).all()
 
 
+def test_with_padding_ignored_cells_that_are_not_finite_are_left_out_of_the_loss() -> None:
+    data = aligned(8)
+    row, step = np.argwhere(data.mask)[0]
+    data.values[row, step, 3] = np.nan
+    with pytest.warns(UserWarning, match="1 cells are not finite"):
+        fitted = quick(padding="ignore", validation_fraction=0.0).fit(data)
+    seen = fitted._samples(data).batch(np.arange(8)).mask["aligned"].numpy()
+    assert not seen[row, step, 3]
+    assert seen.sum() == data.column_mask().sum() - 1
+
+
 def test_data_that_do_not_fit_are_one_clear_error() -> None:
     encoder = quick().fit(aligned())
     with pytest.raises(SpecificationError, match="align with words=6"):

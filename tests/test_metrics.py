@@ -125,6 +125,11 @@ def test_what_cannot_be_measured_is_refused(pair: tuple[list[float], list[float]
         m.mean_absolute_error(*pair)
 
 
+def test_a_single_number_is_no_set_of_predictions() -> None:
+    with pytest.raises(DataError, match="one prediction per label"):
+        m.accuracy(1.0, 1.0)
+
+
 def test_labels_of_zero_only_have_no_sign() -> None:
     with pytest.raises(DataError, match="every label is 0"):
         m.accuracy_2_non0([0.0], [1.0])

@@ -52,7 +52,7 @@ _SIMS_EDGES_5 = (-0.7, -0.1, 0.1, 0.7)
 
 def _pair(truth: ArrayLike, prediction: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     y, p = np.asarray(truth), np.asarray(prediction)
-    if y.shape != p.shape or not len(y):
+    if y.shape != p.shape or not y.ndim or not len(y):
         raise DataError(f"truth has shape {y.shape}, prediction {p.shape}", remedy="give one prediction per label")
     for name, values in (("truth", y), ("prediction", p)):
         if values.dtype.kind == "f" and np.isnan(values).any():

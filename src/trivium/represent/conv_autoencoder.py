@@ -4,8 +4,9 @@ Paper: Koromilas & Giannakopoulos (2021), Unsupervised multimodal language repre
 autoencoders, arXiv 2110.03007. Faithful with the default options: the network, scaling by corpus with padding counted,
 the loss over all cells, Adam with 0.02 and weight decay 0.001, batches of 32, at most 100 epochs, an early stop after
 more than 10 epochs without a better validation loss, the best weights, seed 42, and the public code's accidental
-learning rate. Different: columns are matched by name (the public code mixes two column orders), and each slip is an
-option with its repair beside it: ``unpooling``, ``padding``, ``schedule``, ``clip``.
+learning rate. Different: columns are matched by name (the public code mixes two column orders); after pretraining on
+several corpora vectors are made with pooled statistics (the public code scales a corpus by its own: ``scaler="NAME"``);
+and each slip is an option with its repair beside it: ``unpooling``, ``padding``, ``schedule``, ``clip``.
 """
 
 from __future__ import annotations
@@ -315,8 +316,10 @@ class ConvAutoencoder(Pretrained, ClassNamePrefixFeaturesOutMixin, TransformerMi
         known = np.full(len(aligned), POOLED) if corpora is None else corpora
         known = np.where(np.isin(known, self.scalers_.names), known, POOLED)
         scaled = self.scalers_.transform_each(aligned, known)
-        seen = {} if self.padding == "count" else {ALIGNED: match_columns(aligned, self.scalers_.columns)[1]}
-        return ArraySamples(self.specification_, {ALIGNED: scaled}, seen)
+        if self.padding == "count":
+            return ArraySamples(self.specification_, {ALIGNED: scaled})
+        values, seen = match_columns(aligned, self.scalers_.columns)
+        return ArraySamples(self.specification_, {ALIGNED: scaled}, {ALIGNED: seen & np.isfinite(values)})
 
     def _train(self, objective: Reconstruction, train: ArraySamples, valid: ArraySamples | None, seed: int) -> None:
         trainer = Trainer(
