@@ -107,13 +107,14 @@ class TalkingClip:
         classes, shares = self.probabilities()
         head = self.weights.require_head()
         used = getattr(head, "modalities", ()) or self.weights.specification.modalities
-        reads = ", ".join(_PLAIN.get(m, m) for m in used)
+        names = [_PLAIN.get(m, m) for m in used]
+        reads = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else f"{names[0]} alone"
         return Answer(
             head.label,
             classes,
             shares,
             " ".join([*self._scores(), *self.weights.card.limitations]),
-            lead=f"From the {reads} alone, by a linear head on the vector. It shows how an answer is made; what the "
+            lead=f"From {reads}, by a linear head on the vector. It shows how an answer is made; what the "
             "answer is worth stands below it.",
         )
 

@@ -35,6 +35,9 @@ class Lane:
         One or more curves; NaN where there is nothing to draw. The first is drawn strongest.
     floor : float, optional
         Lower end of the axis, where it has a natural one.
+    around_median : float, optional
+        Factor by which the axis goes below and above the median at most; what lies beyond is drawn at its edge. Keeps
+        a pitch readable in spite of a tracker's leaps.
 
     Examples
     --------
@@ -48,6 +51,7 @@ class Lane:
     times: NDArray[np.float64]
     lines: Mapping[str, NDArray[np.float64]]
     floor: float | None = None
+    around_median: float | None = None
 
     @property
     def range(self) -> tuple[float, float]:
@@ -57,6 +61,9 @@ class Lane:
             return 0.0, 1.0
         low = float(seen.min()) if self.floor is None else min(self.floor, float(seen.min()))
         high = float(seen.max())
+        if self.around_median is not None:
+            middle = float(np.median(seen))
+            low, high = max(low, middle / self.around_median), min(high, middle * self.around_median)
         return (low, high) if high > low else (low, low + 1.0)
 
 
@@ -69,11 +76,20 @@ class _Pick:
     floor: float | None = None
     only_where: str = ""
     hertz_above: float = 0.0
+    around_median: float | None = None
 
 
 # Columns by the names that trivium's own extractors write; several columns of one line are averaged.
 _PICKS = (
-    _Pick("pitch", "Hz", "audio", (("pitch", ("pitch_semitones",)),), only_where="voicing", hertz_above=27.5),
+    _Pick(
+        "pitch",
+        "Hz",
+        "audio",
+        (("pitch", ("pitch_semitones",)),),
+        only_where="voicing",
+        hertz_above=27.5,
+        around_median=2.0,
+    ),
     _Pick("energy", "dB", "audio", (("energy", ("energy_db",)),), floor=-80.0),
     _Pick("mouth opening", "0 to 1", "vision", (("opening", ("blendshape_jawOpen",)),), floor=0.0),
     _Pick(
@@ -193,4 +209,4 @@ def _lane(pick: _Pick, stream: Stream, times: NDArray[np.float64]) -> Lane:
         lines = {label: np.where(spoken, line, np.nan) for label, line in lines.items()}
     if pick.hertz_above:
         lines = {label: pick.hertz_above * np.exp2(line / 12) for label, line in lines.items()}
-    return Lane(pick.name, pick.unit, pick.modality, times, lines, pick.floor)
+    return Lane(pick.name, pick.unit, pick.modality, times, lines, pick.floor, pick.around_median)

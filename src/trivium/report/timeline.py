@@ -20,7 +20,7 @@ _PAGE_WIDTH = 1104.0
 _MARGIN = 14.0
 _LEAST_PIXELS_PER_SECOND = 130.0
 _RULER, _WORD_ROW, _FACE_ROW, _LANE, _CURVE = 26.0, 26.0, 74.0, 78.0, 50.0
-_LETTER = 8.1
+_LETTER = 7.6
 _FACE, _SMALLEST_FACE = 58.0, 24.0
 _MODALITY_NAMES = {"audio": "voice", "vision": "face", "text": "text"}
 
@@ -115,7 +115,7 @@ class Timeline:
         free: list[float] = []
         rows = []
         for word, (left, right) in zip(self.words.text, self._x(self._times), strict=True):
-            half = max(len(word) * _LETTER + 8, right - left) / 2
+            half = max(len(word) * _LETTER + 3, right - left) / 2
             middle = (left + right) / 2
             row = next((i for i, end in enumerate(free) if middle - half >= end - 1), len(free))
             free[row : row + 1] = [middle + half]
@@ -209,7 +209,7 @@ class Timeline:
             marks += [missing, said] if to - x > 60 else [missing]
         x_all = self._x(lane.times.mean(axis=1))
         for order, line in enumerate(lane.lines.values()):
-            y = base - (line - low) / (high - low) * (_CURVE - 2)
+            y = base - (np.clip(line, low, high) - low) / (high - low) * (_CURVE - 2)
             d = path(_runs(np.column_stack([x_all, y]), lane.times))
             marks.append(element("path", d=d, class_=f"curve {_colour(lane.modality)} line-{order}"))
         return marks
