@@ -55,6 +55,16 @@ def test_padding_counted_is_the_public_code() -> None:
     np.testing.assert_allclose(scaler.transform(new, new_seen), steps_of_the_public_code(train, new), rtol=1e-5)
 
 
+def test_cells_that_are_not_finite_enter_mean_and_spread_as_the_minimum() -> None:
+    x = np.array([[[2.0], [4.0]], [[6.0], [-np.inf]]], np.float32)
+    seen = np.ones(x.shape, bool)
+    for count_padding, minimum in ((True, 0.0), (False, 2.0)):  # the public code takes the minimum with 0 in its place
+        scaler = ColumnScaler.fit(x, seen, ("audio.f0",), count_padding=count_padding)
+        filled = np.array([2.0, 4.0, 6.0, minimum])
+        assert (scaler.floor[0], scaler.mean[0]) == (minimum, filled.mean())
+        assert scaler.std[0] == pytest.approx(filled.std())
+
+
 def test_new_values_may_leave_the_range_unless_clipped() -> None:
     train, seen = example(np.random.default_rng(1))
     plain = ColumnScaler.fit(train, seen, NAMES).transform(train * 3, seen)
@@ -81,6 +91,13 @@ def test_padding_ignored_does_not_depend_on_the_amount_of_padding() -> None:
     assert not long.transform(wider, wider_seen)[~wider_seen].any()
     counted = ColumnScaler.fit(wider, wider_seen, NAMES, count_padding=True)
     assert counted.transform(wider, wider_seen)[~wider_seen].any(), "the paper's form scales padding like data"
+
+
+def test_the_zeros_of_unseen_cells_are_no_highest_value_of_a_negative_column() -> None:
+    x = np.array([[[-4.0], [-2.0]], [[0.0], [0.0]]], np.float32)
+    seen = np.array([[[True], [True]], [[False], [False]]])
+    scaler = ColumnScaler.fit(x, seen, ("audio.f0",), count_padding=False)
+    np.testing.assert_allclose(scaler.transform(x, seen).ravel(), [0, 1, 0, 0], atol=1e-6)
 
 
 def test_a_column_that_never_varied_cannot_explode_when_padding_is_ignored() -> None:
