@@ -33,12 +33,21 @@ from trivium.weights import Card, LinearHead, Score, TrainingCorpus
 
 WORDS = 20
 SEED = 42
-PAPER = "Koromilas & Giannakopoulos (2021), arXiv 2110.03007; unpooling, padding and schedule are trivium's corrections"
-CORRECTED: dict[str, Any] = {"unpooling": "none", "padding": "ignore", "schedule": "plateau", "clip": True}
+PAPER = "Koromilas & Giannakopoulos (2021), arXiv 2110.03007; padding, schedule and learning rate are trivium's"
+CORRECTED: dict[str, Any] = {
+    "unpooling": "none",
+    "padding": "ignore",
+    "schedule": "plateau",
+    "clip": True,
+    # chosen on the held-out reconstruction of 320 utterances of covarep-facet (12 epochs): .0216, against .0400
+    # with the .02 and .001 of the public code
+    "learning_rate": 2e-3,
+    "weight_decay": 0.0,
+}
 SENTINELS = ("mfn-audio-00", "mfn-audio-07")  # pile up at -255 and 255, which no measurement does
 FOLDS = 6
 ACTOR_FOLDS = [tuple(f"{actor:02d}" for actor in range(4 * k + 1, 4 * k + 5)) for k in range(FOLDS)]
-STRENGTHS = [10.0**k for k in range(-4, 2)]
+STRENGTHS = [1e-3, 1e-2, 1e-1]
 
 
 def covarep_facet(out: Path) -> None:
@@ -78,9 +87,12 @@ def covarep_facet(out: Path) -> None:
 def talking_clips(ravdess: Path, real: Path, out: Path) -> None:
     """Weights on trivium's own text, voice and face columns, with a head for emotion."""
     acted, clips = on_one_clock(Corpus.open(ravdess)), unlabelled(Corpus.open(real))
-    joined = concat([qualified(acted, "ravdess"), qualified(clips, "real-life")], ["ravdess", "real-life"])
+    once = acted[acted.group("repetition") == "1"]  # every actor says everything twice
+    joined = concat([qualified(once, "ravdess"), qualified(clips, "real-life")], ["ravdess", "real-life"])
     aligned = align(joined, words=WORDS)
-    fitted = ConvAutoencoder(WORDS, **CORRECTED, max_epochs=EPOCHS, random_state=SEED).fit(aligned)
+    # without switches the held-out error stood still at .064, and columns' means alone give less: here it has them
+    options = {**CORRECTED, "unpooling": "switches", "max_epochs": EPOCHS}
+    fitted = ConvAutoencoder(WORDS, **options, random_state=SEED).fit(aligned)
     speech = align(acted, words=WORDS)
     head, scores = emotion_head(fitted, speech)
     card = Card(
@@ -147,7 +159,7 @@ def searched() -> GridSearchCV:
     """Logistic regression whose strength other actors choose."""
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     grid = {"logisticregression__C": STRENGTHS}
-    return GridSearchCV(model, grid, cv=GroupKFold(4), scoring="balanced_accuracy")
+    return GridSearchCV(model, grid, cv=GroupKFold(3), scoring="balanced_accuracy")
 
 
 def voice_vectors(fitted: ConvAutoencoder, speech: Aligned) -> NDArray[np.float32]:
@@ -249,7 +261,7 @@ def main() -> None:
         talking_clips(given.ravdess, given.real, given.out)
 
 
-EPOCHS = 8  # an epoch takes more than a minute on two cores
+EPOCHS = 10  # an epoch takes most of a minute on two quiet cores
 
 if __name__ == "__main__":
     main()
