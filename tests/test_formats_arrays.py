@@ -81,7 +81,8 @@ def test_word_level_folds(tmp_path: Path) -> None:
     assert corpus.specification.stream("vision").clock == "words"
     assert corpus.lengths("text").tolist() == [-1, -1, 2]
     assert np.isnan(corpus.label("label")[2])
-    assert corpus.provenance["findings"][0]["action"] == "not in the file for this fold"
+    told = [f["action"] for f in corpus.provenance["findings"]]
+    assert told == ["not finite, so missing", "not in the file for this fold"]
     trivium.write(corpus, tmp_path / "b.npz", format="npz")
     assert_same(before, tmp_path / "b.npz")
 
@@ -234,3 +235,11 @@ def test_the_real_word_level_files_come_back_bit_by_bit(tmp_path: Path, name: st
     before = Path(data) / "word-level" / f"{name}.npz"
     trivium.write(trivium.read(before), tmp_path / "b.npz", format="npz")
     assert_same(before, tmp_path / "b.npz")
+
+
+def test_a_header_that_promises_terabytes_is_one_clear_error(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive, archive.open("audio_train.npy", "w") as member:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (1 << 30, 1 << 20)}
+        np.lib.format.write_array_header_1_0(member, header)
+    with pytest.raises(FormatError, match=r"a\.npz"):
+        trivium.read(tmp_path / "a.npz")

@@ -323,3 +323,16 @@ def test_the_real_mosi_files_read() -> None:
     assert first.text == "her anyhow it was really"
     raw_labels = open_sequence(Path(data) / "mosi" / "CMU_MOSI_Opinion_Labels.csd")
     assert sum(len(e.features) for e in raw_labels.entries.values()) == 2199
+
+
+def test_an_entry_without_rows_is_a_missing_modality(tmp_path: Path) -> None:
+    entries = {"a": frames(2, 100, 5), "b": (np.zeros((0, 5), np.float32), np.zeros((0, 2)))}
+    corpus = trivium.read(sequence(tmp_path / "COVAREP.csd", "COVAREP", entries))
+    assert corpus.lengths("audio").tolist() == [200, 0]
+
+
+def test_features_without_rows_are_named(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.csd", "w") as file:
+        file["r/data/a/features"], file["r/data/a/intervals"] = np.float32(1), np.zeros((1, 2))
+    with pytest.raises(FormatError, match=r"a\.csd \(a\): features are a single value"):
+        trivium.read(tmp_path / "a.csd")

@@ -252,3 +252,29 @@ def test_a_corpus_of_another_source_can_be_written_for_mmsa(tmp_path: Path) -> N
     assert train["classification_labels"].tolist() == [0, 1]
     assert train["regression_labels"].tolist() == [-2.0, 0.0]
     assert trivium.read(tmp_path / "b.pkl").label("sentiment")[0] == -2
+
+
+@pytest.mark.parametrize("bad", [np.nan, 1e12, -np.inf])
+def test_token_ids_that_are_no_whole_numbers_are_named(tmp_path: Path, bad: float) -> None:
+    before = whole()
+    before["train"]["text_bert"] = before["train"]["text_bert"].astype(np.float64)
+    before["train"]["text_bert"][1, 0, 2] = bad
+    with pytest.raises(DataError, match=r"train/text_bert, row 1, step 2, column 0"):
+        trivium.read(save(tmp_path / "a.pkl", before))
+
+
+def test_labels_that_are_not_finite_are_told(tmp_path: Path) -> None:
+    before = whole()
+    before["valid"]["regression_labels"][1] = np.inf
+    corpus = trivium.read(save(tmp_path / "a.pkl", before))
+    (found,) = [f for f in corpus.provenance["findings"] if f["kind"] == "label"]
+    assert found["examples"] == [
+        {"utterance": before["valid"]["id"][1], "row": None, "column": "regression_labels", "count": 1}
+    ]
+
+
+def test_half_of_a_surrogate_pair_can_be_stored(tmp_path: Path) -> None:
+    before = whole()
+    before["train"]["id"] = ["\ud800" + name for name in before["train"]["id"]]
+    trivium.read(save(tmp_path / "a.pkl", before)).save(tmp_path / "corpus")
+    assert (tmp_path / "corpus" / "corpus.json").exists()

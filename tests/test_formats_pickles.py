@@ -175,17 +175,24 @@ def test_hostile_bytes_give_one_clear_error(tmp_path: Path, data: bytes) -> None
     assert len(str(caught.value)) < 400
 
 
-def test_shared_parts_are_visited_once(tmp_path: Path) -> None:
+def test_shared_parts_stay_shared(tmp_path: Path) -> None:
+    array = np.zeros(3)
+    first, second = load_pickle(dumped(tmp_path, [[array], [array]]))
+    assert first[0] is second[0]
+
+
+def test_deep_sharing_is_refused_at_once(tmp_path: Path) -> None:
     value: list[Any] = [np.zeros(1)]
     for _ in range(60):
         value = [value, value]
-    assert len(load_pickle(dumped(tmp_path, value))) == 2
     array = np.array([None, None], dtype=object)
     for _ in range(60):
         outer = np.empty(2, dtype=object)
         outer[:] = [array, array]
         array = outer
-    assert load_pickle(dumped(tmp_path, array)).shape == (2,)
+    for shared in (value, array):
+        with pytest.raises(LimitError, match="again and again"):
+            load_pickle(dumped(tmp_path, shared))
 
 
 @pytest.mark.parametrize("kept", [0.02, 0.3, 0.7, 0.99])
@@ -218,3 +225,34 @@ def test_the_scan_gives_keys_without_loading(tmp_path: Path) -> None:
     assert scan is not None
     assert {"train", "regression_labels"} <= scan.texts
     assert scan_pickle(raw(tmp_path, b"hello world")) is None
+
+
+@pytest.mark.parametrize("again", [b"2", b"\x94h\x00"], ids=["copied on the stack", "from the memo"])
+def test_tuples_that_share_tuples_do_not_hang_a_hash(tmp_path: Path, again: bytes) -> None:
+    levels = b"".join(again.replace(b"\x00", bytes([k])) + b"\x86" for k in range(60))
+    for hashed in (b"\x80\x04}K\x00\x85" + levels + b"K\x01s.", b"\x80\x04\x8f(K\x00\x85" + levels + b"\x90."):
+        with pytest.raises(LimitError, match="tuples"):
+            load_pickle(raw(tmp_path, hashed))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_many_plain_tuples_are_read(tmp_path: Path, protocol: int) -> None:
+    value = [(f"v{k}", (k, k + 1)) for k in range(200)]
+    assert load_pickle(dumped(tmp_path, {"id": value, value[0]: (1,)}, protocol)) == {"id": value, value[0]: (1,)}
+
+
+def test_what_written_out_would_be_huge_is_refused(tmp_path: Path) -> None:
+    value: list[Any] = [0.0] * 10
+    for _ in range(11):
+        value = [value] * 10
+    with pytest.raises(LimitError, match="again and again"):
+        load_pickle(dumped(tmp_path, value[:3]))
+    endless: list[Any] = []
+    endless.append([endless] * 3)
+    with pytest.raises(LimitError, match="or itself"):
+        load_pickle(dumped(tmp_path, endless))
+
+
+def test_a_refusal_inside_a_call_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(UnsafeFileError, match=r"file\.pkl: builds a bytes"):
+        load_pickle(raw(tmp_path, HOSTILE["bytearray of a number"]))

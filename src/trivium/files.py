@@ -58,16 +58,16 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     'whole'
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    os.close(handle)
+    with _said(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+        os.close(handle)
     draft = Path(name)
     try:
-        yield draft
-        draft.chmod(0o666 & ~_umask())
-        draft.replace(target)
-    except OSError as cause:
-        raise DataError(f"cannot be written: {cause.strerror or cause}", file=target) from cause
+        with _said(target):
+            yield draft
+            draft.chmod(0o666 & ~_umask())
+            draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -91,16 +91,25 @@ def atomic_folder(path: str | os.PathLike[str], *, replace: bool = False) -> Ite
     target = Path(path)
     if target.exists() and not replace:
         raise DataError("exists already", file=target, remedy="choose another folder or pass --overwrite")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
+    with _said(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
     try:
-        yield draft
-        draft.chmod(0o777 & ~_umask())
-        _swap(draft, target)
-    except OSError as cause:
-        raise DataError(f"cannot be written: {cause.strerror or cause}", file=target) from cause
+        with _said(target):
+            yield draft
+            draft.chmod(0o777 & ~_umask())
+            _swap(draft, target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def _said(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as cause:
+        remedy = "check the folder, its permissions and the space left"
+        raise DataError(f"cannot be written: {cause.strerror or cause}", file=target, remedy=remedy) from cause
 
 
 def _swap(draft: Path, target: Path) -> None:

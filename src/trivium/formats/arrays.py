@@ -146,6 +146,8 @@ def open_archive(path: Path) -> dict[str, NDArray[Any]]:
             raise LimitError(f"would unpack from {size} to {unpacked} bytes", file=path, remedy="do not trust it")
         with np.load(path, allow_pickle=False) as stored:
             return {name: _member(stored, name, path) for name in stored.files}
+    except MemoryError as cause:
+        raise LimitError("needs more memory than there is", file=path, remedy="do not trust it") from cause
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as cause:
         raise FormatError(f"is no readable .npz archive: {cause}", file=path, remedy="it may be cut off") from cause
 
@@ -238,6 +240,8 @@ class _Archive:
             for fold, count in counts.items()
             for row in range(count)
         ]
+        for label in self._labels:
+            label.tell(self._findings, {f: [self._id(f, row) for row in range(n)] for f, n in counts.items()})
         layout = {
             "modalities": cutter.layout(),
             "labels": [label.layout() for label in self._labels],

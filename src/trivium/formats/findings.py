@@ -28,7 +28,7 @@ class Finding:
     Parameters
     ----------
     kind : str
-        ``nonfinite``, ``missing``, ``length``, ``duplicate``, ``empty``, ``dropped`` or ``label``.
+        ``nonfinite``, ``missing``, ``length``, ``duplicate``, ``empty``, ``untimed``, ``dropped`` or ``label``.
     utterance : str
         Id of the utterance, or the key that was dropped.
     modality : str

@@ -78,7 +78,9 @@ def text_of(value: Any) -> str:
     >>> text_of("café".encode()), text_of(np.str_("a")), text_of(3)
     ('café', 'a', '3')
     """
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return str(value).encode("utf-8", "replace").decode()  # half of a surrogate pair is no text that Parquet can hold
 
 
 def unique(
@@ -110,7 +112,7 @@ def unique(
     for fold, names in ids.items():
         kept[fold] = []
         for row, name in enumerate(names):
-            new, place = name, f"{fold}, row {row}"
+            new, place = name, f"{fold}, row {row}" if fold else f"row {row}"
             if name in places and rule == "error":
                 raise DataError(
                     f"the id {name!r} is there already ({places[name]})",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from trivium.corpus import LabelSpecification, Utterance
 from trivium.errors import DataError, FormatError
+from trivium.formats.findings import Finding, Findings
 
 __all__ = ["LabelArray", "encode"]
 
@@ -92,6 +93,23 @@ class LabelArray:
         if not np.isfinite(value):
             return {}
         return {keys[0]: float(value) if self.kind == "number" else str(int(value))}
+
+    def tell(self, findings: Findings, names: Mapping[str, Sequence[str]]) -> None:
+        """Say which labels are not finite and so count as missing.
+
+        Parameters
+        ----------
+        findings : Findings
+            Where they go.
+        names : mapping of str to sequence of N str
+            Ids of the samples by fold.
+        """
+        for fold, values in self._arrays.items():
+            odd = ~np.isfinite(values).reshape(len(values), -1)
+            for row in np.flatnonzero(odd.any(axis=1)).tolist():
+                count = int(odd[row].sum())
+                action = "not finite, so missing"
+                findings.add(Finding("label", names[fold][row], column=self.key, count=count, action=action))
 
     def layout(self) -> dict[str, Any]:
         """What :func:`encode` needs to restore the array; plain builtins."""

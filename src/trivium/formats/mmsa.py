@@ -227,6 +227,8 @@ class _Reading:
             self._utterance(cutter, f, row, name) for f, names in ids.items() for row, name in enumerate(names)
         ]
         arrays = [*self._labels, *([self._classes] if self._classes else [])]
+        for array in arrays:
+            array.tell(self._findings, ids)
         labels = [s for array in arrays for s in array.specifications] + ([self._polarity] if self._polarity else [])
         layout = self._layout(cutter, arrays, renamed, rest)
         provenance = {"format": "mmsa", "layout": layout, "findings": self._findings.to_json()}
@@ -288,6 +290,10 @@ class _Reading:
             problem = f"is no list of text, start, end and conf: {cause!r}"
             raise FormatError(problem, file=self._path, place=f"align of {name}") from cause
         empty = [i for i, word in enumerate(text) if not word]
+        untimed = np.flatnonzero(~np.isfinite(times).all(axis=1)).tolist()
+        if untimed:
+            action = "a word without a time, which alignment skips"
+            self._findings.add(Finding("untimed", name, "words", row=untimed[0], count=len(untimed), action=action))
         if empty:
             action = "kept as an empty word"
             self._findings.add(Finding("empty", name, "words", row=empty[0], count=len(empty), action=action))

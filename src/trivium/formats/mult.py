@@ -168,6 +168,8 @@ class _Reading:
             self._utterance(cutter, f, row, name) for f, names in ids.items() for row, name in enumerate(names)
         ]
         labels = self._label.specifications if self._label else ()
+        if self._label:
+            self._label.tell(self._findings, ids)
         side = "left" if list(cutter.sides.values()).count("left") * 2 > len(cutter.sides) else "right"
         layout = {
             "modalities": cutter.layout(),

@@ -72,6 +72,8 @@ class Block:
         if values.dtype.kind not in "biuf" or values.ndim not in (2, 3):
             raise FormatError(f"is {values.dtype} of shape {values.shape}, not (N, L, D)", file=file, place=place)
         values = values[:, None, :] if values.ndim == 2 else values
+        if np.dtype(dtype).kind == "i":
+            _check_whole(values, np.dtype(dtype), file, place)
         stated = None if lengths is None else _checked_lengths(lengths, values, file, f"{place}_lengths")
         return cls(modality, key, fold, values.astype(dtype, copy=False), stated)
 
@@ -82,6 +84,20 @@ class Block:
         for start in range(0, n, _ROWS_AT_ONCE):  # in pieces, so that no second array of this size is made
             found[start : start + _ROWS_AT_ONCE] = (self.values[start : start + _ROWS_AT_ONCE] != 0).any(axis=2)
         return found
+
+
+def _check_whole(values: NDArray[Any], dtype: np.dtype[Any], file: Path, place: str) -> None:
+    """Token ids may be stored as floats; NaN and numbers out of range would become arbitrary ids."""
+    limits = np.iinfo(dtype)
+    wrong = np.argwhere(~((values >= limits.min) & (values <= limits.max)))
+    if len(wrong):
+        row, step, column = wrong[0].tolist()
+        raise DataError(
+            f"{values[row, step, column]} is no {dtype} ({len(wrong)} such cells)",
+            file=file,
+            place=f"{place}, row {row}, step {step}, column {column}",
+            remedy="store whole numbers",
+        )
 
 
 def _checked_lengths(lengths: Any, values: NDArray[Any], file: Path, place: str) -> NDArray[np.int64]:

@@ -31,6 +31,11 @@ _MAX_OPERATIONS = 20_000_000
 _MAX_DEPTH = 200
 _MAX_NUMBER_BYTES = 8  # longer integers are no measurement, and many of them can be made to collide in a dict
 _MAX_LINE = 4096
+_MAX_SHARED_TUPLES = 16  # a hash visits a shared tuple at every place, so each of these may double the work
+_FREE_PARTS = 20_000_000
+_MAX_SHARING = 10
+_ENDLESS = 1 << 62
+_OWN = -1  # no identity
 _LONGEST_KEY = 32
 _MOST_KEYS = 4096
 
@@ -40,6 +45,8 @@ _COUNTED = {ord("U"): 1, ord("T"): 4, ord("C"): 1, ord("B"): 4, ord("X"): 4}
 _COUNTED |= {0x8A: 1, 0x8B: 4, 0x8C: 1, 0x8D: 8, 0x8E: 8, 0x96: 8}
 _LINES = dict.fromkeys(b"FILSVgp", 1) | {ord("c"): 2}
 _TEXT = frozenset(b"UTX\x8c\x8d")
+_NO_TUPLE = _TEXT | frozenset(b"BC\x8e\x96]}ldaesub\x8f\x90\x91Rc\x93SV")  # what lies on top after these is no tuple
+_MEMO = frozenset(b"\x94qrphjg2")
 _NUMBERS = frozenset(b"\x8a\x8b")
 _REFUSED = {
     ord("P"): "a persistent id",
@@ -121,8 +128,12 @@ def load_pickle(path: Path, *, max_bytes: int = _MAX_BYTES) -> Any:
             walk = _walk(file.fileno(), path)
             if walk.error is not None:
                 raise walk.error
-            return _plain(_Restricted(file, path).load(), path, {}, 0)
-    except FormatError:
+            value = _plain(_Restricted(file, path).load(), path, {}, 0)
+            _check_sharing(value, path)
+            return value
+    except FormatError as error:
+        if error.file is None:  # the functions that a pickle calls do not know its file
+            raise type(error)(error.problem, file=path, place=error.place, remedy=error.remedy) from error
         raise
     except MemoryError as cause:
         raise LimitError("needs more memory than there is", file=path) from cause
@@ -136,6 +147,35 @@ class _Walk:
         self.texts: set[str] = set()
         self.steps = 0
         self.error: FormatError | None = None
+        self.previous = 0
+        self.memos = 0
+        self.numbered = False
+        self.tuples: set[int] = set()
+        self.shared = 0
+
+    def follow_tuples(self, code: int, argument: bytes, path: Path) -> None:
+        """Count the places in which a tuple is used again."""
+        if code in b"\x94qrp":
+            self.numbered |= code != 0x94
+            slot = _number(code, argument) if self.numbered else self.memos
+            self.memos += code == 0x94
+            if self.numbered and self.memos:
+                raise LimitError("numbers its memo in two ways", file=path)
+            (self.tuples.discard if self.previous in _NO_TUPLE else self.tuples.add)(slot)
+        elif code == 0x32 or (code in b"hjg" and _number(code, argument) in self.tuples):
+            self.shared += 1
+        if code != 0x95:  # a frame may begin between a value and its memo
+            self.previous = code
+        if self.shared > _MAX_SHARED_TUPLES:
+            raise LimitError(
+                f"uses tuples again in more than {_MAX_SHARED_TUPLES} places",
+                file=path,
+                remedy="save it again as .npz if you trust it",
+            )
+
+
+def _number(code: int, argument: bytes) -> int:
+    return int(argument) if code in b"pg" else int.from_bytes(argument, "little")
 
 
 def _walk(handle: int, path: Path) -> _Walk:
@@ -156,7 +196,7 @@ def _steps(data: mmap.mmap, path: Path, walk: _Walk) -> None:
     place = depth = 0
     while True:
         code = data[place]
-        place += 1
+        start = place = place + 1
         walk.steps += 1
         if code == 0x2E:
             return
@@ -175,6 +215,7 @@ def _steps(data: mmap.mmap, path: Path, walk: _Walk) -> None:
             if what is None:
                 raise FormatError("is no pickle", file=path, place=f"byte {place - 1}")
             _refuse(f"asks for {what}", path)
+        walk.follow_tuples(code, data[start:place] if code in _MEMO else b"", path)
         if depth > _MAX_DEPTH or walk.steps > _MAX_OPERATIONS:
             raise LimitError(f"is deeper than {_MAX_DEPTH} or longer than {_MAX_OPERATIONS} operations", file=path)
 
@@ -378,3 +419,34 @@ def _plain(value: Any, path: Path, known: dict[int, Any], depth: int) -> Any:
     for key, item in list(places):
         value[key] = _plain(item, path, known, depth + 1)
     return value
+
+
+def _check_sharing(value: Any, path: Path) -> None:
+    """Refuse what written out is far larger than in memory: a few lists that hold each other many times."""
+    sizes: dict[int, int] = {}
+    written = _written_out(value, sizes)
+    # what is shared nowhere is as large written out as the sum of its parts, each of which `sizes` counts with its own
+    if written > _FREE_PARTS + _MAX_SHARING * sizes.get(_OWN, 0):
+        raise LimitError(
+            "holds the same parts again and again, or itself",
+            file=path,
+            remedy="save it again as .npz if you trust it",
+        )
+
+
+def _written_out(value: Any, sizes: dict[int, int]) -> int:
+    """Number of parts, every shared one counted wherever it stands; `sizes` keeps those of containers by identity."""
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        items: list[Any] = []
+    elif isinstance(value, dict | list | tuple | np.ndarray):
+        items = list(
+            value.values() if isinstance(value, dict) else value.flat if isinstance(value, np.ndarray) else value
+        )
+    else:
+        return 1
+    if id(value) not in sizes:
+        sizes[id(value)] = _ENDLESS  # met again before its parts are counted, it holds itself
+        own = value.size if isinstance(value, np.ndarray) else len(value)
+        sizes[_OWN] = sizes.get(_OWN, 0) + own
+        sizes[id(value)] = own + sum(_written_out(item, sizes) for item in items)
+    return sizes[id(value)]

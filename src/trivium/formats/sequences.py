@@ -220,7 +220,10 @@ def _entry(data: Any, name: bytes, path: Path, memory: _Memory) -> Entry:
     if not _is_hard(data, name):
         raise UnsafeFileError("an entry is a link, which may lead out of the file", file=path, place=place)
     group = h5py.h5o.open(data, name)
-    features = _features(_dataset(group, b"features", path, place), memory)
+    stored = _dataset(group, b"features", path, place)
+    if not stored.shape:
+        raise FormatError("features are a single value, not rows and columns", file=path, place=place)
+    features = _features(stored, memory)
     intervals = memory.array(_dataset(group, b"intervals", path, place), _FLOAT64, h5py.h5t.NATIVE_DOUBLE)
     if intervals.shape != (len(features), 2):
         raise FormatError(
@@ -249,12 +252,13 @@ def _dataset(group: Any, name: bytes, path: Path, place: str) -> Any:
 
 
 def _features(dataset: Any, memory: _Memory) -> NDArray[Any]:
+    rows = dataset.shape[0], prod(dataset.shape[1:])  # -1 would not do for an entry without rows
     if dataset.get_type().get_class() == h5py.h5t.STRING:
         text = h5py.Dataset(dataset)
         memory.take(dataset.shape[0] * 64)
-        values: NDArray[Any] = np.asarray(text[()]).reshape(dataset.shape[0], -1)
+        values: NDArray[Any] = np.asarray(text[()]).reshape(rows)
         return values
-    return memory.array(dataset, _FLOAT32, h5py.h5t.NATIVE_FLOAT).reshape(dataset.shape[0], -1)
+    return memory.array(dataset, _FLOAT32, h5py.h5t.NATIVE_FLOAT).reshape(rows)
 
 
 def _metadata(group: Any) -> Iterator[tuple[str, Any]]:

@@ -1,0 +1,32 @@
+"""Files and folders that are whole or absent: what the disk refuses is one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from trivium.errors import DataError
+from trivium.files import atomic_file, atomic_folder
+
+
+@pytest.mark.parametrize("whole", [atomic_file, atomic_folder])
+def test_a_place_that_cannot_be_made_is_named_with_a_remedy(
+    tmp_path: Path, whole: Callable[[Path], AbstractContextManager[Path]]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    target = tmp_path / "file" / "below" / "a"
+    with pytest.raises(DataError, match=r"below/a: cannot be written.*Remedy"), whole(target):
+        pytest.fail("nothing may be written")
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "a"
+    target.write_text("old")
+    with pytest.raises(DataError, match="No space left"), atomic_file(target) as draft:
+        draft.write_text("new")
+        raise OSError(28, "No space left on device")
+    assert target.read_text() == "old" and list(tmp_path.iterdir()) == [target]
