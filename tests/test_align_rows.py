@@ -157,3 +157,14 @@ def test_one_row_per_step_comes_back_unchanged(values: NDArray[np.float32]) -> N
     for name in COLLAPSE:
         got, _ = collapse_rows(values, times, times, overlapping_rows(times, times), name)
         np.testing.assert_array_equal(got, values)
+
+
+@pytest.mark.parametrize("count", [255, 256, 257])
+def test_means_at_the_border_between_two_ways_of_adding(count: int) -> None:
+    values = np.random.default_rng(count).standard_normal((count, 3)).astype(np.float32)
+    edges = np.arange(count + 1) / 100
+    times = np.stack([edges[:-1], edges[1:]], axis=1)
+    word = np.array([[0.0, count / 100]])
+    mean, seen = collapse_rows(values, times, word, overlapping_rows(word, times))
+    assert seen.all()
+    np.testing.assert_allclose(mean[0], values.astype(np.float64).mean(axis=0), atol=1e-6)
