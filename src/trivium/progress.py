@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol, TypeVar
@@ -143,7 +143,7 @@ def track(items: Iterable[Item], title: str, total: int | None = None, *, show: 
     >>> list(track([1, 2], "counting", show=False))
     [1, 2]
     """
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     with progress_bar(title, total, show=show) as bar:
         for item in items:

@@ -46,7 +46,7 @@ BLENDSHAPES: tuple[str, ...] = tuple(
     mouthFunnel mouthLeft mouthLowerDownLeft mouthLowerDownRight mouthPressLeft mouthPressRight mouthPucker mouthRight
     mouthRollLower mouthRollUpper mouthShrugLower mouthShrugUpper mouthSmileLeft mouthSmileRight mouthStretchLeft
     mouthStretchRight mouthUpperUpLeft mouthUpperUpRight noseSneerLeft noseSneerRight
-    """.split()  # noqa: SIM905 - a list would be one name a line
+    """.split()
 )
 # The 146 landmarks it looks at: outline, brows, eyes, lips, nose ridge, irises.
 _BLENDSHAPE_LANDMARKS = np.array(
@@ -56,7 +56,7 @@ _BLENDSHAPE_LANDMARKS = np.array(
     185 191 195 197 234 246 249 251 263 267 269 270 276 282 283 284 285 288 291 293 295 296 297 300 308 310 311 312 314
     317 318 321 323 324 332 334 336 338 356 361 362 365 373 374 375 377 378 379 380 381 382 384 385 386 387 388 389 390
     397 398 400 402 405 409 415 454 466 468 469 470 471 472 473 474 475 476 477
-    """.split(),  # noqa: SIM905 - a list would be one number a line
+    """.split(),
     np.int64,
 )
 
