@@ -13,8 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trivium.corpus import Aligned, Specification, Stream, StreamSpecification, Utterance, Words
+from trivium.corpus import (
+    Aligned,
+    LabelSpecification,
+    Specification,
+    Stream,
+    StreamSpecification,
+    Utterance,
+    Words,
+)
 from trivium.errors import DataError
+from trivium.evaluate import probe
 from trivium.report import (
     Answer,
     EmbeddingMap,
@@ -27,6 +36,7 @@ from trivium.report import (
     Step,
     Timeline,
     VectorStrip,
+    plot_loss_curves,
     principal_plane,
     render_report,
     write_report,
@@ -208,3 +218,28 @@ def test_the_answer_is_ranked_by_probability() -> None:
     html = str(Answer("mood", ("calm", "angry", "sad"), (0.2, 0.7, 0.1)).html())
     order = [html.index(f">{name}</th>") for name in ("angry", "calm", "sad")]
     assert order == sorted(order) and "70.0 %" in html
+
+
+def test_loss_curves_become_a_picture(tmp_path: Path) -> None:
+    curves = [{"epoch": k, "train_loss": 1 / (k + 1), "valid_loss": 1.1 / (k + 1)} for k in range(3)]
+    plot_loss_curves(tmp_path / "loss.png", curves, best_epoch=2)
+    assert (tmp_path / "loss.png").read_bytes()[:4] == b"\x89PNG"
+    with pytest.raises(DataError, match="no epoch"):
+        plot_loss_curves(tmp_path / "none.png", [])
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_the_table_of_a_probe_names_its_floors_and_keeps_its_numbers() -> None:
+    rng = np.random.default_rng(0)
+    mood = LabelSpecification("mood", "binary", ("calm", "angry"))
+    spec = Specification((StreamSpecification("audio", ("f0", "energy"), clock="words"),), (mood,))
+    y = np.array(["calm", "angry"] * 20)
+    x = rng.standard_normal((40, 3, 2)).astype(np.float32) + (y == "angry")[:, None, None]
+    table = {"label.mood": y, "group.speaker": np.arange(40).astype(str)}
+    data = Aligned.from_arrays(x, spec, table=table)
+    result = probe(None, data, "mood", group="speaker", floors=["majority", "mean"], progress=False)
+    scores = ScoreTable.of(result)
+    assert [row.name for row in scores.rows] == ["majority class", "mean pooling"]
+    assert scores.chance == 0.5 and all(row.floor for row in scores.rows)
+    assert scores.rows[1].value == result.row("mean").mean("uar")
+    assert f"{scores.rows[1].value:.3f}" in scores.html()

@@ -4,6 +4,7 @@ from trivium.report.lanes import Lane, lanes_of
 from trivium.report.maps import EmbeddingMap, principal_plane
 from trivium.report.matrix import MatrixPair, VectorStrip
 from trivium.report.page import Section, Step, render_report, write_report
+from trivium.report.plots import plot_loss_curves
 from trivium.report.tables import Answer, Note, Notes, Score, ScoreTable
 from trivium.report.timeline import Timeline
 
@@ -21,6 +22,7 @@ __all__ = [
     "Timeline",
     "VectorStrip",
     "lanes_of",
+    "plot_loss_curves",
     "principal_plane",
     "render_report",
     "write_report",
