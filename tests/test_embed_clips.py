@@ -64,6 +64,25 @@ def test_only_broken_clips_are_an_error(weights: Weights, tmp_path: Path) -> Non
         embed(tmp_path / "bad.mp4", weights, show=False)
 
 
+def test_a_clip_in_which_nobody_speaks_costs_only_itself(
+    weights: Weights, make_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    make_clip("clips/silent.wav", seconds=1.5, fps=None)
+    transcripts = tmp_path / "texts"
+    transcripts.mkdir()
+    (transcripts / "silent.txt").write_text("[laughs]")
+    with pytest.raises(MediaError, match=r"clips: silent\.wav: no speech was found"):
+        embed(tmp_path / "clips", weights, transcripts=transcripts, show=False)
+    alone = ["predict", str(tmp_path / "clips" / "silent.wav"), "-w", str(weights.folder), "-t", "[laughs]"]
+    with pytest.raises(MediaError, match=r"silent\.wav: no speech was found"):
+        CliRunner().invoke(app, alone, catch_exceptions=False)
+    make_clip("clips/talk.wav", seconds=1.5, fps=None)
+    (transcripts / "talk.txt").write_text("hello there")
+    done = embed_to_file(tmp_path / "clips", weights, tmp_path / "v.parquet", transcripts=transcripts, show=False)
+    assert done.rows == 1
+    assert done.failures == ({"id": "silent", "clip": "silent.wav", "reason": "no speech was found"},)
+
+
 def test_the_command_answers_for_a_clip(weights: Weights, make_clip: Callable[..., Path]) -> None:
     clip = make_clip("talk.wav", seconds=2.0, fps=None)
     done = runner(clip, weights, "--transcript", "hello there", "--json")

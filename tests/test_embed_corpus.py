@@ -18,7 +18,15 @@ from trivium.align import align
 from trivium.cli import app
 from trivium.corpus import Aligned, Corpus, Specification, Stream, StreamSpecification, Utterance, Words
 from trivium.embed import answer, embed, embed_to_file, open_source
-from trivium.errors import DataError, FormatError, MediaError, SpecificationError, UnsafeFileError, WeightsError
+from trivium.errors import (
+    AlignmentError,
+    DataError,
+    FormatError,
+    MediaError,
+    SpecificationError,
+    UnsafeFileError,
+    WeightsError,
+)
 from trivium.scale import ScalerSet
 from trivium.weights import Weights, load_weights, save_weights
 from trivium.weights.example import EXAMPLE, example_weights
@@ -82,6 +90,21 @@ def test_statistics_of_the_source_need_all_of_it(weights: Weights) -> None:
     table = embed(given, weights, scaler="refit", show=False)
     expected = weights.transform(align(given, words=6, show=False), "refit")
     np.testing.assert_array_equal(np.array(table["vector"].to_pylist(), np.float32), expected)
+
+
+def test_a_chunk_without_words_does_not_stop_the_others(weights: Weights, tmp_path: Path) -> None:
+    seconds = StreamSpecification("audio", EXAMPLE.stream("audio").columns, clock="seconds")
+    frames = Stream(np.ones((2, 2), np.float32), seconds, np.array([[0.0, 0.5], [0.5, 1.0]]))
+    spoken = Words(("hi", "there"), frames.times)
+    silent = [Utterance(f"silent{n:03d}", {"audio": frames}) for n in range(150)]
+    given = Corpus.from_utterances([*silent, Utterance("u", {"audio": frames}, spoken)], Specification((seconds,)))
+    table = embed(given, weights, show=False)
+    assert table["modality_audio"].to_pylist() == [False] * 150 + [True]
+    for count in (3, 150):
+        given[:count].save(tmp_path / f"silent{count}")
+        with pytest.raises(AlignmentError, match=rf"silent{count}: no utterance has words"):
+            embed_to_file(tmp_path / f"silent{count}", weights, tmp_path / "v.parquet", show=False)
+    assert not (tmp_path / "v.parquet").exists()
 
 
 def test_an_empty_corpus_gives_an_empty_table(weights: Weights, tmp_path: Path) -> None:

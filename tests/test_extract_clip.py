@@ -280,10 +280,23 @@ def test_listing_errors_name_their_file(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
     with pytest.raises(DataError, match="two clips have the id 'a'"):
         find_recordings(tmp_path)
-    (tmp_path / "a.mp4").unlink()
-    (tmp_path / "a.txt").write_bytes(b"\xff\xfe\xfa")
+
+
+def test_a_transcript_that_is_no_text_costs_only_its_clip(make_clip: MakeClip, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        make_clip(f"clips/{name}.wav", fps=None)
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_bytes(b"\xff\xfe\xfa")
+    (tmp_path / "texts" / "b.txt").write_text("two")
+    (tmp_path / "texts" / "other.txt").write_bytes(b"\xff")  # of no clip, so nobody's fault
+    options = ["--transcripts", str(tmp_path / "texts"), "--modalities", "audio", "--json"]
+    done: Any = CliRunner().invoke(app, ["extract", str(tmp_path / "clips"), "--out", str(tmp_path / "out"), *options])
+    assert done.exit_code == 1
+    told = json.loads(done.stdout)
+    assert told["utterances"] == 1
+    assert told["failures"] == [{"id": "a", "clip": "a.wav", "reason": "its transcript a.txt is no text in UTF-8"}]
     with pytest.raises(DataError, match=r"a\.txt.*UTF-8"):
-        find_recordings(tmp_path, tmp_path)
+        extract_clips(find_recordings(tmp_path / "clips", tmp_path / "texts")[:1], modalities=["audio"], show=False)
 
 
 def test_the_command_reports_and_its_exit_code_tells_of_failures(folder: Path, tmp_path: Path) -> None:

@@ -278,3 +278,24 @@ def test_half_of_a_surrogate_pair_can_be_stored(tmp_path: Path) -> None:
     before["train"]["id"] = ["\ud800" + name for name in before["train"]["id"]]
     trivium.read(save(tmp_path / "a.pkl", before)).save(tmp_path / "corpus")
     assert (tmp_path / "corpus" / "corpus.json").exists()
+
+
+@pytest.mark.parametrize("bad", [None, ["b"], float("nan")])
+@pytest.mark.parametrize("key", ["id", "raw_text", "annotations"])
+def test_texts_that_are_no_text_are_named(tmp_path: Path, key: str, bad: object) -> None:
+    broken = whole()
+    texts = np.empty(FOLDS["train"], object)
+    texts[:] = list(broken["train"][key])
+    texts[2] = bad
+    broken["train"][key] = texts
+    with pytest.raises(DataError, match=rf"a\.pkl \(train/{key}, row 2\): .* is no text"):
+        trivium.read(save(tmp_path / "a.pkl", broken))
+
+
+def test_what_cannot_be_written_names_the_target(tmp_path: Path) -> None:
+    corpus = trivium.read(save(tmp_path / "a.pkl", whole(sims=True))).select(["audio"])
+    with pytest.raises(DataError, match=r"out\.pkl: has \d labels"):
+        trivium.write(corpus, tmp_path / "out.pkl", format="mult")
+    corpus = trivium.Corpus.from_utterances([trivium.Utterance("a")], trivium.Specification(()))
+    with pytest.raises(DataError, match=r"out\.pkl: the corpus has 0 splits"):
+        trivium.write(corpus, tmp_path / "out.pkl", format="mmsa")

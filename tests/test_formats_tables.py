@@ -196,6 +196,19 @@ def test_a_clip_folder_keeps_leading_zeros_and_finds_its_clips(tmp_path: Path) -
     assert (tmp_path / "out" / "label.csv").read_text() == HEADER + rows
 
 
+def test_annotations_that_are_no_polarity_are_told(tmp_path: Path) -> None:
+    rows = "v,1,hi,0.5,,,,Positive,train\nv,2,hi,0.5,,,,Joyful,train\n"
+    found = trivium.read(clips(tmp_path / "c", rows))
+    told = [f for f in found.provenance["findings"] if f["kind"] == "label"]
+    assert len(told) == 1 and "'Joyful' is none of Negative, Neutral, Positive" in told[0]["action"]
+
+
+def test_a_cell_beyond_the_limit_of_csv_names_its_row_and_the_limit(tmp_path: Path) -> None:
+    rows = f"v,1,hi,0.5,,,,Positive,train\nv,2,{'a' * 200_000},0.5,,,,Positive,train\n"
+    with pytest.raises(FormatError, match=r"label\.csv \(line 3\).*131072"):
+        trivium.read(clips(tmp_path / "c", rows))
+
+
 def test_bad_rows_of_a_clip_folder_are_named(tmp_path: Path) -> None:
     row = "v,1,t,0.5,,,,Neutral,train\n"
     for number, (rows, message) in enumerate(

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from trivium.corpus import Aligned, Corpus
-from trivium.errors import DataError, FormatError, UnsafeFileError
+from trivium.errors import AlignmentError, DataError, FormatError, MediaError, TriviumError, UnsafeFileError
 from trivium.files import atomic_file, canonical_json, sha256_bytes
 from trivium.progress import Bar, progress_bar
 from trivium.scale import POOLED, REFIT
@@ -79,7 +79,8 @@ def open_source(source: Source, weights: Weights, *, transcripts: Transcripts = 
     FormatError
         The source is none of these.
     MediaError
-        No clip could be read.
+        No clip could be read, or nobody speaks in any of them. Where some are left, the others are among the
+        ``failures`` in the corpus' provenance.
     """
     if isinstance(source, Corpus):
         return source
@@ -110,7 +111,22 @@ def _extract(path: Path, weights: Weights, transcripts: Transcripts, show: bool)
     # the words are the steps, also where the weights do not take the text
     wanted = [m for m in _EXTRACTED if m == "text" or m in weights.specification.modalities]
     extracted = extract_clips(path, transcripts=transcripts, modalities=wanted, show=show)
-    return cut_into_windows(extracted, weights.config.words)
+    return cut_into_windows(_spoken(extracted, path), weights.config.words)
+
+
+def _spoken(extracted: Corpus, path: Path) -> Corpus:
+    """Clips in which somebody speaks; the others join the failures."""
+    silent = [u for u in extracted if u.words is None or not len(u.words)]
+    if not silent:
+        return extracted
+    why = "no speech was found"
+    failures = [*extracted.provenance["failures"], *({"id": u.id, "clip": u.clip, "reason": why} for u in silent)]
+    if len(silent) == len(extracted):
+        said = why if path.is_file() else "; ".join(f"{f['clip']}: {f['reason']}" for f in failures[:3])
+        more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
+        raise MediaError(said + more, file=path, remedy="give transcripts, or other clips")
+    spoken = (u for u in extracted if u.words is not None and len(u.words))
+    return Corpus.from_utterances(spoken, extracted.specification, {**extracted.provenance, "failures": failures})
 
 
 def embed(
@@ -158,10 +174,11 @@ def embed(
     >>> import tempfile
     >>> from trivium.corpus import Stream, Utterance, Words
     >>> from trivium.weights.example import EXAMPLE, example_weights
-    >>> weights = example_weights(Path(tempfile.mkdtemp()) / "example")
     >>> voice = Stream(np.ones((2, 2), np.float32), EXAMPLE.stream("audio"))
     >>> corpus = Corpus.from_utterances([Utterance("a", {"audio": voice}, Words(("hi", "there")))], EXAMPLE)
-    >>> table = embed(corpus, weights)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     weights = example_weights(Path(folder) / "example")
+    ...     table = embed(corpus, weights)
     >>> table.column_names
     ['id', 'clip', 'start', 'end', 'vector', 'modality_text', 'modality_audio']
     >>> table["modality_text"].to_pylist(), len(table["vector"][0])
@@ -170,7 +187,7 @@ def embed(
     opened = weights if isinstance(weights, Weights) else load_weights(weights)
     corpus = open_source(source, opened, transcripts=transcripts, show=show)
     chunks = embed_chunks(corpus, opened, scaler=scaler, modalities=modalities, show=show)
-    return pa.Table.from_batches(chunks, _schema(opened, scaler))
+    return pa.Table.from_batches(_named(chunks, source), _schema(opened, scaler))
 
 
 def embed_to_file(
@@ -200,12 +217,22 @@ def embed_to_file(
         # a dictionary of vectors that all differ would only cost time
         pq.ParquetWriter(draft, schema, compression="zstd", use_dictionary=False) as writer,
     ):
-        for table in _grouped(embed_chunks(corpus, opened, scaler=scaler, show=show), schema):
+        for table in _grouped(_named(embed_chunks(corpus, opened, scaler=scaler, show=show), source), schema):
             writer.write_table(table)
             rows += len(table)
             for modality in present:
                 present[modality] += int(np.count_nonzero(table[f"modality_{modality}"].to_numpy()))
     return Embedded(Path(out), rows, opened.n_features, present, tuple(corpus.provenance.get("failures", ())))
+
+
+def _named(batches: Iterator[pa.RecordBatch], source: Source) -> Iterator[pa.RecordBatch]:
+    """The same batches; their errors name the source."""
+    try:
+        yield from batches
+    except TriviumError as error:
+        if isinstance(source, Corpus):
+            raise
+        raise error.located(source) from error
 
 
 def _grouped(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
@@ -235,14 +262,22 @@ def embed_chunks(
         See :func:`embed`.
     show : bool
         Whether to show progress.
+
+    Raises
+    ------
+    AlignmentError
+        No utterance has words. Where some have, the others get a vector with every modality masked.
     """
     schema = _schema(weights, scaler)
     chunks = 1 if scaler == REFIT else -(-len(corpus) // _ROWS)
-    # even, so that no chunk is a lonely clip in which nobody speaks
     edges = np.linspace(0, len(corpus), chunks + 1).astype(int) if len(corpus) else np.zeros(1, int)
+    told = False
     with progress_bar("embedding", len(corpus), show=show) as bar:
         for aligned, matrices in _prepared(corpus, weights, scaler, list(pairwise(edges.tolist()))):
+            told = told or bool(aligned.mask.any())
             yield _encoded(aligned, matrices, weights, schema, bar)
+    if len(corpus) and not told:
+        raise AlignmentError("no utterance has words with times", remedy="extract or time the words first")
 
 
 def _prepared(
@@ -251,7 +286,9 @@ def _prepared(
     """Aligned utterances and their scaled matrices, one chunk ahead of whoever takes them."""
 
     def prepare(chunk: tuple[int, int]) -> tuple[Aligned, NDArray[np.float32]]:
-        aligned = weights.fit_columns(weights.align(corpus[slice(*chunk)], show=False))
+        # one part may have no words where others have some; without any, statistics of the source have no cells
+        part = weights.align(corpus[slice(*chunk)], need_words=len(chunks) == 1, show=False)
+        aligned = weights.fit_columns(part)
         return aligned, weights.scalers.transform(aligned, scaler)
 
     with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
@@ -330,10 +367,11 @@ def answer(
     >>> import tempfile
     >>> from trivium.corpus import Stream, Utterance, Words
     >>> from trivium.weights.example import EXAMPLE, example_weights
-    >>> weights = example_weights(Path(tempfile.mkdtemp()) / "example")
     >>> voice = Stream(np.ones((2, 2), np.float32), EXAMPLE.stream("audio"))
     >>> corpus = Corpus.from_utterances([Utterance("a", {"audio": voice}, Words(("hi", "there")))], EXAMPLE)
-    >>> row = answer(corpus, weights)[0]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     weights = example_weights(Path(folder) / "example")
+    ...     row = answer(corpus, weights)[0]
     >>> row["label"], row["modalities"], round(sum(row["probabilities"].values()), 6)
     ('mood', ['audio'], 1.0)
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike, fspath
+from typing import Self
 
 __all__ = [
     "AlignmentError",
@@ -60,6 +61,21 @@ class TriviumError(Exception):
         sentence = f"{where}: {self.problem}" if where else self.problem
         sentence = sentence.rstrip(".") + "."
         return f"{sentence} Remedy: {self.remedy.rstrip('.')}." if self.remedy else sentence
+
+    def located(self, file: str | PathLike[str], place: str | None = None) -> Self:
+        """The same error with a file and a place, where it names none itself.
+
+        Examples
+        --------
+        >>> print(DataError("is no number", place="row 3").located("a.csv", "row 1"))
+        a.csv (row 3): is no number.
+        """
+        return type(self)(
+            self.problem,
+            file=file if self.file is None else self.file,
+            place=self.place or place,
+            remedy=self.remedy,
+        )
 
     def __reduce__(self) -> tuple[object, ...]:
         # keyword-only arguments do not survive the default pickling, and workers send errors home

@@ -51,10 +51,11 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     Examples
     --------
     >>> import tempfile
-    >>> target = Path(tempfile.mkdtemp()) / "a.txt"
-    >>> with atomic_file(target) as draft:
-    ...     _ = draft.write_text("whole")
-    >>> target.read_text()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     target = Path(folder) / "a.txt"
+    ...     with atomic_file(target) as draft:
+    ...         _ = draft.write_text("whole")
+    ...     target.read_text()
     'whole'
     """
     target = Path(path)

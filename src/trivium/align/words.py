@@ -28,6 +28,7 @@ def align(
     collapse: str | Collapse = "mean",
     pad: Pad = "left",
     modalities: Iterable[str] | None = None,
+    need_words: bool = True,
     show: bool = True,
 ) -> Aligned:
     """Put all modalities on one timeline: one step per word.
@@ -58,6 +59,9 @@ def align(
         ``right`` pads behind and keeps the first.
     modalities : iterable of str, optional
         Which modalities to align; default all.
+    need_words : bool
+        Whether a corpus in which no utterance has words is an error. A part of a corpus may have none: its utterances
+        have no step, and all their cells are masked.
     show : bool
         Whether to show progress.
 
@@ -70,8 +74,8 @@ def align(
     Raises
     ------
     AlignmentError
-        No utterance has words with times; a stream has neither a clock nor a single row; a stream of words has another
-        length than the words; token ids were to be averaged.
+        No utterance has words with times (where they are needed); a stream has neither a clock nor a single row; a
+        stream of words has another length than the words; token ids were to be averaged.
     SpecificationError
         A modality does not exist.
 
@@ -106,7 +110,7 @@ def align(
         place = slice(longest - len(steps), longest) if pad == "left" else slice(0, len(steps))
         _fill(aligned, row, place, utterance, steps, collapse)
         spoken.append([""] * place.start + steps.text + [""] * (longest - place.stop))
-    if len(corpus) and not told:
+    if need_words and len(corpus) and not told:
         raise AlignmentError(
             "no utterance has words with times", remedy="extract or time the words first, or name a reference stream"
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from trivium.errors import TriviumError
 
@@ -28,7 +29,20 @@ COMMANDS: tuple[str, ...] = (
     "list",
 )
 
+
+class _Commands(TyperGroup):
+    """Says that a command was stopped; typer alone ends without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("trivium: stopped; the same command goes on where it was (fit: with --resume)", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="trivium",
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -72,7 +86,7 @@ _register()
 
 
 def main() -> None:
-    """Run the command line; an error that trivium raised on purpose is one line and exit code 2."""
+    """Run the command line; an error that the user can do something about is one line and exit code 2."""
     try:
         app()
     except TriviumError as error:
@@ -80,3 +94,10 @@ def main() -> None:
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(141)
+    except OSError as error:
+        where = "" if error.filename is None else f"{error.filename}: cannot be opened: "
+        print(f"trivium: {where}{error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
+    except MemoryError as error:
+        print(f"trivium: needs more memory than there is. {error}".rstrip(". ") + ".", file=sys.stderr)
+        sys.exit(2)

@@ -45,4 +45,4 @@ def command(
     for modality, count in done.present.items():
         typer.echo(f"{modality}: there in {count} of {done.rows}")
     for failure in done.failures:
-        typer.echo(f"not read: {failure['clip']}: {failure['reason']}", err=True)
+        typer.echo(f"failed: {failure['clip']}: {failure['reason']}", err=True)

@@ -31,10 +31,20 @@ def command(
 
     `trivium predict interview.mp4 --weights weights/voice-face --transcript "kids are talking" --json`
     """
-    from trivium.embed import answer
+    from trivium.embed import answer, open_source
+    from trivium.errors import TriviumError
+    from trivium.weights import load_weights
 
     transcripts = None if transcript is None else {source.stem: transcript}
-    answers = answer(source, weights, scaler=scaler, transcripts=transcripts)
+    opened = load_weights(weights)
+    opened.require_head()
+    corpus = open_source(source, opened, transcripts=transcripts)
+    try:
+        answers = answer(corpus, opened, scaler=scaler)
+    except TriviumError as error:
+        raise error.located(source) from error
+    for failure in corpus.provenance.get("failures", ()):
+        typer.echo(f"failed: {failure['clip']}: {failure['reason']}", err=True)
     if as_json:
         typer.echo(json.dumps(answers, indent=1))
         return

@@ -97,9 +97,9 @@ class Corpus(Sequence[Utterance]):
         Examples
         --------
         >>> import tempfile
-        >>> folder = tempfile.mkdtemp() + "/one"
-        >>> Corpus.from_utterances([Utterance("a")], Specification(())).save(folder)
-        >>> Corpus.open(folder).ids.tolist()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Corpus.from_utterances([Utterance("a")], Specification(())).save(folder + "/one")
+        ...     Corpus.open(folder + "/one").ids.tolist()
         ['a']
         """
         from trivium.corpus.store import Stored

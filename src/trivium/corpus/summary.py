@@ -48,9 +48,10 @@ def summary(path: str | os.PathLike[str], *, check: bool = False) -> dict[str, A
     --------
     >>> import tempfile
     >>> from trivium.corpus import Specification, Utterance
-    >>> folder = Path(tempfile.mkdtemp()) / "tiny"
-    >>> Corpus.from_utterances([Utterance("a", groups={"speaker": "x"})], Specification(())).save(folder)
-    >>> summary(folder)["groups"]
+    >>> one = Corpus.from_utterances([Utterance("a", groups={"speaker": "x"})], Specification(()))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     one.save(Path(folder) / "tiny")
+    ...     summary(Path(folder) / "tiny")["groups"]
     {'speaker': {'values': 1, 'missing': 0}}
     """
     folder = Path(path)

@@ -50,12 +50,13 @@ class CorpusWriter:
     --------
     >>> import tempfile
     >>> from trivium.corpus import Specification
-    >>> writer = CorpusWriter(Path(tempfile.mkdtemp()) / "corpus", Specification(()))
-    >>> writer.stage("second", [Utterance("b")])
-    >>> writer.stage("first", [Utterance("a")])
-    >>> writer.staged("first"), writer.staged("third")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     writer = CorpusWriter(Path(folder) / "corpus", Specification(()))
+    ...     writer.stage("second", [Utterance("b")])
+    ...     writer.stage("first", [Utterance("a")])
+    ...     writer.staged("first"), writer.staged("third")
+    ...     writer.finish(["first", "second"]).ids.tolist()
     (True, False)
-    >>> writer.finish(["first", "second"]).ids.tolist()
     ['a', 'b']
     """
 

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from trivium.corpus import Specification, Stream, StreamSpecification, Utterance, Words
 from trivium.corpus.utterance import LabelValue
-from trivium.errors import DataError, MediaError
+from trivium.errors import DataError, MediaError, TriviumError
 from trivium.extract.audio import voice_specification, voice_stream
 from trivium.extract.face_landmarks import FaceTracker
 from trivium.extract.media import Clip, open_clip
@@ -50,6 +50,8 @@ class Recording:
         What is said. None: it has to be recognised.
     labels, groups, splits : mapping
         As in :class:`trivium.corpus.Utterance`.
+    fault : TriviumError, optional
+        Why it cannot be extracted, where that is known beforehand: its transcript cannot be read.
 
     Examples
     --------
@@ -63,6 +65,7 @@ class Recording:
     labels: Mapping[str, LabelValue] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
     splits: Mapping[str, str] = field(default_factory=dict)
+    fault: TriviumError | None = None
 
     def __post_init__(self) -> None:
         if not self.id:
@@ -140,7 +143,7 @@ class ClipExtractor:
     def models(self, recordings: Iterable[Recording]) -> list[str]:
         """Names of the models in the catalogue that these recordings need."""
         needed = [name for modality in self.modalities for name in _MODELS.get(modality, ())]
-        recognition = "text" in self.modalities and any(r.transcript is None for r in recordings)
+        recognition = "text" in self.modalities and any(r.transcript is None and r.fault is None for r in recordings)
         return [*needed, *_RECOGNITION_MODELS] if recognition else needed
 
     def require_models(self, recordings: Iterable[Recording]) -> None:
@@ -163,7 +166,11 @@ class ClipExtractor:
         ------
         MediaError
             It cannot be decoded, or gives none of the modalities.
+        TriviumError
+            The recording has a fault.
         """
+        if recording.fault is not None:
+            raise recording.fault
         with threadpool_limits(limits=1, user_api="blas"):
             return self._extract(recording)
 

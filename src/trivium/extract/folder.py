@@ -155,7 +155,7 @@ def _key(recording: Recording, extractor: ClipExtractor) -> str:
     facts = {
         "id": recording.id,
         "clip": sha256_file(recording.path),
-        "transcript": recording.transcript,
+        "transcript": recording.transcript if recording.fault is None else str(recording.fault),
         "labels": {key: value for key, value in recording.labels.items()},
         "groups": dict(recording.groups),
         "splits": dict(recording.splits),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from trivium.corpus import LabelSpecification
-from trivium.errors import DataError, MediaError
+from trivium.errors import DataError, LimitError, MediaError, TriviumError
 from trivium.extract.clip import Recording
 from trivium.files import check_size
 from trivium.formats.clips import ClipsFormat
@@ -33,14 +33,15 @@ def find_recordings(src: str | os.PathLike[str], transcripts: Transcripts = None
     src : path
         A media file, or a folder; other files in it are passed over.
     transcripts : path or mapping of str to str, optional
-        Text by id, or a folder with a text file ``ID.txt`` per clip, at any depth. Clips without one are recognised.
+        Text by id, or a folder with a text file ``ID.txt`` per clip, at any depth. Clips without one are recognised;
+        one that is no text in UTF-8 becomes the fault of its clip.
 
     Raises
     ------
     MediaError
         There is no such path, or no clip in it.
     DataError
-        Two clips share an id, or a transcript is no text in UTF-8.
+        Two clips share an id, or there is no such folder of transcripts.
     """
     source = Path(src)
     if not source.exists():
@@ -55,7 +56,11 @@ def find_recordings(src: str | os.PathLike[str], transcripts: Transcripts = None
             raise DataError(f"two clips have the id {name!r}", file=path, remedy="rename or move one of them")
         found[name] = Recording(path, name)
     texts = _texts(transcripts)
-    return [replace(r, transcript=texts.get(name, texts.get(r.path.stem))) for name, r in sorted(found.items())]
+    return [_with_text(r, texts.get(name, texts.get(r.path.stem))) for name, r in sorted(found.items())]
+
+
+def _with_text(recording: Recording, text: str | TriviumError | None) -> Recording:
+    return replace(recording, fault=text) if isinstance(text, TriviumError) else replace(recording, transcript=text)
 
 
 def _media_files(folder: Path) -> list[Path]:
@@ -63,21 +68,28 @@ def _media_files(folder: Path) -> list[Path]:
     return sorted(path for path in hidden if path.suffix.lower() in MEDIA_ENDINGS and path.is_file())
 
 
-def _texts(transcripts: Transcripts) -> Mapping[str, str]:
+def _texts(transcripts: Transcripts) -> Mapping[str, str | TriviumError]:
+    """Text by id, or why it cannot be read."""
     if transcripts is None or isinstance(transcripts, Mapping):
         return transcripts or {}
     folder = Path(transcripts)
     if not folder.is_dir():
         raise DataError("there is no such folder of transcripts", file=folder)
-    found: dict[str, str] = {}
+    found: dict[str, str | TriviumError] = {}
     for path in sorted(folder.rglob("*.txt")):
-        check_size(path, _MOST_TRANSCRIPT_BYTES)
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as cause:
-            raise DataError("is no text in UTF-8", file=path, remedy="convert it") from cause
-        found[path.stem] = found[path.relative_to(folder).with_suffix("").as_posix()] = text
+        found[path.stem] = found[path.relative_to(folder).with_suffix("").as_posix()] = _text(path)
     return found
+
+
+def _text(path: Path) -> str | TriviumError:
+    try:
+        check_size(path, _MOST_TRANSCRIPT_BYTES)
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        return DataError(f"its transcript {path.name} is no text in UTF-8", file=path, remedy="convert it")
+    except (OSError, LimitError) as cause:
+        why = cause.problem if isinstance(cause, LimitError) else cause.strerror
+        return DataError(f"its transcript {path.name} cannot be read: {why}", file=path)
 
 
 def labelled_recordings(
@@ -106,13 +118,15 @@ def labelled_recordings(
     corpus = table.read(source)
     texts = _texts(transcripts)
     recordings = [
-        Recording(
-            source / (one.clip or f"Raw/{one.id.replace('$_$', '/')}.mp4"),
-            one.id,
+        _with_text(
+            Recording(
+                source / (one.clip or f"Raw/{one.id.replace('$_$', '/')}.mp4"),
+                one.id,
+                labels=one.labels,
+                groups=one.groups,
+                splits=one.splits,
+            ),
             texts.get(one.id) or one.text or None,
-            one.labels,
-            one.groups,
-            one.splits,
         )
         for one in corpus
     ]

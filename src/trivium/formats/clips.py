@@ -102,11 +102,17 @@ def clip_path(folder: Path, video: str, clip: str) -> Path | None:
 
 def _rows(file: Path) -> list[dict[str, str]]:
     check_size(file, _MAX_BYTES)
+    rows: list[dict[str, str]] = []
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
-            rows = list(csv.DictReader(text))
-    except (UnicodeDecodeError, csv.Error) as cause:
+            rows.extend(csv.DictReader(text))
+    except UnicodeDecodeError as cause:
         raise FormatError(f"is no readable CSV: {cause}", file=file, remedy="save it as UTF-8") from cause
+    except csv.Error as cause:
+        # the rows before it were read, so the trouble is in the next one
+        place, most = f"line {len(rows) + 2}", csv.field_size_limit()
+        remedy = f"close every quote, and keep cells below {most} characters"
+        raise FormatError(f"is no readable CSV: {cause}", file=file, place=place, remedy=remedy) from cause
     missing = [c for c in ("video_id", "clip_id") if not rows or c not in rows[0]]
     if missing:
         raise FormatError(f"has no column {', '.join(missing)}, or no row", file=file)
@@ -156,6 +162,9 @@ def _utterance(
     if clip is None:
         found.add(Finding("missing", name, "clip", row=number + 2, action="no media file in Raw"))
     values: dict[str, Any] = {}
+    if (said := row.get("annotation", "")) not in ("", *_POLARITY):
+        action = f"{said!r} is none of {', '.join(_POLARITY)}; the classes are those of the file"
+        found.add(Finding("label", name, row=number + 2, column="annotation", action=action))
     for column, label in labels.items():
         value = row.get(column) if column == "annotation" else _number(row, column, number, folder / _NAME)
         if value not in (None, ""):

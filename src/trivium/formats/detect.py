@@ -51,7 +51,8 @@ def detect(path: str | os.PathLike[str]) -> str:
     Examples
     --------
     >>> import tempfile
-    >>> detect(tempfile.mkdtemp())
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     detect(folder)
     Traceback (most recent call last):
     trivium.errors.FormatError: ...: the folder is empty...
     """
@@ -120,10 +121,11 @@ def read(src: str | os.PathLike[str], *, format: str | None = None, **options: A
     Examples
     --------
     >>> import tempfile
-    >>> file = Path(tempfile.mkdtemp()) / "a.npz"
     >>> import numpy as np
-    >>> np.savez(file, audio_train=np.ones((2, 5, 3), np.float32), label_train=np.array([1.0, -1.0]))
-    >>> corpus = read(file)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "a.npz"
+    ...     np.savez(file, audio_train=np.ones((2, 5, 3), np.float32), label_train=np.array([1.0, -1.0]))
+    ...     corpus = read(file)
     >>> len(corpus), corpus.lengths("audio").tolist()
     (2, [5, 5])
     """
@@ -164,11 +166,15 @@ def write(corpus: Corpus, path: str | os.PathLike[str], *, format: str, **option
     >>> import numpy as np
     >>> voice = StreamSpecification("audio", ("f0",))
     >>> one = Utterance("a", {"audio": Stream(np.ones((4, 1), np.float32), voice)})
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> write(Corpus.from_utterances([one], Specification((voice,))), folder / "a.npz", format="npz")
-    >>> read(folder / "a.npz").lengths("audio").tolist()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "a.npz"
+    ...     write(Corpus.from_utterances([one], Specification((voice,))), file, format="npz")
+    ...     read(file).lengths("audio").tolist()
     [4]
     """
     writer = _format(format)
     _check_options(writer.write, options, format, 2)
-    writer.write(corpus, Path(path), **options)
+    try:
+        writer.write(corpus, Path(path), **options)
+    except TriviumError as error:
+        raise error.located(path) from error

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping, Sequence
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ __all__ = [
     "require_modalities",
     "row_counts",
     "text_of",
+    "texts_of",
     "unique",
     "write_pickle",
 ]
@@ -70,8 +72,36 @@ def row_counts(folds: Mapping[str, Mapping[str, Any]], keys: Sequence[str], path
     return counts
 
 
+def texts_of(values: Iterable[Any], path: Path, place: str) -> list[str]:
+    """Texts of a column of ids, transcripts or words.
+
+    Raises
+    ------
+    DataError
+        One of them is neither text nor a number; its row is named.
+
+    Examples
+    --------
+    >>> texts_of(["a", None], Path("a.pkl"), "train/id")
+    Traceback (most recent call last):
+    trivium.errors.DataError: a.pkl (train/id, row 1): None is no text. Remedy: store text there.
+    """
+    texts = []
+    for row, value in enumerate(values):
+        try:
+            texts.append(text_of(value))
+        except DataError as error:
+            raise error.located(path, f"{place}, row {row}") from error
+    return texts
+
+
 def text_of(value: Any) -> str:
     """Text of a str, bytes or number; bytes are UTF-8.
+
+    Raises
+    ------
+    DataError
+        It is none of these.
 
     Examples
     --------
@@ -80,6 +110,8 @@ def text_of(value: Any) -> str:
     """
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
+    if not isinstance(value, str | int | float | np.number) or value != value:
+        raise DataError(f"{reprlib.repr(value)} is no text", remedy="store text there")
     return str(value).encode("utf-8", "replace").decode()  # half of a surrogate pair is no text that Parquet can hold
 
 

@@ -22,7 +22,7 @@ from trivium.formats.folds import (
     load_folds,
     require_modalities,
     row_counts,
-    text_of,
+    texts_of,
     unique,
     write_pickle,
 )
@@ -102,7 +102,7 @@ class MmsaFormat:
         if not folds:
             folds, rest = {"": _one_sample(rest, path)}, {k: v for k, v in rest.items() if k == "config"}
         for modality, file in (override or {}).items():
-            _override(folds, modality, Path(file))
+            _override(folds, modality, Path(file), path)
         return _Reading(folds, path, findings, distribution(path, source)).corpus(rest, aligned, duplicates)
 
     def write(
@@ -150,14 +150,14 @@ def _one_sample(sample: dict[str, Any], path: Path) -> dict[str, Any]:
     return {"id": [path.stem], **fold, **rest}
 
 
-def _override(folds: dict[str, dict[str, Any]], modality: str, file: Path) -> None:
+def _override(folds: dict[str, dict[str, Any]], modality: str, file: Path, path: Path) -> None:
     other, _ = load_folds(file)
     for name, fold in folds.items():
         theirs = other.get(name, {})
         if modality not in theirs:
             raise FormatError(f"has no {modality!r}", file=file, place=name or "top level")
-        ours = [text_of(i) for i in fold.get("id", [])]
-        if ours and "id" in theirs and ours != [text_of(i) for i in theirs["id"]]:
+        ours = texts_of(fold.get("id", []), path, f"{name}/id")
+        if ours and "id" in theirs and ours != texts_of(theirs["id"], file, f"{name}/id"):
             raise DataError("has other ids, or the same in another order", file=file, place=name)
         for key in (modality, f"{modality}_lengths"):
             fold.pop(key, None)
@@ -171,6 +171,10 @@ class _Reading:
     def __init__(self, folds: dict[str, dict[str, Any]], path: Path, findings: Findings, source: str) -> None:
         self._folds, self._path, self._findings, self._source = folds, path, findings, source
         self._counts = row_counts(folds, _KNOWN, path)
+        self._texts = {
+            name: {key: texts_of(fold[key], path, f"{name}/{key}".lstrip("/")) for key in _TEXTS if key in fold}
+            for name, fold in folds.items()
+        }
         self._blocks = [b for fold in folds for b in self._fold_blocks(fold)]
         self._labels = [label for key in _LABELS if (label := self._label(key)) is not None]
         self._classes = self._label_array("classification", "classification_labels", None, None)
@@ -208,7 +212,7 @@ class _Reading:
         return LabelArray(name, key, arrays, self._path, range=range, modality=modality, number=number)
 
     def _polarity_label(self) -> LabelSpecification | None:
-        found = {text_of(v) for fold in self._folds.values() for v in fold.get("annotations", [])}
+        found = {v for texts in self._texts.values() for v in texts.get("annotations", [])}
         if not found - {""}:
             return None
         classes = _POLARITY if found <= {*_POLARITY, ""} else tuple(sorted(found - {""}))
@@ -255,18 +259,16 @@ class _Reading:
 
     def _ids(self) -> dict[str, list[str]]:
         ids = {}
-        for name, fold in self._folds.items():
-            count = self._counts[name]
-            stored = [text_of(i) for i in fold["id"]] if "id" in fold else None
-            ids[name] = stored or [f"{name}-{row:05d}" for row in range(count)]
+        for name, count in self._counts.items():
+            ids[name] = self._texts[name].get("id") or [f"{name}-{row:05d}" for row in range(count)]
         return ids
 
     def _utterance(self, cutter: Cutter, fold: str, row: int, name: str) -> Utterance:
-        values = self._folds[fold]
+        values, texts = self._folds[fold], self._texts[fold]
         labels = {k: v for label in self._labels for k, v in label.values(fold, row).items()}
         if self._classes is not None:
             labels |= self._classes.values(fold, row)
-        polarity = text_of(values["annotations"][row]) if "annotations" in values else ""
+        polarity = texts["annotations"][row] if "annotations" in texts else ""
         if polarity:
             labels["polarity"] = polarity
         video = name.partition("$_$")[0] if "$_$" in name else ""
@@ -274,7 +276,7 @@ class _Reading:
             name,
             cutter.streams(fold, row, name),
             self._words(values["align"][row], name) if values.get("align") is not None else None,
-            text_of(values["raw_text"][row]) if "raw_text" in values else "",
+            texts["raw_text"][row] if "raw_text" in texts else "",
             labels,
             {"video": video} if video else {},
             {"standard": fold} if fold else {},
@@ -283,7 +285,7 @@ class _Reading:
 
     def _words(self, rows: Any, name: str) -> Words | None:
         try:
-            text = tuple(text_of(word["text"]) for word in rows)
+            text = tuple(texts_of((word["text"] for word in rows), self._path, f"align of {name}"))
             times = np.array([[word["start"], word["end"]] for word in rows], np.float64).reshape(-1, 2)
             confidence = np.array([word.get("conf", np.nan) for word in rows], np.float32)
         except (TypeError, KeyError, ValueError) as cause:

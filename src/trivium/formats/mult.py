@@ -186,7 +186,8 @@ class _Reading:
     def _ids(self, fold: str) -> list[str]:
         if "id" not in self._folds[fold]:
             return [f"{fold}-{row:05d}" for row in range(self._counts[fold])]
-        return [_id(np.asarray(row).reshape(-1)) for row in self._folds[fold]["id"]]
+        rows = enumerate(self._folds[fold]["id"])
+        return [_id(np.asarray(parts).reshape(-1), self._path, f"{fold}/id, row {row}") for row, parts in rows]
 
     def _id_layout(self) -> dict[str, Any] | None:
         stored = [np.asarray(fold["id"]) for fold in self._folds.values() if "id" in fold]
@@ -205,8 +206,11 @@ class _Reading:
         return Utterance(name, cutter.streams(fold, row, name), None, "", labels, groups, splits, video, start, end)
 
 
-def _id(parts: NDArray[Any]) -> str:
-    texts = [text_of(part) for part in parts]
+def _id(parts: NDArray[Any], file: Path, place: str) -> str:
+    try:
+        texts = [text_of(part) for part in parts]
+    except DataError as error:
+        raise error.located(file, place) from error
     return f"{texts[0]}[{texts[1]},{texts[2]}]" if len(texts) == 3 else "/".join(texts)
 
 

@@ -133,9 +133,10 @@ def write_report(
     --------
     >>> import tempfile, pathlib
     >>> from trivium.report import Note, Notes
-    >>> page = pathlib.Path(tempfile.mkdtemp()) / "report.html"
-    >>> write_report(page, [Notes((Note("Licence", "public domain"),))], title="A clip")
-    >>> page.read_text(encoding="utf-8")[:15]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     page = pathlib.Path(folder) / "report.html"
+    ...     write_report(page, [Notes((Note("Licence", "public domain"),))], title="A clip")
+    ...     page.read_text(encoding="utf-8")[:15]
     '<!doctype html>'
     """
     page = render_report(title, sections, lead=lead, notice=notice, journey=journey)

@@ -39,9 +39,10 @@ def plot_loss_curves(
     Examples
     --------
     >>> import tempfile
-    >>> picture = Path(tempfile.mkdtemp()) / "loss.svg"
-    >>> plot_loss_curves(picture, [{"epoch": 0, "train_loss": 0.9}, {"epoch": 1, "train_loss": 0.5}])
-    >>> picture.read_text(encoding="utf-8").count("<svg")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     picture = Path(folder) / "loss.svg"
+    ...     plot_loss_curves(picture, [{"epoch": 0, "train_loss": 0.9}, {"epoch": 1, "train_loss": 0.5}])
+    ...     picture.read_text(encoding="utf-8").count("<svg")
     1
     """
     kind = Path(path).suffix.lower().lstrip(".")

@@ -35,7 +35,8 @@ class Pretrained:
     >>> from trivium.represent import ConvAutoencoder
     >>> x = np.random.default_rng(0).random((4, 20, 35), dtype=np.float32)
     >>> fitted = ConvAutoencoder(max_epochs=0).fit(x)
-    >>> fitted.save(tempfile.mkdtemp() + "/weights")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = fitted.save(folder + "/weights")
     """
 
     representation: ClassVar[str]

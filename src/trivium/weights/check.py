@@ -50,7 +50,8 @@ def check_weights(where: str | os.PathLike[str]) -> WeightsCheck:
     --------
     >>> import tempfile
     >>> from trivium.weights.example import example_weights
-    >>> check_weights(example_weights(Path(tempfile.mkdtemp()) / "example").folder).ok
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     check_weights(example_weights(Path(folder) / "example").folder).ok
     True
     """
     try:

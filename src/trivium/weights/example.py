@@ -46,7 +46,8 @@ def example_weights(folder: str | os.PathLike[str], specification: Specification
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> example_weights(Path(tempfile.mkdtemp()) / "example").n_features
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     example_weights(Path(folder) / "example").n_features
     3
     """
     rng = np.random.default_rng(0)

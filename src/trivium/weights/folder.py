@@ -56,9 +56,10 @@ class Weights:
     >>> import tempfile
     >>> from trivium.weights.example import example_weights
     >>> from trivium.weights.proof import proof_input
-    >>> weights = example_weights(Path(tempfile.mkdtemp()) / "example")
-    >>> aligned = proof_input(weights.config, weights.scalers)  # synthetic
-    >>> weights.transform(aligned).shape, weights.predict_proba(aligned).shape
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     weights = example_weights(Path(folder) / "example")
+    ...     aligned = proof_input(weights.config, weights.scalers)  # synthetic
+    ...     weights.transform(aligned).shape, weights.predict_proba(aligned).shape
     ((4, 3), (4, 2))
     """
 
@@ -107,12 +108,16 @@ class Weights:
         """Parameters of the trained network by name, for going on with training."""
         return self.arrays("model.safetensors")
 
-    def align(self, corpus: Corpus, *, show: bool = True) -> Aligned:
-        """Corpus onto its words, as many and padded on the side that the weights were trained with; `show` progress."""
+    def align(self, corpus: Corpus, *, need_words: bool = True, show: bool = True) -> Aligned:
+        """Corpus onto its words, as many and padded on the side that the weights were trained with.
+
+        `need_words` and `show` are those of :func:`trivium.align`.
+        """
         from trivium.align import align
 
         chosen = [m for m in corpus.specification.modalities if m in self.specification.modalities]
-        return align(corpus, words=self.config.words, pad=self.config.pad, modalities=chosen, show=show)
+        pad, words = self.config.pad, self.config.words
+        return align(corpus, words=words, pad=pad, modalities=chosen, need_words=need_words, show=show)
 
     def fit_columns(self, aligned: Aligned) -> Aligned:
         """Utterances with exactly the columns of the weights, matched by name.
@@ -274,7 +279,8 @@ def load_weights(where: str | os.PathLike[str]) -> Weights:
     --------
     >>> import tempfile
     >>> from trivium.weights.example import example_weights
-    >>> load_weights(example_weights(Path(tempfile.mkdtemp()) / "example").folder).config.words
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     load_weights(example_weights(Path(folder) / "example").folder).config.words
     6
     """
     folder = find_weights(where)
