@@ -125,6 +125,18 @@ def test_given_validation_rows_choose_the_strength() -> None:
     assert readout.strength_ == 1e-5
 
 
+@pytest.mark.parametrize("task", ["classes", "numbers"])
+def test_a_value_twenty_deviations_out_counts_as_five(task: str) -> None:
+    x, y, groups = problem()
+    readout = LinearReadout(task).fit(x, y if task == "classes" else x[:, :1], groups=groups)
+    answer = readout.predict_proba if task == "classes" else readout.predict
+    rows = np.tile(x.mean(axis=0), (3, 1))
+    rows[:, 0] += np.array([4.0, 5.0, 20.0]) * x[:, 0].std()
+    four, five, twenty = answer(rows)
+    np.testing.assert_allclose(twenty, five, rtol=1e-9)
+    assert not np.allclose(four, five, rtol=1e-3)
+
+
 def test_one_class_is_refused() -> None:
     with pytest.raises(DataError, match="only"):
         LinearReadout("classes").fit(np.ones((8, 2)), np.full(8, "a"), groups=np.arange(8))

@@ -26,7 +26,11 @@ def command(
     ],
     representation: Annotated[
         list[str] | None,
-        typer.Option("--representation", "-r", help="Registered name (`trivium list representation`) or weights."),
+        typer.Option(
+            "--representation",
+            "-r",
+            help="Registered name (see `trivium list representation`) or stored weights.",
+        ),
     ] = None,
     group: Annotated[
         str | None, typer.Option("--group", "-g", help="Group that stays together: speaker, actor, video.")
@@ -52,9 +56,11 @@ def command(
 ) -> None:
     """Show how much frozen vectors tell a linear model about a label, always beside their floors.
 
-    Representations are fitted inside every fold, without labels and without its test rows; then logistic or ridge
-    regression reads the standardised vectors, its strength chosen on validation. The floors (majority, missingness,
-    mean, mean and spread, the flattened matrix, its components, the untrained encoder) get the same readout and grid.
+    Registered representations are fitted inside every fold, without labels, its test rows and other rows of their
+    groups. Stored weights are not refitted: where they were trained on these utterances their score is transductive,
+    and the notes say so. Then logistic or ridge regression reads the standardised vectors, its strength chosen on
+    validation. The floors (majority, missingness, mean, mean and spread, the flattened matrix, its components, the
+    untrained encoder) get the same readout and grid.
     The run's folder holds `result.json`, `result.md`, `predictions.csv` and `test_reads.jsonl`, where every read of a
     test fold is recorded.
 
@@ -151,5 +157,8 @@ def _show(results: Mapping[str, ProbeResult], out: Path | None) -> None:
         console.print(result.table())
         for note in result.notes():
             console.print(note, style="dim", markup=False)
+    if len(results) > 1:
+        total = sum(result.test_reads for result in results.values())
+        console.print(f"Reads of a test fold recorded over all {len(results)} tables: {total}.")
     if out is not None:
         console.print(f"written to {out}")

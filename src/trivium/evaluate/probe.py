@@ -1,7 +1,8 @@
 """The probe: how much a frozen vector tells a linear model about a label, always beside its floors.
 
-Every representation is fitted anew inside every outer fold, without labels and without test rows; its vectors are then
-frozen, standardised and read by logistic or ridge regression. All rows of the table share folds, readout and grid.
+Every representation is fitted anew inside every outer fold, without labels, test rows and other rows of their clusters
+(stored weights are not fitted again, and the table says so); its vectors are then frozen, standardised and read by
+logistic or ridge regression. All rows of the table share folds, readout and grid.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ from trivium import registry
 from trivium.align import align
 from trivium.corpus import Aligned, Corpus
 from trivium.errors import DataError
+from trivium.evaluate.describe import Representation
 from trivium.evaluate.protocols import Protocol, given_split, grouped_folds, repeated_folds
+from trivium.evaluate.readout import GRID
 from trivium.evaluate.report import ProbeResult, TestReads
 from trivium.evaluate.scores import rows_of
-from trivium.evaluate.study import FLOORS, Representation, Study
+from trivium.evaluate.study import FLOORS, Study, data_hash
 from trivium.evaluate.target import target_of
-from trivium.files import sha256_bytes
 from trivium.weights import Weights
 
-__all__ = ["data_hash", "probe"]
+__all__ = ["named", "probe"]
 
 
 def probe(
@@ -71,7 +73,7 @@ def probe(
     seeds : int or sequence of int
         Seeds; an int n means 0 ... n-1. They set ``random_state`` of representations, and random partitions.
     protocol : Protocol, optional
-        Instead of the arguments above, with N rows.
+        Instead of the arguments above, with N rows; `group` is then only the name of its clusters.
     floors : sequence of str
         Which of :data:`FLOORS`.
     metrics : sequence of str, optional
@@ -79,7 +81,8 @@ def probe(
     evaluated : bool array of shape (N,), optional
         Utterances that are classified; default all with a label.
     pretraining : bool array of shape (N,), optional
-        Utterances that representations may be fitted on (never those of a test fold); default the evaluated ones.
+        Utterances that representations may be fitted on; default the evaluated ones. Those of any fold must be in the
+        train or valid rows of the fold at hand, and none may share a cluster with its test rows.
     words : int
         Steps of a corpus.
     resamples : int
@@ -125,19 +128,24 @@ def probe(
     target = target_of(aligned, label)
     target = target if metrics is None else replace(target, metrics=tuple(metrics))
     chosen = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-    plan = protocol or _protocol(aligned, group, split, folds, repeated, chosen)
     evaluated = target.known if evaluated is None else target.known & evaluated
+    if not evaluated.any():
+        raise DataError("no utterance with a label is evaluated")
+    rows_with = np.flatnonzero(evaluated)
+    plan = protocol or _protocol(aligned, rows_with, group, split, folds, repeated, chosen)
     plan = plan.without(~evaluated)
     if not plan.folds:
         raise DataError("no utterance with a label is in a test fold")
     study = Study(aligned, target, plan, chosen, evaluated if pretraining is None else pretraining, TestReads(out))
-    predictions = study.run(_named(representation), floors, progress)
+    predictions = study.run(named(representation), floors, progress)
     settings = {
         "seeds": list(chosen),
         "resamples": resamples,
-        "clusters": group or "utterance",
-        "grid": "C 1e-5 ... 1e1, or alpha 1e-1 ... 1e6, in powers of ten",
+        "clusters": _cluster_name(plan, aligned, group),
+        "grid": GRID,
+        "steps": aligned.shape[1],
         "representations": study.described,
+        "remarks": study.remarks,
         "data": data_hash(aligned),
     }
     rows = rows_of(predictions, study.features, target, plan.clusters, floors, resamples)
@@ -157,30 +165,49 @@ def probe(
     return result
 
 
-def data_hash(data: Aligned) -> str:
-    """SHA-256 over ids, values and masks.
+def _protocol(
+    data: Aligned,
+    evaluated: NDArray[np.int64],
+    group: str | None,
+    split: str | None,
+    folds: int,
+    repeated: bool,
+    seeds: Sequence[int],
+) -> Protocol:
+    """Protocol of the evaluated rows alone, in the row numbers of all: rows beside them must not shape the folds."""
+    clusters = data.ids if group is None else data.group(group)
+    own = clusters[evaluated]
+    if split is not None:
+        made = given_split(data.split(split)[evaluated], own, name=split)
+    elif group is None or repeated:
+        made = repeated_folds(own, folds, seeds)
+    else:
+        made = grouped_folds(own, folds, name=group)
+    return made.placed(evaluated, clusters)
+
+
+def _cluster_name(plan: Protocol, data: Aligned, group: str | None) -> str:
+    """What the intervals resample; the name of a group counts only where the protocol's clusters are that group."""
+    if group is not None and np.array_equal(data.group(group), plan.clusters):
+        return group
+    count = len(np.unique(plan.clusters))
+    return "utterance" if count == len(data) else f"{count} clusters that the protocol names"
+
+
+def named(representation: Representation | Mapping[str, Representation] | None) -> dict[str, Representation]:
+    """Representations by the name of their row: registered names are resolved, one alone is called by its class.
 
     Parameters
     ----------
-    data : Aligned
-        N utterances.
+    representation : estimator, str, Weights, mapping of str to these, or None
+        As :func:`probe` takes them.
+
+    Examples
+    --------
+    >>> from trivium.represent.pooling import MeanPooling
+    >>> list(named(MeanPooling())), named(None)
+    (['MeanPooling'], {})
     """
-    parts = (data.ids.astype("U"), data.values, data.mask, data.cell_mask)
-    return sha256_bytes(b"".join(sha256_bytes(np.ascontiguousarray(part).tobytes()).encode() for part in parts))
-
-
-def _protocol(
-    data: Aligned, group: str | None, split: str | None, folds: int, repeated: bool, seeds: Sequence[int]
-) -> Protocol:
-    clusters = data.ids if group is None else data.group(group)
-    if split is not None:
-        return given_split(data.split(split), clusters, name=split)
-    if group is None or repeated:
-        return repeated_folds(clusters, folds, seeds)
-    return grouped_folds(clusters, folds, name=group)
-
-
-def _named(representation: Representation | Mapping[str, Representation] | None) -> dict[str, Representation]:
     if representation is None:
         return {}
     if isinstance(representation, str):
@@ -188,5 +215,5 @@ def _named(representation: Representation | Mapping[str, Representation] | None)
     if isinstance(representation, Weights):
         return {representation.folder.name: representation}
     if isinstance(representation, Mapping):
-        return {name: next(iter(_named(value).values())) for name, value in representation.items()}
+        return {name: next(iter(named(value).values())) for name, value in representation.items()}
     return {type(representation).__name__: representation}

@@ -79,6 +79,19 @@ class Protocol:
         folds = (replace(f, train=kept(f.train), valid=kept(f.valid), test=kept(f.test)) for f in self.folds)
         return replace(self, folds=tuple(f for f in folds if len(f.test)))
 
+    def placed(self, rows: Rows, clusters: NDArray[Any]) -> Protocol:
+        """Take a protocol of some rows to the row numbers of all.
+
+        Parameters
+        ----------
+        rows : int array of shape (n,)
+            Where the rows of this protocol are among N.
+        clusters : array of shape (N,)
+            Clusters of all.
+        """
+        folds = (replace(f, train=rows[f.train], valid=rows[f.valid], test=rows[f.test]) for f in self.folds)
+        return replace(self, folds=tuple(folds), clusters=clusters)
+
 
 def grouped_folds(groups: NDArray[Any], folds: int = 5, *, name: str = "group") -> Protocol:
     """Folds of whole groups, taken in sorted order: the first groups are the first fold.

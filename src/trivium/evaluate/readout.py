@@ -21,24 +21,32 @@ from sklearn.preprocessing import StandardScaler
 
 from trivium.errors import DataError
 
-__all__ = ["LinearReadout"]
+__all__ = ["GRID", "LinearReadout"]
 
 Rows = NDArray[np.int64]
 Division = tuple[Rows, Rows]
-_STRENGTHS_LOGISTIC = tuple(10.0**k for k in range(-5, 2))
-_STRENGTHS_RIDGE = tuple(10.0**k for k in range(-1, 7))
+_POWERS_LOGISTIC, _POWERS_RIDGE = range(-5, 2), range(-1, 7)
+_STRENGTHS_LOGISTIC = tuple(10.0**k for k in _POWERS_LOGISTIC)
+_STRENGTHS_RIDGE = tuple(10.0**k for k in _POWERS_RIDGE)
 _INNER_FOLDS = 4
 _MAX_ITERATIONS = 500
 _LIMIT = 5.0  # standard deviations; a column that hardly varies in training must not decide a test row alone
+GRID = (
+    f"C 1e{_POWERS_LOGISTIC[0]} ... 1e{_POWERS_LOGISTIC[-1]}, or alpha 1e{_POWERS_RIDGE[0]} ... 1e{_POWERS_RIDGE[-1]}, "
+    f"in powers of ten; {_INNER_FOLDS} inner folds; values limited to {_LIMIT:g} deviations"
+)
+"""What the strength is chosen from, in words, and the rest that all readouts share."""
 
 
 class LinearReadout(BaseEstimator):  # type: ignore[misc]
     """Standardise, then logistic regression for classes or ridge regression for numbers.
 
     Standardised values are limited to five standard deviations, for all representations alike (our choice).
-    The strength is chosen from one grid: C in 1e-5 ... 1e1 for logistic regression, by balanced accuracy; alpha in
-    1e-1 ... 1e6 for ridge regression, by squared error, for each column of numbers by itself. The validation rows
-    choose where there are any, else four inner folds that keep groups together; the readout is then fitted on all rows.
+    The strength is chosen from one grid (:data:`GRID`): C of logistic regression by balanced accuracy, alpha of ridge
+    regression by squared error, for each column of numbers by itself. The validation rows choose where there are any,
+    else inner folds that keep groups together; the readout is then fitted on all rows. Scaler and rotation are fitted
+    once on all of them, so while the strength is chosen they have seen the inner validation rows, without labels; they
+    never see a test row.
 
     Parameters
     ----------

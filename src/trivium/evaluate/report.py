@@ -270,7 +270,9 @@ class ProbeResult:
             "Each measure is taken within every test fold and averaged over folds, then over seeds "
             f"(up to {seeds}; ± is the standard deviation over seeds).",
             f"Intervals: {first.name}, averaged over seeds, {self.settings.get('resamples')} resamples of whole "
-            f"clusters ({self.settings.get('clusters')}); differences are paired on the same resamples.",
+            f"clusters ({self.settings.get('clusters')}); differences are paired on the same resamples. "
+            "They hold the trained models fixed: training again would add to them.",
+            *self.settings.get("remarks", ()),
             f"Reads of a test fold recorded: {self.test_reads}.",
         ]
 

@@ -2,7 +2,8 @@
 
 Paper: Koromilas & Giannakopoulos (2021), arXiv 2110.03007. Each gives one probe per combination, all on the same folds.
 Different: in the public code training and test parts of the other corpora go into pretraining; here all utterances of
-the other corpora do, and of the target corpus only those outside the test fold.
+the other corpora do, and of the target corpus only those outside the test fold. As there, the target corpus is read
+with its own scaler where it took part in pretraining; where it did not, with that of all pretraining corpora together.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 
 from trivium.align import align
 from trivium.corpus import Aligned, Corpus
 from trivium.errors import SpecificationError
-from trivium.evaluate.probe import probe
+from trivium.evaluate.describe import Representation, parameters
+from trivium.evaluate.probe import named, probe
 from trivium.evaluate.report import ProbeResult
-from trivium.evaluate.study import Representation
+from trivium.scale import POOLED
 
 __all__ = ["leave_one_corpus_out", "modality_combinations", "pretraining_combinations"]
 
@@ -79,7 +82,8 @@ def pretraining_combinations(
     Parameters
     ----------
     representation : estimator, str, or mapping of str to these
-        Fitted on each combination; test folds of the target never take part.
+        Fitted on each combination; test folds of the target never take part. One whose ``scaler`` is ``pooled``
+        scales with that of the target where the target is in the combination, and a remark names it.
     data : Aligned or Corpus
         Several corpora joined with :func:`trivium.concat`, so that the group ``corpus`` tells them apart.
     label : str or sequence of str
@@ -110,9 +114,8 @@ def pretraining_combinations(
 
     def run(kept: tuple[str, ...], folder: Path | None) -> ProbeResult:
         rows = np.isin(corpora, kept)
-        return probe(
-            representation, aligned, label, evaluated=corpora == target, pretraining=rows, out=folder, **options
-        )
+        own = _scaled_by(target, representation) if target in kept else representation
+        return probe(own, aligned, label, evaluated=corpora == target, pretraining=rows, out=folder, **options)
 
     return dict(_each(names, run, out))
 
@@ -175,6 +178,16 @@ def _each(
         for kept in combinations(names, count):
             name = "+".join(kept)
             yield name, run(kept, None if out is None else Path(out) / name)
+
+
+def _scaled_by(
+    corpus: str, representation: Representation | Mapping[str, Representation] | None
+) -> dict[str, Representation]:
+    """The representations, those that scale by all corpora together now by one."""
+    return {
+        name: clone(one).set_params(scaler=corpus) if parameters(one).get("scaler") == POOLED else one
+        for name, one in named(representation).items()
+    }
 
 
 def _require(target: str, names: Sequence[str]) -> None:

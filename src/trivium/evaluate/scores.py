@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from trivium.evaluate.target import Target
 from trivium.metrics import metric
 
 __all__ = ["rows_of", "score"]
+
+_Measure = Callable[[NDArray[Any], NDArray[Any]], float]
 
 
 def score(name: str, truth: NDArray[Any], said: NDArray[Any], folds: NDArray[Any]) -> float:
@@ -35,7 +37,14 @@ def score(name: str, truth: NDArray[Any], said: NDArray[Any], folds: NDArray[Any
     Returns
     -------
     float
-        Folds where the measure is not defined are left out; NaN where it is on none.
+        A fold counts 0 where a constant prediction leaves the measure undefined (an encoder that collapsed must not
+        be scored on its other folds alone), and is left out only where the truth does, such as one class or value;
+        NaN where all are left out.
+
+    Raises
+    ------
+    DataError
+        A prediction is NaN, or the measure cannot be taken.
 
     Examples
     --------
@@ -43,16 +52,28 @@ def score(name: str, truth: NDArray[Any], said: NDArray[Any], folds: NDArray[Any
     >>> score("r", y, p, np.array(["a", "a", "b", "b"]))
     1.0
     """
-    found = [_defined(name, truth[folds == fold], said[folds == fold]) for fold in np.unique(folds)]
+    measure = metric(name).function
+    found = [_in_fold(measure, truth[folds == fold], said[folds == fold]) for fold in np.unique(folds)]
     known = [value for value in found if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")
 
 
-def _defined(name: str, truth: NDArray[Any], said: NDArray[Any]) -> float:
+def _in_fold(measure: _Measure, truth: NDArray[Any], said: NDArray[Any]) -> float:
     try:
-        return metric(name).function(truth, said)
-    except DataError:  # such as a fold whose labels are all 0, which has no positive or negative
+        value = measure(truth, said)
+    except DataError:
+        if _defined_by(measure, truth):
+            raise
         return float("nan")
+    return 0.0 if np.isnan(value) and _defined_by(measure, truth) else value
+
+
+def _defined_by(measure: _Measure, truth: NDArray[Any]) -> bool:
+    """Whether a perfect answer has a score: not for one value alone, or labels that are all 0."""
+    try:
+        return not np.isnan(measure(truth, truth))
+    except DataError:
+        return False
 
 
 def rows_of(
@@ -79,7 +100,13 @@ def rows_of(
         Names of the floors.
     times : int
         Number of resamples.
+
+    Raises
+    ------
+    DataError
+        A prediction is NaN.
     """
+    _require_numbers(predictions)
     answers = {name: _answers(p, target) for name, p in predictions.items()}
     folds = {name: np.unique(p.folds, return_inverse=True)[1].reshape(p.folds.shape) for name, p in predictions.items()}
     tested = np.flatnonzero(next(iter(predictions.values())).folds[0] != "")
@@ -101,6 +128,15 @@ def rows_of(
             Row(name, name in floors, features[name], scores, percentile_interval(drawn[name]), differences, found)
         )
     return tuple(rows)
+
+
+def _require_numbers(predictions: Mapping[str, Predictions]) -> None:
+    for name, found in predictions.items():
+        count = int(np.isnan(found.output[found.folds != ""]).any(axis=1).sum())
+        if count:
+            raise DataError(
+                f"{name} predicted NaN for {count} test rows", remedy="look at its vectors and its training"
+            )
 
 
 def _codes(target: Target) -> NDArray[Any]:

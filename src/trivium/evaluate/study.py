@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,8 +14,9 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from trivium.corpus import Aligned
 from trivium.errors import DataError, SpecificationError
+from trivium.evaluate.describe import Representation, description, parameters, remarks, takes_validation
 from trivium.evaluate.protocols import Fold, Protocol
-from trivium.evaluate.readout import LinearReadout
+from trivium.evaluate.readout import GRID, LinearReadout
 from trivium.evaluate.report import Predictions, TestReads
 from trivium.evaluate.target import Target
 from trivium.files import canonical_json, sha256_bytes
@@ -22,12 +24,12 @@ from trivium.progress import Bar, progress_bar
 from trivium.represent.pooling import Flatten, FlattenPCA, MeanPooling, MeanStdPooling, Missingness
 from trivium.weights import Weights
 
-__all__ = ["FLOORS", "Representation", "Study"]
+__all__ = ["FLOORS", "Study", "data_hash"]
 
 FLOORS = ("majority", "missingness", "mean", "mean-std", "flatten", "flatten-pca", "untrained")
 """Floors in the order of the table; ``untrained`` is the first representation's own encoder before training."""
 
-Representation: TypeAlias = Any  # fit and transform, as scikit-learn has them; Weights; or None for the majority
+Rows: TypeAlias = NDArray[np.bool_]
 
 
 @dataclass(eq=False)
@@ -45,13 +47,16 @@ class Study:
     seeds : tuple of int
         Seeds.
     pretraining : bool array of shape (N,)
-        Rows that representations may be fitted on, outside the test fold.
+        Rows that representations may be fitted on. Of these, rows of any fold must be in the fold's train or valid,
+        and no row may share its cluster with a test row, so that unlabelled rows of tested speakers take no part.
     reads : TestReads
         Where reads are recorded.
     features : dict of str to int
         Filled: length of the vectors by representation.
     described : dict of str to str
         Filled: what each representation is.
+    remarks : list of str
+        Filled: what must be said under the table.
     """
 
     data: Aligned
@@ -62,6 +67,7 @@ class Study:
     reads: TestReads
     features: dict[str, int] = field(default_factory=dict)
     described: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
     _last: tuple[Any, NDArray[np.float32]] | None = None
 
     def run(
@@ -86,6 +92,7 @@ class Study:
             A fold cannot be fitted.
         """
         plan = self._plan(representations, floors)
+        self.remarks[:] = remarks(plan) if representations else []
         total = sum(len(self.protocol.of_seed(seed)) for name in plan for seed in self._seeds_of(plan[name]))
         found: dict[str, Predictions] = {}
         with progress_bar("probing", total, show=progress) as bar:
@@ -101,7 +108,7 @@ class Study:
         taken = [name for name in representations if name in FLOORS]
         if taken:
             raise SpecificationError(f"{taken[0]} is in the table as a floor", remedy="leave it out, or rename it")
-        untrained = next((r for r in representations.values() if "max_epochs" in _parameters(r)), None)
+        untrained = next((r for r in representations.values() if "max_epochs" in parameters(r)), None)
         makers: dict[str, Representation] = {
             "majority": None,
             "missingness": Missingness(),
@@ -117,7 +124,7 @@ class Study:
         return {**chosen, **representations}
 
     def _seeds_of(self, representation: Representation) -> tuple[int, ...]:
-        seeded = "random_state" in _parameters(representation) and not isinstance(representation, FlattenPCA)
+        seeded = "random_state" in parameters(representation) and not isinstance(representation, FlattenPCA)
         return self.seeds if seeded or not self.protocol.same_for_all_seeds else self.seeds[:1]
 
     def _predictions(self, name: str, representation: Representation, bar: Bar) -> Predictions:
@@ -125,7 +132,7 @@ class Study:
         if isinstance(representation, FlattenPCA):
             widths = [self.features[n] for n in self.features if n not in FLOORS]
             representation = clone(representation).set_params(n_components=widths[0] if widths else 255)
-        self.described[name] = "most frequent" if representation is None else _description(representation)
+        self.described[name] = description(representation, self.target.task)
         output = np.full((len(seeds), len(self.data), self.target.width), np.nan)
         tested = np.full((len(seeds), len(self.data)), "", dtype="<U64")
         for k, seed in enumerate(seeds):
@@ -143,41 +150,85 @@ class Study:
         fit = _constant if representation is None else _readout
         labels, groups = self.target.values[learned], self.protocol.clusters[learned]
         predict = fit(vectors[learned], labels, groups, np.arange(len(fold.train), len(learned)), self.target)
-        config = {
-            "representation": self.described[name],
-            "label": self.target.label,
-            "protocol": self.protocol.description,
-            "ids": sha256_bytes("\n".join(self.data.ids[learned]).encode()),
-        }
-        self.reads.record(sha256_bytes(canonical_json(config).encode())[:16], name, fold.name, seed)
+        self.reads.record(self._config(name, representation, fold), name, fold.name, seed)
         return predict(vectors[fold.test])
 
+    def _config(self, name: str, representation: Representation, fold: Fold) -> str:
+        """Hash of everything that decides the predictions of a fold, but the seed."""
+        learned = np.concatenate([fold.train, fold.valid])
+        fitted_on = self._material(representation, fold) if hasattr(representation, "fit") else ()
+        config = {
+            "representation": self.described[name],
+            "weights": dict(representation.hashes) if isinstance(representation, Weights) else {},
+            "label": self.target.label,
+            "protocol": self.protocol.description,
+            "readout": GRID,
+            "data": self._data_hash,
+            "shape": list(self.data.shape),
+            "learned": [len(fold.train), _hash_of_text(self.data.ids[learned])],
+            "truth": _hash_of_text(self.target.values[learned].ravel()),
+            "clusters": _hash_of_text(self.protocol.clusters[learned]),
+            "tested": _hash_of_text(self.data.ids[fold.test]),
+            "fitted_on": [sha256_bytes(rows.tobytes()) for rows in fitted_on],
+        }
+        return sha256_bytes(canonical_json(config).encode())[:16]
+
+    @cached_property
+    def _data_hash(self) -> str:
+        return data_hash(self.data)
+
+    @cached_property
+    def _in_folds(self) -> Rows:
+        """Rows that some fold of the protocol trains on, chooses with or tests."""
+        taken = np.zeros(len(self.data), bool)
+        for fold in self.protocol.folds:
+            taken[np.concatenate([fold.train, fold.valid, fold.test])] = True
+        return taken
+
+    def _material(self, representation: Representation, fold: Fold) -> tuple[Rows, Rows]:
+        """Rows that a representation is fitted on, and rows that stop it: none where it holds out its own."""
+        learned, stopping = (np.zeros(len(self.data), bool) for _ in range(2))
+        learned[fold.train] = learned[fold.valid] = True
+        tested = np.isin(self.protocol.clusters, self.protocol.clusters[fold.test])
+        allowed = self.pretraining & (learned | ~self._in_folds) & ~tested
+        if takes_validation(representation):
+            stopping[fold.valid] = True
+            stopping &= allowed
+        return allowed & ~stopping, stopping
+
     def _vectors(self, name: str, representation: Representation, seed: int, fold: Fold) -> NDArray[np.float32]:
-        """Vectors of all rows from a representation that was fitted without the test rows."""
+        """Vectors of all rows from a representation that was fitted without the test rows and their clusters."""
         if representation is None:
             self.features[name] = 0
             return np.zeros((len(self.data), 1), np.float32)
-        allowed = self.pretraining.copy()
-        allowed[fold.test] = False
-        if not hasattr(representation, "fit"):
-            key: tuple[Any, ...] = (name,)
-        else:
-            key = (name, seed, allowed.tobytes())
+        key: tuple[Any, ...] = (name,)
+        if hasattr(representation, "fit"):
+            key = (name, seed, *(rows.tobytes() for rows in self._material(representation, fold)))
         if self._last is None or self._last[0] != key:
-            self._last = (key, self._fitted(representation, seed, allowed).transform(self.data))
+            vectors = self._fitted(representation, seed, fold).transform(self.data)
+            if not np.isfinite(vectors).all():
+                raise DataError(f"{name} gave vectors that are not finite (seed {seed}, fold {fold.name})")
+            self._last = (key, vectors)
         vectors = self._last[1]
         self.features[name] = max(self.features.get(name, 0), vectors.shape[1])
         return vectors
 
-    def _fitted(self, representation: Representation, seed: int, allowed: NDArray[np.bool_]) -> Any:
+    def _fitted(self, representation: Representation, seed: int, fold: Fold) -> Any:
         if not hasattr(representation, "fit"):
             return representation
-        if not allowed.any():
-            raise DataError("no utterance is left to fit a representation on", remedy="allow more pretraining rows")
+        rows, stopping = self._material(representation, fold)
+        if not rows.any():
+            raise DataError(
+                f"no utterance is left to fit a representation on in fold {fold.name}: none may share its cluster "
+                "with a test row",
+                remedy="allow more pretraining rows, or choose a group that the split keeps apart",
+            )
         fresh = clone(representation)
-        if "random_state" in _parameters(fresh):
+        if "random_state" in parameters(fresh):
             fresh.set_params(random_state=seed)
-        return fresh.fit(self.data[allowed])
+        if stopping.any():
+            return fresh.fit(self.data[rows], validation=self.data[stopping])
+        return fresh.fit(self.data[rows])
 
 
 _Predict: TypeAlias = Callable[[NDArray[Any]], NDArray[np.float64]]
@@ -209,12 +260,17 @@ def _all_classes(probabilities: NDArray[np.float64], known: NDArray[Any], target
     return full
 
 
-def _parameters(representation: Representation) -> dict[str, Any]:
-    return dict(representation.get_params(deep=False)) if hasattr(representation, "get_params") else {}
+def data_hash(data: Aligned) -> str:
+    """SHA-256 over ids, values and masks.
+
+    Parameters
+    ----------
+    data : Aligned
+        N utterances.
+    """
+    parts = (data.ids.astype("U"), data.values, data.mask, data.cell_mask)
+    return sha256_bytes(b"".join(sha256_bytes(np.ascontiguousarray(part).tobytes()).encode() for part in parts))
 
 
-def _description(representation: Representation) -> str:
-    if isinstance(representation, Weights):
-        return f"weights {representation.folder.name}"
-    told = {k: v for k, v in _parameters(representation).items() if k not in ("progress", "folder", "random_state")}
-    return f"{type(representation).__name__}({', '.join(f'{k}={v!r}' for k, v in sorted(told.items()))})"
+def _hash_of_text(values: NDArray[Any]) -> str:
+    return sha256_bytes("\n".join(map(str, values.tolist())).encode())
