@@ -245,6 +245,7 @@ def test_the_command_prints_a_table_with_definitions_and_writes_the_run(tmp_path
     assert "Reads of a test fold recorded: 12" in result.output
     names = {"result.json", "result.md", "predictions.csv", "test_reads.jsonl"}
     assert {file.name for file in (tmp_path / "run").iterdir()} == names
+    asked[asked.index("mood")] = "feel"
     several = CliRunner().invoke(app, [*asked, "--combinations", "modalities"])
     assert "over all 3 tables: 36" in several.output
     told = CliRunner().invoke(app, [*asked, "--json", "--combinations", "modalities"])
