@@ -37,6 +37,7 @@ SPEC = Specification(
     (MOOD, FEEL, WARM),
 )
 QUICK: dict[str, Any] = {"progress": False, "floors": ("majority", "mean"), "seeds": 2, "resamples": 40}
+BARE: dict[str, Any] = {**QUICK, "floors": ("majority",)}
 
 
 def talking(n: int = 72, seed: int = 0) -> Aligned:
@@ -207,14 +208,14 @@ def test_the_same_seeds_give_the_same_table() -> None:
 
 
 def test_combinations_of_modalities_see_their_columns_only() -> None:
-    found = modality_combinations(Spy(), talking(), "mood", folds=3, **QUICK)
+    found = modality_combinations(Spy(), talking(), "mood", folds=3, **BARE)
     assert {name: r.row("Spy").features for name, r in found.items()} == {"audio": 2, "vision": 1, "audio+vision": 3}
 
 
 def test_combinations_of_corpora_fit_on_what_they_name_and_never_on_test_rows() -> None:
     data = talking()
     corpora = dict(zip(data.ids.tolist(), data.group("corpus").tolist(), strict=True))
-    found = pretraining_combinations(Spy(), data, "mood", target="near", folds=3, **QUICK)
+    found = pretraining_combinations(Spy(), data, "mood", target="near", folds=3, **BARE)
     assert list(found) == ["far", "near", "far+near"]
     used = [{corpora[i] for i in ids} for _, ids, _ in Spy.seen]
     assert used == [{"far"}] * 2 + [{"near"}] * 6 + [{"far", "near"}] * 6  # far does not depend on the fold
@@ -226,7 +227,7 @@ def test_combinations_of_corpora_fit_on_what_they_name_and_never_on_test_rows() 
 def test_leaving_a_corpus_out_fits_on_all_others() -> None:
     data = talking()
     corpora = dict(zip(data.ids.tolist(), data.group("corpus").tolist(), strict=True))
-    found = leave_one_corpus_out(Spy(), data, "mood", folds=3, **QUICK)
+    found = leave_one_corpus_out(Spy(), data, "mood", folds=3, **BARE)
     used = [{corpora[i] for i in ids} for _, ids, _ in Spy.seen]
     assert set(found) == {"near", "far"} and len(used) == 4
     assert used[0] != used[-1] and all(len(names) == 1 for names in used)
@@ -239,6 +240,7 @@ def test_the_command_prints_a_table_with_definitions_and_writes_the_run(tmp_path
 
     save_aligned(talking(24), tmp_path / "a.npz")
     asked = ["probe", str(tmp_path / "a.npz"), "--label", "mood", "--group", "speaker", "--folds", "2", "--seeds", "1"]
+    asked += ["--resamples", "10"]
     result = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "run")])
     assert result.exit_code == 0, result.output
     assert "flatten-pca" in result.output and "Mean over the true classes" in result.output.replace("\n", " ")

@@ -41,6 +41,7 @@ def command(
         bool, typer.Option("--repeated", help="With --group: partition anew for every seed, not in order.")
     ] = False,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds.")] = 5,
+    resamples: Annotated[int, typer.Option("--resamples", min=1, help="Of the bootstrap behind the intervals.")] = 1000,
     words: Annotated[int, typer.Option("--words", "-w", min=1, help="Steps that corpora are aligned to.")] = 20,
     modalities: Annotated[
         str | None, typer.Option("--modalities", "-m", help="Comma-separated; default: all.", metavar="A,B")
@@ -78,6 +79,7 @@ def command(
         "folds": folds,
         "repeated": repeated,
         "seeds": seeds,
+        "resamples": resamples,
         "out": out,
     }
     results = _run(combinations, named, data, label, target or sources[0].stem, options)
