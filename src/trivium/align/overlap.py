@@ -78,7 +78,7 @@ def overlapping_rows(reference: NDArray[np.float64], times: NDArray[np.float64])
         _require_numbers(times)
         order = np.flatnonzero(kept)
         starts, ends = starts[order], ends[order]
-    if np.all(starts[1:] >= starts[:-1]) and np.all(ends[1:] >= ends[:-1]):
+    if (starts[1:] >= starts[:-1]).all() and (ends[1:] >= ends[:-1]).all():
         return Overlap(*_ranges(reference, starts, ends), order)
     return _unsorted(reference, starts, ends, order)
 
@@ -96,16 +96,16 @@ def _ranges(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Range of rows by step, both `starts` and `reach` being sorted: reach - begin > 1e-5 and end - starts > 1e-5."""
     begin, end = reference.T
+    if not len(starts):
+        return np.zeros(len(reference), np.int64), np.zeros(len(reference), np.int64)
     # search a few units of rounding too wide, then let the definition itself decide at the edges
     slack = 4 * np.spacing(max(float(np.abs(reference).max(initial=0.0)), SHORTEST_OVERLAP))
     first = reach.searchsorted(begin + (SHORTEST_OVERLAP - slack))
     last = starts.searchsorted(end - (SHORTEST_OVERLAP - slack), side="right")
-    # rows beyond both ends that never and always overlap spare a test for the edge of the arrays
-    beyond = np.append(reach, np.inf)
-    while (over := beyond[first] - begin <= SHORTEST_OVERLAP).any():
+    total = len(starts)
+    while (over := (reach.take(first, mode="clip") - begin <= SHORTEST_OVERLAP) & (first < total)).any():
         first += over
-    before = np.append(starts, -np.inf)  # index -1 is the row before the first
-    while (over := end - before[last - 1] <= SHORTEST_OVERLAP).any():
+    while (over := (end - starts.take(last - 1, mode="clip") <= SHORTEST_OVERLAP) & (last > 0)).any():
         last -= over
     last = np.where(end - begin > SHORTEST_OVERLAP, np.maximum(first, last), first)
     return first, last
