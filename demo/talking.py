@@ -9,7 +9,6 @@ import numpy as np
 
 from trivium.align import cut_into_windows
 from trivium.corpus import Aligned, Corpus, Utterance
-from trivium.embed import answer
 from trivium.errors import MediaError
 from trivium.extract import extract_clips
 from trivium.report import Answer, MatrixPair, Note, Section, Step, Timeline, VectorStrip
@@ -17,6 +16,7 @@ from trivium.represent import ConvAutoencoder
 from trivium.weights import Weights, load_weights
 
 _PLAIN = {"text": "text", "audio": "voice", "vision": "face"}
+_STRANGE = 1.5  # our choice
 
 
 class TalkingClip:
@@ -46,18 +46,24 @@ class TalkingClip:
         self.windows: Corpus = cut_into_windows(self.corpus, self.weights.config.words)
         self.aligned: Aligned = self.weights.align(self.windows, show=False)
         self.vectors = self.weights.transform(self.aligned)
-        self.answers = answer(self.windows, self.weights, show=False)
+        self.strangeness = self._strangeness()
 
     @property
     def words(self) -> int:
         """Number of words."""
         return len(self.utterance.words or ())
 
+    def _strangeness(self) -> float:
+        """How far the clip lies from the middle of the head's training vectors, where theirs lie at 1 on average."""
+        head = self.weights.require_head()
+        fitted = self.weights.fit_columns(self.aligned)
+        vectors = self.weights.transform(fitted.only(head.modalities) if head.modalities else fitted)
+        return float(np.sqrt(np.mean(((vectors - head.mean) / head.std) ** 2)))
+
     def probabilities(self) -> tuple[tuple[str, ...], tuple[float, ...]]:
         """Classes and their probabilities, averaged over the stretches of the clip."""
-        classes = tuple(self.answers[0]["probabilities"])
-        table = np.array([[row["probabilities"][name] for name in classes] for row in self.answers])
-        return classes, tuple(table.mean(axis=0).tolist())
+        shares = self.weights.predict_proba(self.aligned)
+        return self.weights.require_head().classes, tuple(shares.mean(axis=0).tolist())
 
     def journey(self) -> list[Step]:
         """Stations of the clip for the top of the page."""
@@ -70,7 +76,7 @@ class TalkingClip:
             Step("streams", str(len(self.utterance.streams)), modalities),
             Step("words", str(self.words), f"one step each{pieces}"),
             Step("vector", str(self.vectors.shape[1]), "numbers, whatever the length"),
-            Step("answer", classes[best], f"with {100 * shares[best]:.0f} % of the probability"),
+            Step("answer", classes[best], f"{100 * shares[best]:.0f} % of the probability; see what it is worth"),
         ]
 
     def sections(self) -> list[Section]:
@@ -83,9 +89,17 @@ class TalkingClip:
                 "words.",
             ),
             self._matrices(),
-            VectorStrip(self.vectors[0], lead="" if len(self.windows) == 1 else "Of the first stretch of words."),
+            VectorStrip(self.vectors[0], lead=self._about_vector()),
             self._answer(),
         ]
+
+    def _about_vector(self) -> str:
+        stretch = "" if len(self.windows) == 1 else " in the first stretch of words"
+        head = self.weights.require_head()
+        if not head.modalities:
+            return f"Of all that was seen{stretch}."
+        reads = " and ".join(_PLAIN.get(m, m) for m in head.modalities)
+        return f"Of all that was seen{stretch}. The head below reads one that is made of the {reads} alone."
 
     def _matrices(self) -> MatrixPair:
         fitted = self.weights.fit_columns(self.aligned)
@@ -106,7 +120,7 @@ class TalkingClip:
     def _answer(self) -> Answer:
         classes, shares = self.probabilities()
         head = self.weights.require_head()
-        used = getattr(head, "modalities", ()) or self.weights.specification.modalities
+        used = head.modalities or self.weights.specification.modalities
         names = [_PLAIN.get(m, m) for m in used]
         reads = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else f"{names[0]} alone"
         return Answer(
@@ -114,8 +128,18 @@ class TalkingClip:
             classes,
             shares,
             " ".join([*self._scores(), *self.weights.card.limitations]),
-            lead=f"From {reads}, by a linear head on the vector. It shows how an answer is made; what the "
-            "answer is worth stands below it.",
+            lead=f"From {reads}, by a linear head on the vector. It shows how an answer is made. {self._doubt()}",
+        )
+
+    def _doubt(self) -> str:
+        told = (
+            f"The clip lies {self.strangeness:.1f} times as far from the middle of the head's training data as those do"
+        )
+        if self.strangeness < _STRANGE:
+            return f"{told}: nothing out of the ordinary."
+        return (
+            f"{told}: another microphone, room and way of speaking than it knows. However sure the head is, "
+            "its answer means little here."
         )
 
     def _scores(self) -> list[str]:

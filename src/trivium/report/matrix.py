@@ -197,7 +197,7 @@ class VectorStrip:
         picture = png(shades(row, np.ones(row.shape, bool), float(row.min()), float(row.max())))
         said = f"{row.shape[1]} numbers from {row.min():.2f} to {row.max():.2f}"
         image = element("img", src=picture, alt=f"The vector: {said}", class_="strip")
-        return element("figure", image, element("figcaption", f"{said}; this is all that a classifier sees."))
+        return element("figure", image, element("figcaption", f"{said}: what a classifier sees instead of the clip."))
 
 
 def _name(modality: str) -> str:
