@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from trivium.align import align
 from trivium.corpus import Aligned, Corpus
@@ -49,9 +50,11 @@ def study_speech(folder: Path, *, epochs: int, seeds: int) -> Speech:
     """Fit without labels, embed, and probe by actor; the run's record goes to `folder`."""
     spoken = spoken_words()
     encoder = ConvAutoencoder(max_epochs=epochs, random_state=SEED, progress=False, **OPTIONS)
-    result = probe(
-        {NAME: encoder}, spoken, "emotion", group="actor", folds=FOLDS, seeds=seeds, floors=FLOORS, out=folder
-    )
+    # the classifier's matrices are small: threads of the linear algebra only wait for each other on a busy machine
+    with threadpool_limits(1, user_api="blas"):
+        result = probe(
+            {NAME: encoder}, spoken, "emotion", group="actor", folds=FOLDS, seeds=seeds, floors=FLOORS, out=folder
+        )
     table = ScoreTable.of(
         result,
         lead=f"{len(spoken):,} utterances of 24 actors. In each of {FOLDS} folds the encoder learns, without labels, "
