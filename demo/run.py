@@ -40,7 +40,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--clip", type=Path, help="a clip of your own, instead of the one put together here")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="pretrained weights with a head")
     parser.add_argument("--out", type=Path, default=OUT, help="folder for the page and everything else")
-    parser.add_argument("--epochs", type=int, default=4, help="passes over the corpus for each fit")
+    parser.add_argument("--epochs", type=int, default=3, help="passes over the corpus for each fit")
     parser.add_argument("--seeds", type=int, default=1, help="repeat the fits with so many seeds")
     return parser.parse_args()
 

@@ -53,7 +53,15 @@ def study_speech(folder: Path, *, epochs: int, seeds: int) -> Speech:
     # the classifier's matrices are small: threads of the linear algebra only wait for each other on a busy machine
     with threadpool_limits(1, user_api="blas"):
         result = probe(
-            {NAME: encoder}, spoken, "emotion", group="actor", folds=FOLDS, seeds=seeds, floors=FLOORS, out=folder
+            {NAME: encoder},
+            spoken,
+            "emotion",
+            group="actor",
+            folds=FOLDS,
+            seeds=seeds,
+            floors=FLOORS,
+            metrics=["uar"],
+            out=folder,
         )
     table = ScoreTable.of(
         result,
