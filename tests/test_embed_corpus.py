@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,21 @@ def test_answers_are_those_of_the_head(weights: Weights) -> None:
         assert row["answer"] == ("calm", "angry")[int(expected.argmax())]
     assert rows[0]["modalities"] == ["audio"]
     assert (rows[4]["start"], rows[4]["end"]) == (4.0, 5.5)
+
+
+def test_a_head_that_reads_one_modality_gets_vectors_of_it_alone(weights: Weights) -> None:
+    spoken = corpus(5)
+    head = replace(weights.require_head(), modalities=("audio",))
+    voice_only = replace(weights)
+    vars(voice_only)["head"] = head  # as if it had been stored with these weights
+    aligned = weights.align(spoken, show=False)
+    alone = weights.transform(weights.fit_columns(aligned).only(("audio",)))
+    assert not np.allclose(alone, weights.transform(aligned))
+    rows = answer(spoken, voice_only, show=False)
+    expected = head.predict_proba(alone)
+    np.testing.assert_allclose([list(row["probabilities"].values()) for row in rows], expected, atol=1e-6)
+    np.testing.assert_allclose(voice_only.predict_proba(aligned), expected, atol=1e-6)
+    assert all(row["modalities"] == ["audio"] for row in rows)
 
 
 def test_weights_without_a_head_cannot_answer(weights: Weights, tmp_path: Path) -> None:

@@ -273,7 +273,7 @@ def embed_chunks(
     edges = np.linspace(0, len(corpus), chunks + 1).astype(int) if len(corpus) else np.zeros(1, int)
     told = False
     with progress_bar("embedding", len(corpus), show=show) as bar:
-        for aligned, matrices in _prepared(corpus, weights, scaler, list(pairwise(edges.tolist()))):
+        for aligned, matrices in _prepared(corpus, weights, scaler, modalities, list(pairwise(edges.tolist()))):
             told = told or bool(aligned.mask.any())
             yield _encoded(aligned, matrices, weights, schema, bar)
     if len(corpus) and not told:
@@ -281,7 +281,7 @@ def embed_chunks(
 
 
 def _prepared(
-    corpus: Corpus, weights: Weights, scaler: str, chunks: list[tuple[int, int]]
+    corpus: Corpus, weights: Weights, scaler: str, modalities: Sequence[str], chunks: list[tuple[int, int]]
 ) -> Iterator[tuple[Aligned, NDArray[np.float32]]]:
     """Aligned utterances and their scaled matrices, one chunk ahead of whoever takes them."""
 
@@ -289,6 +289,8 @@ def _prepared(
         # one part may have no words where others have some; without any, statistics of the source have no cells
         part = weights.align(corpus[slice(*chunk)], need_words=len(chunks) == 1, show=False)
         aligned = weights.fit_columns(part)
+        if modalities:
+            aligned = aligned.only(modalities)
         return aligned, weights.scalers.transform(aligned, scaler)
 
     with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
