@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -228,11 +227,8 @@ def test_steps_are_seen_where_any_column_is_not_zero() -> None:
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", ["mmmo", "pom", "youtube"])
-def test_the_real_word_level_files_come_back_bit_by_bit(tmp_path: Path, name: str) -> None:
-    data = os.environ.get("TRIVIUM_DATA")
-    if not data:
-        pytest.skip("TRIVIUM_DATA is not set")
-    before = Path(data) / "word-level" / f"{name}.npz"
+def test_the_real_word_level_files_come_back_bit_by_bit(tmp_path: Path, data_folder: Path, name: str) -> None:
+    before = data_folder / "word-level" / f"{name}.npz"
     trivium.write(trivium.read(before), tmp_path / "b.npz", format="npz")
     assert_same(before, tmp_path / "b.npz")
 

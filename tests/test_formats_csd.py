@@ -308,11 +308,8 @@ def test_entry_ids_with_brackets_of_their_own() -> None:
 
 
 @pytest.mark.data
-def test_the_real_mosi_files_read() -> None:
-    data = os.environ.get("TRIVIUM_DATA")
-    if not data:
-        pytest.skip("TRIVIUM_DATA is not set")
-    corpus = trivium.read(Path(data) / "mosi")
+def test_the_real_mosi_files_read(data_folder: Path) -> None:
+    corpus = trivium.read(data_folder / "mosi")
     assert len(corpus) == 2199
     assert len(set(corpus.group("video"))) == 93
     sentiment = corpus.label("sentiment")
@@ -321,7 +318,7 @@ def test_the_real_mosi_files_read() -> None:
     assert first.id == "03bSnISJMiM[0]"
     assert first.start == pytest.approx(51.9045, abs=1e-3)
     assert first.text == "her anyhow it was really"
-    raw_labels = open_sequence(Path(data) / "mosi" / "CMU_MOSI_Opinion_Labels.csd")
+    raw_labels = open_sequence(data_folder / "mosi" / "CMU_MOSI_Opinion_Labels.csd")
     assert sum(len(e.features) for e in raw_labels.entries.values()) == 2199
 
 
