@@ -4,8 +4,9 @@ usage: TRIVIUM_DATA=FOLDER python benchmarks/results.py ict-mmmo|pom|ravdess [--
 
 Every table shows the floors, the untrained encoder, the autoencoder as published and with its slips repaired one by
 one, all on the same folds with the same readout; representations are fitted inside every fold. It writes
-docs/results/NAME.json and NAME.md; predictions and the record of test reads go to the run's folder. RAVDESS is read
-from the corpus of spoken words that the demo ships and needs no TRIVIUM_DATA.
+docs/results/NAME.json and NAME.md; predictions and the record of test reads go to the run's folder, and so does every
+fit: the same command again goes on where it was stopped, and more seeds cost only their own fits. RAVDESS is read from
+the corpus of spoken words that the demo ships and needs no TRIVIUM_DATA.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -29,7 +31,8 @@ from trivium.align import align
 from trivium.corpus import Aligned, Corpus
 from trivium.errors import TriviumError
 from trivium.evaluate import FLOORS, ProbeResult, Protocol, across, grouped_folds, probe, repeated_folds
-from trivium.files import atomic_file, write_json
+from trivium.evaluate.study import data_hash
+from trivium.files import atomic_file, canonical_json, sha256_bytes, write_json
 from trivium.formats import read
 from trivium.represent import ConvAutoencoder
 
@@ -50,7 +53,24 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "learning_rate": 2e-3,
         "weight_decay": 0.0,
     },
+    "padding ignored, untrained": {"padding": "ignore", "max_epochs": 0},
 }
+
+
+class KeptAutoencoder(ConvAutoencoder):
+    """An autoencoder whose every fit has a folder of its own and goes on from what it finds there."""
+
+    @wraps(ConvAutoencoder.fit)  # the signature too: a probe looks whether rows that stop the training can be given
+    def fit(self, X: Any, y: object = None, **how: Any) -> Self:
+        """Fit in a folder that is named by data and parameters."""
+        base = Path(str(self.folder))
+        parts = [X, *(value for value in how.values() if value is not None)]
+        facts = {k: v for k, v in self.get_params().items() if k != "folder"} | {"data": [data_hash(x) for x in parts]}
+        self.folder = base / sha256_bytes(canonical_json(facts).encode())[:16]
+        try:
+            return super().fit(X, y, **how)
+        finally:
+            self.folder = base
 
 
 @dataclass(frozen=True)
@@ -138,8 +158,9 @@ STUDIES = {
     "ict-mmmo": Study(
         "ICT-MMMO: sentiment of film reviews from voice and face",
         "340 clips, sentiment 1 to 5. Text is absent for training clips in this release, so voice and face only. In "
-        "voice columns 0 and 7 cells at +-255 are sentinels and count as not seen. The official 80 test clips are too "
-        "few to decide anything (see their intervals) and are shown beside the five folds only.",
+        "voice columns 0 and 7 cells at +-255 are sentinels: the floors count them as not seen, the autoencoders take "
+        "the column's minimum for them. The official 80 test clips are too few to decide anything (see their "
+        "intervals) and are shown beside the five folds only.",
         ict_mmmo,
         only_label,
         None,
@@ -170,20 +191,23 @@ STUDIES = {
 }
 
 
-def encoders(names: list[str], max_epochs: int, words: int, group: str | None) -> dict[str, ConvAutoencoder]:
+def encoders(
+    names: list[str], max_epochs: int, words: int, group: str | None, folder: Path
+) -> dict[str, ConvAutoencoder]:
     """Autoencoders by the name of their variant."""
     unknown = sorted(set(names) - set(VARIANTS))
     if unknown:
         raise TriviumError(f"there is no variant {unknown[0]!r}", remedy=f"choose from {', '.join(VARIANTS)}")
-    shared: dict[str, Any] = {"words": words, "max_epochs": max_epochs, "validation_groups": group, "progress": False}
-    return {f"autoencoder, {name}": ConvAutoencoder(**shared, **VARIANTS[name]) for name in names}
+    shared: dict[str, Any] = {"words": words, "max_epochs": max_epochs, "validation_groups": group}
+    shared |= {"folder": folder, "resume": True, "progress": False}
+    return {f"autoencoder, {name}": KeptAutoencoder(**(shared | VARIANTS[name])) for name in names}
 
 
 def run(name: str, asked: argparse.Namespace) -> None:
     """Make one study's tables and write its pages."""
     study, seeds = STUDIES[name], range(asked.seeds)
     data, began = study.data(), time.monotonic()
-    representations = encoders(asked.variants, asked.max_epochs, data.shape[1], study.group)
+    representations = encoders(asked.variants, asked.max_epochs, data.shape[1], study.group, asked.runs / "fits")
     parts: dict[str, ProbeResult] = {}
     for title, make in study.parts.items():
         protocol = make(data, seeds)

@@ -12,7 +12,7 @@ from trivium.weights import Weights
 __all__ = ["Representation", "description", "parameters", "remarks", "takes_validation"]
 
 Representation: TypeAlias = Any  # fit and transform, as scikit-learn has them; Weights; or None for the majority
-_UNTOLD = ("progress", "folder", "random_state")  # they decide no prediction, or the seed does
+_UNTOLD = ("progress", "folder", "resume", "tensorboard", "random_state")  # they decide no prediction, or the seed does
 _TRANSDUCTIVE = "transductive: scaled with the statistics of all utterances, test rows among them"
 _STORED = "not refitted: transductive if it was trained on these utterances"
 
