@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from trivium.align.overlap import Overlap
 from trivium.errors import AlignmentError
@@ -19,7 +20,6 @@ Collapse: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.float32]], NDArr
 
 _Reduce: TypeAlias = Callable[[NDArray[np.float32]], NDArray[Any]]
 _MANY_ROWS = 256
-_ONES = tuple(np.ones((count,), np.float32) for count in range(_MANY_ROWS + 1))
 
 
 def _mean(rows: NDArray[np.float32]) -> NDArray[Any]:
@@ -107,29 +107,36 @@ def collapse_into(
         _apply(collapse, values, times, reference, overlap, collapsed)
         return counts > 0
     reduce = _named(collapse)
-    ordered = values if overlap.order is None else values[overlap.order]
+    few = (counts > 1) & (counts <= _MANY_ROWS) if reduce is _mean else np.zeros(len(counts), bool)
     single = np.flatnonzero(counts == 1)
-    collapsed[single] = ordered[overlap.first[single]]
-    many = np.flatnonzero(counts > 1)
+    rows = overlap.first[single]
+    collapsed[single] = values[rows if overlap.order is None else overlap.order[rows]]
     with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, and sums beyond float32, are what the data say
-        if reduce is _mean and len(many):
-            _means_of_few(collapsed, ordered, overlap)
-            many = np.flatnonzero(counts > _MANY_ROWS)
-        ranges = zip(many.tolist(), overlap.first[many].tolist(), overlap.last[many].tolist(), strict=True)
-        for step, first, last in ranges:
-            collapsed[step] = reduce(ordered[first:last])
+        if few.any():
+            _means_of_few(collapsed, values, overlap, np.flatnonzero(few))
+        for step in np.flatnonzero((counts > 1) & ~few).tolist():
+            collapsed[step] = reduce(values[overlap.rows(step)])
     return counts > 0
 
 
-def _means_of_few(collapsed: NDArray[np.float32], ordered: NDArray[np.float32], overlap: Overlap) -> None:
-    """Means of the steps with 2 to 256 rows; the others are left as they are."""
-    # For the few dozen rows of a word a product with ones costs half of a reduction, nearly all of which is overhead;
-    # at most 256 rows keep its float32 sum within 1e-6. Only a step's own rows take part, so NaN stays where it is.
-    for cells, first, last in zip(collapsed, overlap.first.tolist(), overlap.last.tolist(), strict=True):
-        if 1 < last - first <= _MANY_ROWS:
-            _ONES[last - first].dot(ordered[first:last], cells)
-    counts = overlap.last - overlap.first
-    collapsed /= np.where(counts > 1, counts, 1).astype(np.float32)[:, None]
+def _means_of_few(
+    collapsed: NDArray[np.float32], values: NDArray[np.float32], overlap: Overlap, steps: NDArray[np.int64]
+) -> None:
+    """Means of the rows of `steps`, which have at most 256 each; other steps are left as they are."""
+    # One sparse product adds up the rows of all steps in a single pass, where a reduction for every step would be
+    # nearly all overhead; at most 256 rows keep its float32 sum within 1e-6. Only a step's own rows take part, so NaN
+    # stays where it is.
+    first = overlap.first[steps].astype(np.int32)
+    counts = overlap.last[steps].astype(np.int32) - first
+    bounds = np.zeros(len(steps) + 1, np.int32)
+    np.cumsum(counts, out=bounds[1:])
+    rows = np.arange(bounds[-1], dtype=np.int32) + np.repeat(first - bounds[:-1], counts)
+    if overlap.order is not None:
+        rows = overlap.order[rows]
+    chosen = csr_array((np.ones(len(rows), np.float32), rows, bounds), shape=(len(steps), len(values)))
+    means = chosen @ values
+    means /= counts.astype(np.float32)[:, None]
+    collapsed[steps] = means
 
 
 def _named(collapse: str) -> _Reduce:

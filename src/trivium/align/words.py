@@ -218,6 +218,8 @@ def _within(utterance: Utterance, times: NDArray[np.float64], text: list[str]) -
         kept &= times[:, 1] - utterance.start > SHORTEST_OVERLAP
     if np.isfinite(utterance.end):
         kept &= utterance.end - times[:, 0] > SHORTEST_OVERLAP
+    if kept.all():
+        return _Steps(times, text, np.arange(len(times)), len(times))
     rows = np.flatnonzero(kept)
     return _Steps(times[rows], [text[row] for row in rows.tolist()], rows, len(times))
 
