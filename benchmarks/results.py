@@ -61,7 +61,7 @@ class KeptAutoencoder(ConvAutoencoder):
     """An autoencoder whose every fit has a folder of its own and goes on from what it finds there."""
 
     @wraps(ConvAutoencoder.fit)  # the signature too: a probe looks whether rows that stop the training can be given
-    def fit(self, X: Any, y: object = None, **how: Any) -> Self:
+    def fit(self, X: Any, y: object = None, **how: Any) -> Self:  # type: ignore[override]
         """Fit in a folder that is named by data and parameters."""
         base = Path(str(self.folder))
         parts = [X, *(value for value in how.values() if value is not None)]

@@ -3,7 +3,9 @@
 The three steps are those of Koromilas & Giannakopoulos (2021, arXiv 2110.03007), as their public code runs them: cells
 that are not finite become the column's minimum, columns are standardised, columns are brought to [0, 1] of the
 training values. There the zeros of padding count as data (``count_padding=True``); the corrected variant takes
-statistics of seen cells only and leaves unseen cells at zero (``count_padding=False``). This module needs NumPy alone.
+statistics of seen cells only and leaves unseen cells at zero (``count_padding=False``). Different in both: a column that
+never varied in training stays 0, where the public formula multiplies its first deviation by 1e20 (one such cell decides
+every loss it is in; training values are the same either way). This module needs NumPy alone.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class ColumnScaler:
 
     With x a cell, f the floor, m the mean, s the standard deviation, l and h the lowest and highest standardised
     training value of its column: ``x <- f if x is not finite``, ``z = (x - m) / (s + 1e-10)``,
-    ``y = (z - l) / (h - l + 1e-10)``. New values may leave [0, 1] unless `clip` is set.
+    ``y = (z - l) / (h - l + 1e-10)``, and 0 where h = l. New values may leave [0, 1] unless `clip` is set.
 
     Parameters
     ----------
@@ -47,14 +49,14 @@ class ColumnScaler:
         The statistics of the formula above.
     count_padding : bool
         True, the paper's: all cells counted, padding is scaled like data. False, corrected: seen cells counted,
-        unseen cells are 0 after scaling, and so are columns that never varied in training (the paper's formula would
-        multiply their first deviation by 1e20).
+        unseen cells are 0 after scaling.
     clip : bool
         Keep results within [0, 1].
 
     Notes
     -----
-    Source: Koromilas & Giannakopoulos (2021), public code; the corrected variant is our choice.
+    Source: Koromilas & Giannakopoulos (2021), public code; the corrected variant and columns without spread are our
+    choice.
 
     Examples
     --------
@@ -140,8 +142,7 @@ class ColumnScaler:
             block /= self.std + _TINY
             block -= self.low
             block /= spread + _TINY
-            if not self.count_padding:
-                np.copyto(block, 0.0, where=~(seen[rows] & (spread > 0)))
+            np.copyto(block, 0.0, where=spread == 0 if self.count_padding else ~seen[rows] | (spread == 0))
             if self.clip:
                 np.clip(block, 0.0, 1.0, out=block)
             scaled[rows] = block
