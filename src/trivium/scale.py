@@ -3,9 +3,9 @@
 The three steps are those of Koromilas & Giannakopoulos (2021, arXiv 2110.03007), as their public code runs them: cells
 that are not finite become the column's minimum, columns are standardised, columns are brought to [0, 1] of the
 training values. There the zeros of padding count as data (``count_padding=True``); the corrected variant takes
-statistics of seen cells only and leaves unseen cells at zero (``count_padding=False``). Different in both: a column that
-never varied in training stays 0, where the public formula multiplies its first deviation by 1e20 (one such cell decides
-every loss it is in; training values are the same either way). This module needs NumPy alone.
+statistics of seen cells only and leaves unseen cells at zero (``count_padding=False``). Different in both: a column
+that never varied in training stays 0, where the public formula multiplies its first deviation by 1e20 (one such cell
+decides every loss it is in; training values are the same either way). This module needs NumPy alone.
 """
 
 from __future__ import annotations
