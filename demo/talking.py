@@ -46,19 +46,19 @@ class TalkingClip:
         self.windows: Corpus = cut_into_windows(self.corpus, self.weights.config.words)
         self.aligned: Aligned = self.weights.align(self.windows, show=False)
         self.vectors = self.weights.transform(self.aligned)
-        self.strangeness = self._strangeness()
+        self.distance = self._distance()
 
     @property
     def words(self) -> int:
         """Number of words."""
         return len(self.utterance.words or ())
 
-    def _strangeness(self) -> float:
-        """How far the clip lies from the middle of the head's training vectors, where theirs lie at 1 on average."""
+    def _distance(self) -> float:
+        """How far the clip's stretches lie from what the head learned from, on average; its own lie at 1."""
         head = self.weights.require_head()
         fitted = self.weights.fit_columns(self.aligned)
         vectors = self.weights.transform(fitted.only(head.modalities) if head.modalities else fitted)
-        return float(np.sqrt(np.mean(((vectors - head.mean) / head.std) ** 2)))
+        return float(head.distance(vectors).mean())
 
     def probabilities(self) -> tuple[tuple[str, ...], tuple[float, ...]]:
         """Classes and their probabilities, averaged over the stretches of the clip."""
@@ -132,10 +132,8 @@ class TalkingClip:
         )
 
     def _doubt(self) -> str:
-        told = (
-            f"The clip lies {self.strangeness:.1f} times as far from the middle of the head's training data as those do"
-        )
-        if self.strangeness < _STRANGE:
+        told = f"The clip lies {self.distance:.1f} times as far from the middle of the head's training data as those do"
+        if self.distance < _STRANGE:
             return f"{told}: nothing out of the ordinary."
         return (
             f"{told}: another microphone, room and way of speaking than it knows. However sure the head is, "

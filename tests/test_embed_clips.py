@@ -58,6 +58,22 @@ def test_a_broken_clip_costs_only_itself(weights: Weights, make_clip: Callable[.
     assert [failure["id"] for failure in done.failures] == ["bad"]
 
 
+@pytest.mark.parametrize("command", ["embed", "predict"])
+def test_a_broken_clip_is_told_and_makes_the_exit_code_1(
+    weights: Weights, make_clip: Callable[..., Path], tmp_path: Path, command: str
+) -> None:
+    make_clip("clips/good.wav", seconds=1.5, fps=None)
+    (tmp_path / "clips" / "bad.wav").write_bytes(b"RIFF and nothing else")
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "good.txt").write_text("hello there")
+    asked = [command, str(tmp_path / "clips"), "--weights", str(weights.folder), "--json"]
+    asked += ["--transcripts", str(tmp_path / "texts")]
+    done = CliRunner().invoke(app, asked + (["--out", str(tmp_path / "v.parquet")] if command == "embed" else []))
+    assert done.exit_code == 1
+    assert "bad.wav" in done.output
+    assert json.loads(done.stdout)
+
+
 def test_only_broken_clips_are_an_error(weights: Weights, tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"nothing")
     with pytest.raises(MediaError, match=r"bad\.mp4"):

@@ -357,7 +357,8 @@ def answer(
     -------
     list of dict
         ``id``, ``clip``, ``start`` and ``end`` in seconds (None where unknown), ``modalities`` that were
-        there and that the head takes, ``label``, ``answer``, and for classes ``probabilities`` by class.
+        there and that the head takes, ``label``, ``answer``, ``distance`` from what the head learned from
+        (:meth:`trivium.weights.LinearHead.distance`), and for classes ``probabilities`` by class.
 
     Raises
     ------
@@ -382,8 +383,9 @@ def answer(
     table = embed(source, opened, scaler=scaler, transcripts=transcripts, modalities=head.modalities, show=show)
     vectors = table["vector"].combine_chunks().flatten().to_numpy().reshape(-1, opened.n_features)
     answers = [_answer(row, head.label) for row in table.drop_columns("vector").to_pylist()]
-    for row, said in zip(answers, head.predict(vectors).tolist(), strict=True):
-        row["answer"] = said
+    told = zip(answers, head.predict(vectors).tolist(), head.distance(vectors).tolist(), strict=True)
+    for row, said, distance in told:
+        row |= {"answer": said, "distance": distance}
     if head.kind == "classes":
         for row, shares in zip(answers, head.predict_proba(vectors).tolist(), strict=True):
             row["probabilities"] = dict(zip(head.classes, shares, strict=True))

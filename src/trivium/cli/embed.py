@@ -26,7 +26,8 @@ def command(
     """Turn every utterance into one vector, with ONNX Runtime and without torch.
 
     The file holds `id`, `clip`, `start` and `end` in seconds, `vector`, and for each modality of the weights whether it
-    was there. Clips are extracted first; one with more words than the weights take becomes several rows.
+    was there. Clips are extracted first; one with more words than the weights take becomes several rows. A clip that
+    cannot be read is listed at the end and makes the exit code 1.
 
     **Examples**
 
@@ -40,9 +41,11 @@ def command(
     if as_json:
         facts = {"path": str(done.path), "rows": done.rows, "features": done.features}
         typer.echo(json.dumps({**facts, "present": done.present, "failures": done.failures}, indent=1))
-        return
-    typer.echo(f"{done.rows} vectors of {done.features} numbers -> {done.path}")
-    for modality, count in done.present.items():
-        typer.echo(f"{modality}: there in {count} of {done.rows}")
-    for failure in done.failures:
-        typer.echo(f"failed: {failure['clip']}: {failure['reason']}", err=True)
+    else:
+        typer.echo(f"{done.rows} vectors of {done.features} numbers -> {done.path}")
+        for modality, count in done.present.items():
+            typer.echo(f"{modality}: there in {count} of {done.rows}")
+        for failure in done.failures:
+            typer.echo(f"failed: {failure['clip']}: {failure['reason']}", err=True)
+    if done.failures:
+        raise typer.Exit(1)

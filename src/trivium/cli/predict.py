@@ -18,12 +18,17 @@ def command(
     transcript: Annotated[
         str | None, typer.Option("--transcript", "-t", help="What is said in the clip; recognised where left out.")
     ] = None,
+    transcripts: Annotated[
+        Path | None, typer.Option("--transcripts", help="Of a folder of clips: a folder with ID.txt per clip.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Answer for every utterance what the head of the weights was trained to tell, with probabilities.
 
-    A clip with more words than the weights take is answered stretch by stretch. How far an answer can be trusted
-    stands in the card: `trivium weights show WEIGHTS`.
+    A clip with more words than the weights take is answered stretch by stretch. How far answers can be trusted stands
+    in the card: `trivium weights show WEIGHTS`. `distance` is how far an utterance lies from the middle of what the
+    head learned from, whose own lie at 1: well above 1, the probabilities mean little, however sure they look. A clip
+    that cannot be read is listed and makes the exit code 1.
 
     **Examples**
 
@@ -35,16 +40,25 @@ def command(
     from trivium.errors import TriviumError
     from trivium.weights import load_weights
 
-    transcripts = None if transcript is None else {source.stem: transcript}
+    if transcript is not None and transcripts is not None:
+        raise typer.BadParameter("give --transcript for one clip or --transcripts for a folder, not both")
+    given = transcripts if transcript is None else {source.stem: transcript}
     opened = load_weights(weights)
     opened.require_head()
-    corpus = open_source(source, opened, transcripts=transcripts)
+    corpus = open_source(source, opened, transcripts=given)
     try:
         answers = answer(corpus, opened, scaler=scaler)
     except TriviumError as error:
         raise error.located(source) from error
-    for failure in corpus.provenance.get("failures", ()):
+    _show(answers, as_json)
+    failures = corpus.provenance.get("failures", ())
+    for failure in failures:
         typer.echo(f"failed: {failure['clip']}: {failure['reason']}", err=True)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _show(answers: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(answers, indent=1))
         return
@@ -56,10 +70,12 @@ def command(
 def _table(answers: list[dict[str, Any]]) -> Any:
     from rich.table import Table
 
-    table = Table("utterance", "seconds", "there", "answer", "probabilities")
+    table = Table("utterance", "seconds", "there", "answer", "probabilities", "distance")
     for row in answers:
         span = "" if row["start"] is None else f"{row['start']:.2f} - {row['end']:.2f}"
         shares = ", ".join(f"{name} {share:.2f}" for name, share in row.get("probabilities", {}).items())
         said = row["answer"] if isinstance(row["answer"], str) else f"{row['answer']:.3f}"
-        table.add_row(row["id"], span, ", ".join(row["modalities"]), f"{row['label']}: {said}", shares)
+        table.add_row(
+            row["id"], span, ", ".join(row["modalities"]), f"{row['label']}: {said}", shares, f"{row['distance']:.1f}"
+        )
     return table

@@ -105,11 +105,28 @@ class LinearHead:
 
     def decision(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
         """Scores (N, C) of vectors (N, K), before temperature and softmax; (N, 1) for a number."""
+        scores: NDArray[np.float64] = self._standardised(vectors) @ self.coefficients.T + self.intercept
+        return scores
+
+    def distance(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
+        """How far vectors (N, K) lie from the middle of the training vectors: (N,), where theirs lie at 1.
+
+        The root mean square of z over the K features, whose mean square over the training vectors is 1. A softmax is
+        sure of itself far outside what it learned from; this number says that it is there (our choice).
+
+        Examples
+        --------
+        >>> head = LinearHead("mood", (), np.zeros((1, 2)), np.zeros(1), np.zeros(2), np.array([1.0, 2.0]))
+        >>> head.distance(np.array([[1.0, 2.0], [3.0, -6.0]])).tolist()
+        [1.0, 3.0]
+        """
+        return np.asarray(np.sqrt(np.mean(self._standardised(vectors) ** 2, axis=1)))
+
+    def _standardised(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
         if vectors.ndim != 2 or vectors.shape[1] != len(self.mean):
             raise DataError(f"vectors of shape {vectors.shape} do not fit a head of {len(self.mean)} features")
-        standard = (vectors.astype(np.float64) - self.mean) / self.std
-        scores: NDArray[np.float64] = standard @ self.coefficients.T + self.intercept
-        return scores
+        standard: NDArray[np.float64] = (vectors.astype(np.float64) - self.mean) / self.std
+        return standard
 
     def predict_proba(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
         """Probabilities (N, C) of vectors (N, K).
