@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 _CHUNK_BYTES = 1 << 20
+_STALE_SECONDS = 24 * 3600.0
 
 
 def user_folder(kind: str) -> Path:
@@ -61,6 +64,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     with _said(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
         os.close(handle)
     draft = Path(name)
@@ -94,6 +98,7 @@ def atomic_folder(path: str | os.PathLike[str], *, replace: bool = False) -> Ite
         raise DataError("exists already", file=target, remedy="choose another folder or pass --overwrite")
     with _said(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target)
         draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
     try:
         with _said(target):
@@ -111,6 +116,21 @@ def _said(target: Path) -> Iterator[None]:
     except OSError as cause:
         remedy = "check the folder, its permissions and the space left"
         raise DataError(f"cannot be written: {cause.strerror or cause}", file=target, remedy=remedy) from cause
+
+
+def _sweep(target: Path) -> None:
+    """Remove what killed runs left of this target: drafts in which nothing was written for a day."""
+    for draft in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+        try:
+            newest = max(path.stat().st_mtime for path in (draft, *draft.rglob("*")))
+        except OSError:  # another process is at work there
+            continue
+        if time.time() - newest < _STALE_SECONDS:
+            continue
+        if draft.is_dir():
+            shutil.rmtree(draft, ignore_errors=True)
+        else:
+            draft.unlink(missing_ok=True)
 
 
 def _swap(draft: Path, target: Path) -> None:
