@@ -29,8 +29,9 @@ $(FETCHED): $(INSTALLED) src/trivium/upstream/catalogue.py
 demo: $(FETCHED)  ## a corpus and a raw clip become vectors, answers and one HTML report (CLIP=your.mp4 for your own)
 	$(BIN)/python demo/run.py $(if $(CLIP),--clip "$(CLIP)")
 
+test: export OMP_NUM_THREADS = 1
 test: $(FETCHED)  ## all tests, doctests included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 check: $(INSTALLED)  ## style, types
 	$(BIN)/ruff format --check .
