@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from trivium import progress
 from trivium.errors import DataError
 from trivium.files import atomic_file, atomic_folder
 
@@ -48,3 +49,47 @@ def test_drafts_of_killed_runs_are_removed_after_a_day(
     with write(tmp_path / "a[1]"):
         pass
     assert [draft.exists() for draft in (old, busy, other)] == [False, True, True]
+
+
+def test_only_a_folder_of_its_kind_or_an_empty_one_is_replaced(tmp_path: Path) -> None:
+    kind, empty, foreign, plain = (tmp_path / name for name in ("kind", "empty", "foreign", "plain"))
+    for folder in (kind, empty, foreign):
+        folder.mkdir()
+    (kind / "corpus.json").write_text("{}")
+    (foreign / "notes.txt").write_text("mine")
+    plain.write_text("mine")
+    for target in (kind, empty):
+        with atomic_folder(target, replace="corpus.json") as draft:
+            (draft / "new").write_text("new")
+        assert [path.name for path in target.iterdir()] == ["new"]
+    for target in (foreign, plain):
+        with pytest.raises(DataError, match="holds other things"), atomic_folder(target, replace="corpus.json"):
+            pass
+    assert (foreign / "notes.txt").read_text() == plain.read_text() == "mine"
+
+
+def test_a_folder_without_a_name_of_its_own_is_a_place_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "inner")
+    for place in (".", "..", "../inner"):
+        with pytest.raises(DataError, match="exists already"), atomic_folder(place):
+            pass
+
+
+def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
+    aside = tmp_path / ".corpus.123.old"
+    aside.mkdir()
+    (aside / "corpus.json").write_text("the old one")
+    with pytest.raises(DataError, match="exists already"), atomic_folder(tmp_path / "corpus"):
+        pass
+    assert (tmp_path / "corpus" / "corpus.json").read_text() == "the old one"
+
+
+def test_lines_of_progress_come_also_while_nothing_is_finished(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.02)
+    with progress.progress_bar("extracting", 3) as bar:
+        bar.note("loading models")
+        time.sleep(0.2)
+    assert "extracting: 0 of 3, 0.0/s, loading models" in capsys.readouterr().err

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from trivium.corpus import Aligned, Corpus
+from trivium.corpus.manifest import MANIFEST
 from trivium.errors import AlignmentError, DataError, FormatError, MediaError, TriviumError, UnsafeFileError
 from trivium.files import atomic_file, canonical_json, sha256_bytes
 from trivium.progress import Bar, progress_bar
@@ -96,6 +97,20 @@ def open_source(source: Source, weights: Weights, *, transcripts: Transcripts = 
             raise
         form = "clips"
     return _extract(path, weights, transcripts, show) if form == "clips" else read(path, format=form)
+
+
+def failed_clips(source: Source, corpus: Corpus) -> tuple[Mapping[str, str], ...]:
+    """Clips of `source` that :func:`open_source` could not extract; what failed when a stored corpus was made is past.
+
+    Parameters
+    ----------
+    source : Corpus or path
+        What was opened.
+    corpus : Corpus
+        What came of it.
+    """
+    stored = isinstance(source, Corpus) or (Path(source) / MANIFEST).is_file()
+    return () if stored else tuple(corpus.provenance.get("failures", ()))
 
 
 def _holds_media(path: Path) -> bool:
@@ -222,7 +237,7 @@ def embed_to_file(
             rows += len(table)
             for modality in present:
                 present[modality] += int(np.count_nonzero(table[f"modality_{modality}"].to_numpy()))
-    return Embedded(Path(out), rows, opened.n_features, present, tuple(corpus.provenance.get("failures", ())))
+    return Embedded(Path(out), rows, opened.n_features, present, failed_clips(source, corpus))
 
 
 def _named(batches: Iterator[pa.RecordBatch], source: Source) -> Iterator[pa.RecordBatch]:

@@ -21,7 +21,10 @@ __all__ = [
     "atomic_folder",
     "canonical_json",
     "check_size",
+    "named",
     "read_json",
+    "require_free",
+    "require_place",
     "sha256_bytes",
     "sha256_file",
     "sha256_folder",
@@ -78,27 +81,27 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: str | os.PathLike[str], *, replace: bool = False) -> Iterator[Path]:
+def atomic_folder(path: str | os.PathLike[str], *, replace: str | None = None) -> Iterator[Path]:
     """Give a temporary folder beside `path`; rename it into place only if the block succeeds.
 
     Parameters
     ----------
     path : path
         The folder that will exist afterwards.
-    replace : bool
-        Whether an existing folder may be replaced.
+    replace : str, optional
+        What may be replaced: a folder that holds a file of this name, or an empty one. None: nothing.
 
     Raises
     ------
     DataError
-        The folder exists and `replace` is false, or the disk refuses.
+        Something is there that may not be replaced, or the disk refuses.
     """
-    target = Path(path)
-    if target.exists() and not replace:
-        raise DataError("exists already", file=target, remedy="choose another folder or pass --overwrite")
+    target = named(path)
     with _said(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target)
+    require_place(target, replace)
+    with _said(target):
         draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
     try:
         with _said(target):
@@ -107,6 +110,35 @@ def atomic_folder(path: str | os.PathLike[str], *, replace: bool = False) -> Ite
             _swap(draft, target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def named(path: str | os.PathLike[str]) -> Path:
+    """The path, spelled out where its last part is no name (``.`` or ``..``), so that drafts can lie beside it."""
+    given = Path(path)
+    return given if given.name not in ("", "..") else given.resolve()
+
+
+def require_free(path: Path, *, overwrite: bool) -> None:
+    """Raise a :class:`DataError` where a file to be written exists and may not be replaced, or is a folder."""
+    if path.is_dir():
+        raise DataError("is a folder", file=path, remedy="name a file")
+    if path.exists() and not overwrite:
+        raise DataError("exists already", file=path, remedy="choose another file or pass --overwrite")
+
+
+def require_place(path: Path, replace: str | None = None) -> None:
+    """Raise a :class:`DataError` unless a folder may be written at `path`; see :func:`atomic_folder`."""
+    if not path.exists():
+        return
+    if replace is None:
+        raise DataError("exists already", file=path, remedy="choose another folder or pass --overwrite")
+    replaceable = path.is_dir() and ((path / replace).is_file() or not any(path.iterdir()))
+    if not replaceable:
+        raise DataError(
+            f"is not replaced: it holds other things than a folder with {replace}",
+            file=path,
+            remedy="choose another folder, or remove it yourself",
+        )
 
 
 @contextmanager
@@ -119,7 +151,12 @@ def _said(target: Path) -> Iterator[None]:
 
 
 def _sweep(target: Path) -> None:
-    """Remove what killed runs left of this target: drafts in which nothing was written for a day."""
+    """Mend what killed runs left: a target that had just been moved aside, drafts nothing was written to for a day."""
+    for old in sorted(target.parent.glob(f".{glob.escape(target.name)}.*.old")):
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.rename(target)
     for draft in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
         try:
             newest = max(path.stat().st_mtime for path in (draft, *draft.rglob("*")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
@@ -69,16 +70,20 @@ class _TerminalBar:
 
 
 class _LineBar:
-    """Prints a line at most every ten seconds, and one at the end of work that took longer than that."""
+    """Prints a line every ten seconds, done or not, and one at the end of work that took longer than that."""
 
     def __init__(self, title: str, total: float | None) -> None:
         self._title, self._total = title, total
         self._done, self._note = 0.0, ""
         self._began = self._spoke = time.monotonic()
+        self._ended = threading.Event()
+        self._speaker = threading.Thread(target=self._speak_on, daemon=True)
 
     def advance(self, steps: float = 1) -> None:
         self._done += steps
-        if time.monotonic() - self._spoke >= _SECONDS_BETWEEN_LINES:
+
+    def _speak_on(self) -> None:
+        while not self._ended.wait(_SECONDS_BETWEEN_LINES):
             self._speak()
 
     def note(self, text: str) -> None:
@@ -94,9 +99,12 @@ class _LineBar:
         print(f"{self._title}: {self._done:g}{of}, {rate:.1f}/s{left}{note}", file=sys.stderr, flush=True)
 
     def __enter__(self) -> _LineBar:
+        self._speaker.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None) -> None:
+        self._ended.set()
+        self._speaker.join()
         if self._spoke > self._began:
             self._speak()
 

@@ -28,6 +28,7 @@ def command(
     modalities: Annotated[
         str | None, typer.Option("--modalities", "-m", help="Comma-separated; default: all.", metavar="A,B")
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Put all modalities on one timeline: one step per word.
 
@@ -46,8 +47,10 @@ def command(
 
     from trivium.align import align, save_aligned
     from trivium.corpus import Corpus
+    from trivium.files import require_free
     from trivium.formats import read
 
+    require_free(out, overwrite=overwrite)
     aligned = align(
         Corpus.open(source) if (source / "corpus.json").is_file() else read(source),
         words=words,
@@ -63,4 +66,4 @@ def command(
     steps = max(int(aligned.mask.sum()), 1)
     for place, modality in enumerate(aligned.specification.modalities):
         seen = int(aligned.cell_mask[:, :, place].sum())
-        console.print(f"{modality}: seen at {seen} of {int(aligned.mask.sum())} words ({100 * seen / steps:.1f} %)")
+        console.print(f"{modality}: seen at {seen} of {int(aligned.mask.sum())} steps ({100 * seen / steps:.1f} %)")

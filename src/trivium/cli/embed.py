@@ -21,6 +21,7 @@ def command(
     transcripts: Annotated[
         Path | None, typer.Option("--transcripts", "-t", help="Folder with ID.txt per clip; others are recognised.")
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Turn every utterance into one vector, with ONNX Runtime and without torch.
@@ -36,7 +37,9 @@ def command(
     `trivium embed clips --weights weights/voice-face --transcripts texts --out vectors.parquet`
     """
     from trivium.embed import embed_to_file
+    from trivium.files import require_free
 
+    require_free(out, overwrite=overwrite)
     done = embed_to_file(source, weights, out, scaler=scaler, transcripts=transcripts)
     if as_json:
         facts = {"path": str(done.path), "rows": done.rows, "features": done.features}

@@ -23,7 +23,7 @@ def command(
     modalities: Annotated[str, typer.Option(help="Which to extract, separated by commas.")] = "text,audio,vision",
     fps: Annotated[float, typer.Option(help="Frames of the picture per second that are looked at.")] = 12.5,
     upstream: Annotated[
-        Path | None, typer.Option(help="Folder with the models of the catalogue, instead of the fetched ones.")
+        Path | None, typer.Option(help="Folder with models of the catalogue, looked at before the fetched ones.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing corpus.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,

@@ -64,7 +64,7 @@ def command(
         "folder": _run_folder(out),
         "resume": resume,
     }
-    _require_free(out, _run_folder(out), resume=resume, overwrite=overwrite)
+    _require_places(out, _run_folder(out), resume=resume, overwrite=overwrite)
     estimator = _estimator(representation, chosen)
     named = [_named(text) for text in corpora]
     joined = concat([_open(path) for _, path in named], [name for name, _ in named])
@@ -95,14 +95,18 @@ def _parsed(options: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _require_free(out: Path, run: Path, *, resume: bool, overwrite: bool) -> None:
+def _require_places(out: Path, run: Path, *, resume: bool, overwrite: bool) -> None:
     """Say before the training, not after it, that its result could not be written."""
     from trivium.errors import DataError
+    from trivium.files import require_place
 
-    for path, allowed in ((out, overwrite), (run, overwrite or resume)):
-        if path.exists() and not allowed:
-            ways = "--overwrite" if path == out else "--resume to go on, or --overwrite"
-            raise DataError("exists already", file=path, remedy=f"choose another folder or pass {ways}")
+    require_place(out, "config.json" if overwrite else None)
+    if run.exists() and not (overwrite or resume):
+        raise DataError(
+            "exists already", file=run, remedy="choose another folder or pass --resume to go on, or --overwrite"
+        )
+    if resume and not run.exists():
+        typer.echo(f"there is no run to go on with in {run}: starting anew", err=True)
 
 
 def _estimator(representation: str, options: Mapping[str, Any]) -> Any:
@@ -112,13 +116,27 @@ def _estimator(representation: str, options: Mapping[str, Any]) -> Any:
     kind = registry.load("representation", representation)
     if not hasattr(kind, "save"):
         raise SpecificationError(f"{representation} has nothing to learn that weights could hold")
-    known = list(kind().get_params())
+    known = kind().get_params()
     unknown = [name for name in options if name not in known]
     if unknown:
         raise SpecificationError(
             f"{representation} has no option {', '.join(unknown)}", remedy=f"choose from {', '.join(known)}"
         )
+    for name, value in options.items():
+        if not _is_like(value, known[name]):
+            raise SpecificationError(f"{name} cannot be {value!r}", remedy=f"the default is {known[name]!r}")
     return kind(**options)
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    """Whether a value from the command line has the type of the default; None tells nothing."""
+    if default is None or isinstance(default, bool):
+        return default is None or isinstance(value, bool)
+    if isinstance(default, int):
+        return isinstance(value, int) and not isinstance(value, bool)
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, type(default))
 
 
 def _named(text: str) -> tuple[str, Path]:
@@ -168,6 +186,8 @@ def _tell(estimator: Any, out: Path, as_json: bool) -> None:
         losses = [row[f"{fold}_loss"] for row in curves if f"{fold}_loss" in row]
         if losses:
             typer.echo(f"{fold} loss  {_curve(losses)}  {losses[0]:.6g} -> {min(losses):.6g} (best)")
+    if not curves:
+        typer.echo("untrained: no epoch was run")
     if estimator.best_epoch_ >= 0:
         typer.echo(f"kept: epoch {estimator.best_epoch_ + 1} of {estimator.n_iter_}")
 

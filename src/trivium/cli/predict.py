@@ -36,7 +36,7 @@ def command(
 
     `trivium predict interview.mp4 --weights weights/voice-face --transcript "kids are talking" --json`
     """
-    from trivium.embed import answer, open_source
+    from trivium.embed import answer, failed_clips, open_source
     from trivium.errors import TriviumError
     from trivium.weights import load_weights
 
@@ -51,7 +51,7 @@ def command(
     except TriviumError as error:
         raise error.located(source) from error
     _show(answers, as_json)
-    failures = corpus.provenance.get("failures", ())
+    failures = failed_clips(source, corpus)
     for failure in failures:
         typer.echo(f"failed: {failure['clip']}: {failure['reason']}", err=True)
     if failures:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from trivium.corpus.cache import Cache, checked_batches, open_cache
-from trivium.corpus.manifest import Manifest, read_manifest, shard_batches
+from trivium.corpus.manifest import MANIFEST, Manifest, read_manifest, shard_batches
 from trivium.corpus.shards import specification_digest, write_folder
 from trivium.corpus.sources import Source, part_names
 from trivium.corpus.specification import Specification
@@ -134,7 +134,7 @@ def save_source(
     DataError
         The folder exists and `overwrite` is false, the provenance is not JSON, or the disk refuses.
     """
-    with atomic_folder(path, replace=overwrite) as draft:
+    with atomic_folder(path, replace=MANIFEST if overwrite else None) as draft:
         batches = _counted(_encoded(source, specification), "saving", len(source))
         write_folder(draft, batches, specification, provenance, *_names(source))
 

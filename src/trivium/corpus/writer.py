@@ -19,7 +19,7 @@ from trivium.corpus.specification import Specification
 from trivium.corpus.table import encode, table_schema
 from trivium.corpus.utterance import Utterance
 from trivium.errors import DataError, FormatError
-from trivium.files import atomic_file, atomic_folder, read_json, sha256_file, write_json
+from trivium.files import atomic_file, atomic_folder, named, read_json, require_place, sha256_file, write_json
 
 __all__ = ["CorpusWriter"]
 
@@ -68,13 +68,13 @@ class CorpusWriter:
         *,
         overwrite: bool = False,
     ) -> None:
-        self.path = Path(path)
+        self.path = named(path)
         self.specification = specification
         self.provenance = dict(provenance or {})
-        self.overwrite = overwrite
+        self._replace = MANIFEST if overwrite else None
         self._staging = self.path.with_name(f".{self.path.name}.staging")
-        if self.path.exists() and not overwrite and not self._staging.exists():
-            raise DataError("exists already", file=self.path, remedy="choose another folder or pass --overwrite")
+        if overwrite or not self._staging.exists():
+            require_place(self.path, self._replace)
         self._begin()
 
     def _begin(self) -> None:
@@ -154,7 +154,7 @@ class CorpusWriter:
         groups, splits = part_names(names, "group"), part_names(names, "split")
         schema = table_schema(self.specification, groups, splits)
         batches = (_with_schema(batch, schema) for key in order for batch in _batches(self._part(key)))
-        with atomic_folder(self.path, replace=self.overwrite) as draft:
+        with atomic_folder(self.path, replace=self._replace) as draft:
             write_folder(draft, batches, self.specification, self.provenance, groups, splits)
             write_json(self._staging / "finishing.json", sha256_file(draft / MANIFEST))
 

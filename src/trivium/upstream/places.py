@@ -133,8 +133,13 @@ def model_folder(name: str, local: str | os.PathLike[str] | None = None) -> Path
     Raises
     ------
     UpstreamError
-        The model is nowhere on this machine, or altered; the remedy is the command that fetches it.
+        `local` is no folder, or the model is nowhere on this machine, or altered; the remedy is the command that
+        fetches it.
     """
+    if local is not None and not Path(local).is_dir():
+        raise UpstreamError(
+            "there is no such folder of models", file=Path(local), remedy="name a folder, or leave it out"
+        )
     row = model(name)
     place = find(row, local)
     if place is None:

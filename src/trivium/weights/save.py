@@ -66,7 +66,7 @@ def save_weights(
     DataError
         The folder exists.
     """
-    with atomic_folder(folder, replace=overwrite) as draft:
+    with atomic_folder(folder, replace="config.json" if overwrite else None) as draft:
         files: dict[str, bytes] = {
             "model.safetensors": save({name: np.array(value, order="C") for name, value in state.items()}),
             "encoder.onnx": encoder,
