@@ -168,3 +168,24 @@ def test_means_at_the_border_between_two_ways_of_adding(count: int) -> None:
     mean, seen = collapse_rows(values, times, word, overlapping_rows(word, times))
     assert seen.all()
     np.testing.assert_allclose(mean[0], values.astype(np.float64).mean(axis=0), atol=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 256), st.integers(0, 2**31), st.sampled_from([0.0, 1e4, -3e30]), st.sampled_from([1.0, 1e-3]))
+def test_means_are_within_the_stated_bound_also_far_from_zero(
+    count: int, seed: int, offset: float, spread: float
+) -> None:
+    values = (offset + spread * np.random.default_rng(seed).standard_normal((count, 2))).astype(np.float32)
+    times = np.stack([np.arange(count), np.arange(1, count + 1)], axis=1) / 100
+    word = np.array([[0.0, count / 100]])
+    mean, _ = collapse_rows(values, times, word, overlapping_rows(word, times))
+    exact, magnitude = values.astype(np.float64).mean(axis=0), np.abs(values.astype(np.float64)).mean(axis=0)
+    assert (np.abs(mean[0] - exact) <= count * 6e-8 * magnitude).all()
+
+
+def test_a_mean_that_float32_holds_is_given_where_its_sum_is_too_large() -> None:
+    values = np.full((4, 1), 2e38, np.float32)
+    times = np.stack([np.arange(4.0), np.arange(1.0, 5.0)], axis=1)
+    word = np.array([[0.0, 4.0]])
+    mean, _ = collapse_rows(values, times, word, overlapping_rows(word, times))
+    assert mean[0, 0] == np.float32(2e38)

@@ -291,3 +291,10 @@ def test_the_public_code_s_learning_rates_and_a_plateau_s() -> None:
     assert rates == [0.02] * 12 + [0.002] * 11 + [0.0002] * 2
     flat = quick(max_epochs=13, patience=99, validation_fraction=0.5, schedule="constant").fit(x)
     assert {row["learning_rate"] for row in flat.loss_curves_} == {0.02}
+
+
+def test_a_run_does_not_go_on_with_another_decoder(tmp_path: Path) -> None:
+    x = np.random.default_rng(3).random((12, 18, 20), dtype=np.float32)
+    quick(folder=tmp_path).fit(x)
+    with pytest.raises(WeightsError, match="other network"):
+        quick(folder=tmp_path, resume=True, unpooling="none").fit(x)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from trivium.corpus import Aligned, Specification
 from trivium.errors import DataError, FormatError
 from trivium.files import atomic_file
+from trivium.formats.arrays import open_archive
 
 __all__ = ["load_aligned", "save_aligned"]
 
@@ -70,13 +71,11 @@ def load_aligned(path: str | os.PathLike[str]) -> Aligned:
     ------
     FormatError
         The file is not an aligned corpus, or is cut off.
+    LimitError
+        It would unpack to far more than its size.
     """
     try:
-        stored = np.load(path, allow_pickle=False)
-        if not isinstance(stored, np.lib.npyio.NpzFile):
-            raise FormatError("holds one array, not an aligned corpus", file=path)
-        with stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = open_archive(Path(path))
         specification = Specification.from_json(json.loads(str(arrays["specification"])))
         table = {name.removeprefix("table/"): a for name, a in arrays.items() if name.startswith("table/")}
         return Aligned(**{name: arrays[name] for name in _ARRAYS}, specification=specification, table=table)
@@ -84,5 +83,5 @@ def load_aligned(path: str | os.PathLike[str]) -> Aligned:
         raise FormatError(
             f"has no array {cause.args[0]!r}", file=path, remedy="make the file with trivium align"
         ) from cause
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, DataError) as cause:
+    except (ValueError, DataError) as cause:
         raise FormatError(f"is no aligned corpus: {cause}", file=path) from cause

@@ -120,6 +120,10 @@ class ConvDecoder(nn.Module):
             blocks.append(conv if last else nn.Sequential(conv, nn.BatchNorm2d(channels), nn.GELU()))
         self.blocks = nn.ModuleList(blocks)
 
+    def extra_repr(self) -> str:
+        """What the layers do not show; a run goes on only with the same."""
+        return f"unpooling={self.unpooling!r}"
+
     def forward(self, code: Tensor, switches: list[Tensor] | None = None) -> Tensor:
         """Matrices (B, 1, W, D) of codes (B, 15, H, V); `switches` are the encoder's, first pool first."""
         x = code

@@ -353,7 +353,8 @@ class Trainer:
             "batch_size": self.batch_size,
             "clip_norm": self.clip_norm,
             "data": [fingerprint(samples) for samples in (train, valid) if samples is not None],
-            "objectives": [o.name for o in self.objectives],
+            "network": repr(network),
+            "objectives": [[o.name, o.weight] for o in self.objectives],
             "optimizer": json.loads(json.dumps(groups, default=str)),  # as the checkpoint gives it back
             "parameters": {name: list(tensor.shape) for name, tensor in network.state_dict().items()},
             "samples": [len(train), 0 if valid is None else len(valid)],
