@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -32,7 +33,7 @@ from trivium.corpus import Aligned, Corpus
 from trivium.errors import TriviumError
 from trivium.evaluate import FLOORS, ProbeResult, Protocol, across, grouped_folds, probe, repeated_folds
 from trivium.evaluate.study import data_hash
-from trivium.files import atomic_file, canonical_json, sha256_bytes, write_json
+from trivium.files import atomic_file, canonical_json, sha256_bytes, sha256_file, write_json
 from trivium.formats import read
 from trivium.represent import ConvAutoencoder
 
@@ -65,7 +66,8 @@ class KeptAutoencoder(ConvAutoencoder):
         """Fit in a folder that is named by data and parameters."""
         base = Path(str(self.folder))
         parts = [X, *(value for value in how.values() if value is not None)]
-        facts = {k: v for k, v in self.get_params().items() if k != "folder"} | {"data": [data_hash(x) for x in parts]}
+        facts = {k: v for k, v in self.get_params().items() if k != "folder"}
+        facts |= {"data": [data_hash(x) for x in parts], "source": source_sha256()}
         self.folder = base / sha256_bytes(canonical_json(facts).encode())[:16]
         try:
             return super().fit(X, y, **how)
@@ -221,17 +223,32 @@ def run(name: str, asked: argparse.Namespace) -> None:
     write(name, study, parts, time.monotonic() - began, asked)
 
 
-def write(name: str, study: Study, parts: Mapping[str, ProbeResult], seconds: float, asked: argparse.Namespace) -> None:
-    """One JSON file and one page for the study, and the page of all studies."""
-    facts = {
+def circumstances(data_sha256: str) -> dict[str, Any]:
+    """What a reader needs in order to run the same again."""
+    script = Path(sys.argv[0])
+    return {
         "date": datetime.now(UTC).date().isoformat(),
-        "command": f"python benchmarks/results.py {' '.join(sys.argv[1:])}",
-        "seeds": list(range(asked.seeds)),
-        "max_epochs": asked.max_epochs,
-        "data_sha256": next(iter(parts.values())).settings["data"],
+        "command": f"python benchmarks/{script.name} {shlex.join(sys.argv[1:])}",
+        "data_sha256": data_sha256,
+        "source_sha256": source_sha256(),
         "versions": {"trivium": trivium.__version__, "python": platform.python_version()}
         | {library: version(library) for library in LIBRARIES},
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+    }
+
+
+def source_sha256() -> str:
+    """Hash of the package's source, so that a fit of other code is never taken for one of this."""
+    files = sorted(Path(trivium.__file__).parent.rglob("*.py"))
+    return sha256_bytes("".join(sha256_file(file) for file in files).encode())
+
+
+def write(name: str, study: Study, parts: Mapping[str, ProbeResult], seconds: float, asked: argparse.Namespace) -> None:
+    """One JSON file and one page for the study, and the page of all studies."""
+    facts = {
+        **circumstances(next(iter(parts.values())).settings["data"]),
+        "seeds": list(range(asked.seeds)),
+        "max_epochs": asked.max_epochs,
         "minutes": round(seconds / 60, 1),
     }
     write_json(asked.out / f"{name}.json", {**facts, "tables": {title: r.to_json() for title, r in parts.items()}})
@@ -240,7 +257,9 @@ def write(name: str, study: Study, parts: Mapping[str, ProbeResult], seconds: fl
     told = ", ".join(f"{library} {number}" for library, number in facts["versions"].items())
     page.append(
         f"Made on {facts['date']} with `{facts['command']}` in {facts['minutes']} minutes ({facts['machine']}; {told}; "
-        f"data SHA-256 {facts['data_sha256'][:16]}; at most {asked.max_epochs} epochs)."
+        f"data SHA-256 {facts['data_sha256'][:16]}; source SHA-256 {facts['source_sha256'][:16]}). Every autoencoder "
+        f"was trained for at most {asked.max_epochs} epochs, where the paper allows 100. Minutes count the fits of this "
+        "call only."
     )
     with atomic_file(asked.out / f"{name}.md") as draft:
         draft.write_text("\n\n".join(page) + "\n", encoding="utf-8")
