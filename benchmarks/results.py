@@ -258,8 +258,8 @@ def write(name: str, study: Study, parts: Mapping[str, ProbeResult], seconds: fl
     page.append(
         f"Made on {facts['date']} with `{facts['command']}` in {facts['minutes']} minutes ({facts['machine']}; {told}; "
         f"data SHA-256 {facts['data_sha256'][:16]}; source SHA-256 {facts['source_sha256'][:16]}). Every autoencoder "
-        f"was trained for at most {asked.max_epochs} epochs, where the paper allows 100. Minutes count the fits of this "
-        "call only."
+        f"was trained for at most {asked.max_epochs} epochs, where the paper allows 100. The minutes are those of this "
+        "call, without fits that an earlier one had kept."
     )
     with atomic_file(asked.out / f"{name}.md") as draft:
         draft.write_text("\n\n".join(page) + "\n", encoding="utf-8")

@@ -24,6 +24,7 @@ MANIFEST = "corpus.json"
 SCHEMA_VERSION = 1
 _MOST_SHARD_BYTES = 1 << 30
 _MOST_GROUP_BYTES = 2 << 30
+_ANEW = "restore the file, or make the corpus anew"
 _SHARD_NAME = re.compile(r"shard-\d{5}\.parquet")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -112,7 +113,11 @@ def read_manifest(folder: Path) -> Manifest:
 def _parse(value: Any, path: Path) -> Manifest:
     version = value.get("schema_version") if isinstance(value, dict) else None
     if version != SCHEMA_VERSION:
-        raise FormatError(f"has schema version {version!r}, this trivium reads {SCHEMA_VERSION}", file=path)
+        raise FormatError(
+            f"has schema version {version!r}, this trivium reads {SCHEMA_VERSION}",
+            file=path,
+            remedy="read it with the trivium that wrote it, or make the corpus anew",
+        )
     try:
         specification = Specification.from_json(value["specification"])
         shards = tuple(Shard(**shard) for shard in value["shards"])
@@ -121,10 +126,12 @@ def _parse(value: Any, path: Path) -> Manifest:
             value["content_hash"],
         )  # fmt: skip
         problem = _problem(manifest, value["utterances"])
-    except (KeyError, TypeError, AttributeError, SpecificationError) as cause:
-        raise FormatError(f"is malformed: {cause!r}", file=path) from cause
+    except KeyError as cause:
+        raise FormatError(f"lacks the entry {cause}", file=path, remedy=_ANEW) from cause
+    except (TypeError, AttributeError, SpecificationError) as cause:
+        raise FormatError(f"is malformed: {cause}", file=path, remedy=_ANEW) from cause
     if problem:
-        raise FormatError(problem, file=path)
+        raise FormatError(problem, file=path, remedy=_ANEW)
     return manifest
 
 
