@@ -27,7 +27,7 @@ from trivium.progress import Bar, progress_bar
 from trivium.scale import POOLED, REFIT
 from trivium.weights import Weights, load_weights
 
-__all__ = ["Embedded", "answer", "embed", "embed_chunks", "embed_to_file", "open_source"]
+__all__ = ["Embedded", "answer", "embed", "embed_chunks", "embed_to_file", "failed_clips", "open_source"]
 
 _ROWS = 128  # most utterances per chunk
 _ROW_GROUP_BYTES = 8 << 20
