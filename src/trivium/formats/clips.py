@@ -17,6 +17,7 @@ from trivium.errors import DataError, FormatError
 from trivium.files import atomic_folder, check_size
 from trivium.formats.findings import Finding, Findings
 from trivium.formats.folds import Duplicates, unique
+from trivium.formats.options import require_choice
 
 __all__ = ["ClipsFormat", "clip_path"]
 
@@ -61,7 +62,7 @@ class ClipsFormat:
         provenance = {"format": "clips", "layout": layout, "findings": findings.to_json()}
         return Corpus.from_utterances(utterances, Specification((), tuple(labels.values())), provenance)
 
-    def write(self, corpus: Corpus, path: Path, *, label: str = "sentiment") -> None:
+    def write(self, corpus: Corpus, path: Path, *, label: str | None = None) -> None:
         """Write a folder with ``label.csv``; the clips themselves are not copied.
 
         Parameters
@@ -71,15 +72,17 @@ class ClipsFormat:
         path : Path
             The folder to make.
         label : str
-            Which label becomes the column ``label``.
+            Which label becomes the column ``label``; default ``sentiment``.
         """
+        if label is not None:
+            require_choice("label", label, [v.key for v in corpus.specification.labels])
         layout = corpus.provenance.get("layout", {}) if corpus.provenance.get("format") == "clips" else {}
         header = [c for c in layout.get("columns", _HEADER) if c in _HEADER]
         with atomic_folder(path) as folder, (folder / _NAME).open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, header, extrasaction="ignore", lineterminator="\n")
             writer.writeheader()
             for utterance in corpus:
-                writer.writerow(_row(utterance, layout.get("renamed", {}), label))
+                writer.writerow(_row(utterance, layout.get("renamed", {}), label or "sentiment"))
 
 
 def clip_path(folder: Path, video: str, clip: str) -> Path | None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from trivium import registry
 from trivium.corpus import Corpus
 from trivium.errors import FormatError, TriviumError
+from trivium.formats.options import check_options
 from trivium.formats.pickles import load_pickle, scan_pickle
 
 __all__ = ["Format", "detect", "read", "write"]
@@ -81,15 +80,6 @@ def _require_content(source: Path) -> None:
         raise FormatError("the file is empty", file=source, remedy="check the download")
 
 
-def _check_options(call: Callable[..., Any], options: dict[str, Any], name: str, skip: int) -> None:
-    known = list(inspect.signature(call).parameters)[skip:]
-    for option in options:
-        if option not in known:
-            raise TriviumError(
-                f"the format {name!r} has no option {option!r}", remedy=f"choose from {', '.join(known) or 'none'}"
-            )
-
-
 def read(src: str | os.PathLike[str], *, format: str | None = None, **options: Any) -> Corpus:
     """Read a file or folder of any known format into a corpus.
 
@@ -117,6 +107,8 @@ def read(src: str | os.PathLike[str], *, format: str | None = None, **options: A
         (:class:`LimitError`).
     DataError
         Values that cannot be used; the message names row and column.
+    TriviumError
+        An option that the format does not have, or a value that is none of its choices; the message lists them.
 
     Examples
     --------
@@ -133,7 +125,7 @@ def read(src: str | os.PathLike[str], *, format: str | None = None, **options: A
     _require_content(source)
     name = format or detect(source)
     reader = _format(name)
-    _check_options(reader.read, options, name, 1)
+    check_options(reader.read, options, name, 1)
     corpus = reader.read(source, **options)
     corpus.provenance.setdefault("source", source.name)
     return corpus
@@ -173,7 +165,7 @@ def write(corpus: Corpus, path: str | os.PathLike[str], *, format: str, **option
     [4]
     """
     writer = _format(format)
-    _check_options(writer.write, options, format, 2)
+    check_options(writer.write, options, format, 2)
     try:
         writer.write(corpus, Path(path), **options)
     except TriviumError as error:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trivium.errors import DataError
+from trivium.formats.options import require_choice
 
 __all__ = ["Finding", "Findings", "NonFinite", "is_finite"]
 
@@ -67,6 +68,11 @@ class Findings:
     reference : mapping of str to {"keep", "infinite"}, optional
         By modality, what the format's own loader does: nothing, or set infinite cells to zero.
 
+    Raises
+    ------
+    TriviumError
+        `nonfinite` is none of its choices.
+
     Examples
     --------
     >>> found = Findings("zero")
@@ -77,6 +83,7 @@ class Findings:
     """
 
     def __init__(self, nonfinite: NonFinite = "reference", reference: dict[str, str] | None = None) -> None:
+        require_choice("nonfinite", nonfinite, get_args(NonFinite))
         self._nonfinite = nonfinite
         self._reference = reference or {}
         self._groups: dict[tuple[str, str, str], dict[str, Any]] = {}

@@ -20,6 +20,7 @@ from trivium.corpus import Corpus, Stream, StreamSpecification, Utterance
 from trivium.corpus.specification import Clock
 from trivium.errors import DataError, FormatError
 from trivium.formats.findings import Finding, Findings
+from trivium.formats.options import require_choice
 
 __all__ = ["Block", "Cutter", "distribution", "fold_rows", "one_clock", "pad_fold", "positional_streams", "side_of"]
 
@@ -301,7 +302,13 @@ def fold_rows(
     ------
     DataError
         An utterance is in no fold, or in one that the format does not know.
+    TriviumError
+        The corpus has no such split, or the format no such fold; the message lists what there is.
     """
+    if split is not None:
+        require_choice("split", split, corpus.splits())
+    if fold is not None:
+        require_choice("fold", fold, names)
     chosen = split or (corpus.splits()[0] if len(corpus.splits()) == 1 else None)
     if chosen is None and fold is None:
         raise DataError(

@@ -20,6 +20,7 @@ from trivium.errors import DataError, DependencyError, FormatError, LimitError
 from trivium.files import atomic_file
 from trivium.formats.findings import Findings, NonFinite
 from trivium.formats.long import corpus_of_long, is_feature, long_table
+from trivium.formats.options import require_choice
 from trivium.formats.rows import corpus_of_table, table_of_corpus
 
 __all__ = ["PandasFormat", "from_pandas", "to_pandas"]
@@ -129,6 +130,7 @@ def to_pandas(corpus: Corpus, *, layout: Literal["wide", "long"] = "wide") -> An
     >>> to_pandas(Corpus.from_utterances([one], Specification((voice,))), layout="long")["audio.f0"].tolist()
     [1.0, 1.0]
     """
+    require_choice("layout", layout, ("wide", "long"))
     _pandas()
     if layout == "long":
         return long_table(corpus).to_pandas()
