@@ -23,6 +23,7 @@ from trivium.errors import FormatError, LimitError, UnsafeFileError
 from trivium.files import atomic_file
 from trivium.formats.aligned import read_aligned
 from trivium.formats.findings import Finding, Findings, NonFinite
+from trivium.formats.folds import tell_absent
 from trivium.formats.labels import LabelArray, encode
 from trivium.formats.padded import Block, Cutter, distribution, fold_rows, one_clock, pad_fold, positional_streams
 
@@ -240,8 +241,7 @@ class _Archive:
             for fold, count in counts.items()
             for row in range(count)
         ]
-        for label in self._labels:
-            label.tell(self._findings, {f: [self._id(f, row) for row in range(n)] for f, n in counts.items()})
+        self._tell({f: [self._id(f, row) for row in range(n)] for f, n in counts.items()})
         layout = {
             "modalities": cutter.layout(),
             "labels": [label.layout() for label in self._labels],
@@ -251,6 +251,15 @@ class _Archive:
         }
         provenance = {"format": "npz", "layout": layout, "findings": self._findings.to_json()}
         return Corpus.from_utterances(utterances, Specification(tuple(streams.values()), labels), provenance)
+
+    def _tell(self, ids: Mapping[str, Sequence[str]]) -> None:
+        for label in self._labels:
+            label.tell(self._findings, ids)
+        instead = {self._id_key: (self._ids, "made from fold and row"), "raw_text": (self._texts, "empty")}
+        instead |= {k: (parts, "missing") for k, parts in (self._spans | self._named).items()}
+        for key, (parts, what) in instead.items():
+            if parts:  # an archive may well have none at all
+                tell_absent(self._findings, key, parts, ids, what)
 
     def _is_vector(self, block: Block) -> bool:
         return self._by_key[block.key][block.fold].ndim == 2

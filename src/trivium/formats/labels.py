@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from trivium.corpus import LabelSpecification, Utterance
 from trivium.errors import DataError, FormatError
 from trivium.formats.findings import Finding, Findings
+from trivium.formats.folds import tell_absent
 
 __all__ = ["LabelArray", "encode"]
 
@@ -95,7 +96,7 @@ class LabelArray:
         return {keys[0]: float(value) if self.kind == "number" else str(int(value))}
 
     def tell(self, findings: Findings, names: Mapping[str, Sequence[str]]) -> None:
-        """Say which labels are not finite and so count as missing.
+        """Say which labels are missing because they are not finite or not in the file for a fold.
 
         Parameters
         ----------
@@ -104,6 +105,7 @@ class LabelArray:
         names : mapping of str to sequence of N str
             Ids of the samples by fold.
         """
+        tell_absent(findings, self.key, self._arrays, names, "missing")
         for fold, values in self._arrays.items():
             odd = ~np.isfinite(values).reshape(len(values), -1)
             for row in np.flatnonzero(odd.any(axis=1)).tolist():

@@ -22,6 +22,7 @@ from trivium.formats.folds import (
     load_folds,
     require_modalities,
     row_counts,
+    tell_absent,
     texts_of,
     unique,
     write_pickle,
@@ -43,6 +44,7 @@ _LABELS = {
 }
 _POLARITY = ("Negative", "Neutral", "Positive")
 _TEXTS = ("id", "raw_text", "annotations")
+_INSTEAD = {"id": "made from fold and row", "raw_text": "empty", "annotations": "missing", "align": "without words"}
 _KNOWN = (
     *_TEXTS,
     *_MODALITIES,
@@ -125,7 +127,8 @@ class MmsaFormat:
         split, fold : str, optional
             Which split makes the folds; the fold of utterances that it leaves out.
         label : str, optional
-            Which label becomes ``regression_labels``; default ``sentiment``, or the only regression label.
+            Which label becomes ``regression_labels``; default that of the source, ``sentiment``, or the only
+            regression label.
         """
         require_modalities(corpus, (*_MODALITIES, TOKENS), "an MMSA pickle")
         layout = corpus.provenance.get("layout", {}) if corpus.provenance.get("format") == "mmsa" else {}
@@ -230,6 +233,10 @@ class _Reading:
         utterances = [
             self._utterance(cutter, f, row, name) for f, names in ids.items() for row, name in enumerate(names)
         ]
+        for key in _INSTEAD:
+            having = {name for name, fold in self._folds.items() if key in fold}
+            if having or key == "id":
+                tell_absent(self._findings, key, having, ids, _INSTEAD[key])
         arrays = [*self._labels, *([self._classes] if self._classes else [])]
         for array in arrays:
             array.tell(self._findings, ids)
@@ -321,7 +328,7 @@ class _Writing:
         self._corpus, self._layout = corpus, layout
         self._streams = {s.modality: s for s in corpus.specification.streams}
         self._labels = {v.key: v for v in corpus.specification.labels}
-        self._main = None if layout else self._main_label(label)
+        self._main = None if layout and label is None else self._main_label(label)
         clocks = {s.clock for s in self._streams.values() if s.modality != TOKENS}
         self._lengths = "audio_lengths" in layout["keys"] if layout else clocks != {"words"}
 
@@ -367,7 +374,7 @@ class _Writing:
 
     def _label_arrays(self, utterances: list[Utterance], types: Mapping[str, str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for layout in self._layout.get("labels", []):
+        for layout in self._layout.get("labels", []) if self._main is None else []:
             found[layout["key"]] = encode(utterances, [self._labels[k] for k in layout["labels"]], layout)
         if self._main is not None:
             numbers = encode(utterances, [self._main])

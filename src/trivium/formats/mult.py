@@ -23,6 +23,7 @@ from trivium.formats.folds import (
     load_folds,
     require_modalities,
     row_counts,
+    tell_absent,
     text_of,
     unique,
     write_pickle,
@@ -167,6 +168,9 @@ class _Reading:
         utterances = [
             self._utterance(cutter, f, row, name) for f, names in ids.items() for row, name in enumerate(names)
         ]
+        having = {name for name, fold in self._folds.items() if "id" in fold}
+        if having:  # IEMOCAP has none at all
+            tell_absent(self._findings, "id", having, ids, "made from fold and row")
         labels = self._label.specifications if self._label else ()
         if self._label:
             self._label.tell(self._findings, ids)
