@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from trivium.corpus import Corpus, LabelSpecification, Specification, Stream, StreamSpecification, Utterance, Words
 from trivium.corpus.specification import Clock
 from trivium.errors import DataError
-from trivium.formats.findings import Finding, Findings
+from trivium.formats.findings import Finding, Findings, as_float32
 from trivium.formats.rows import label_column
 
 __all__ = ["corpus_of_long", "is_feature", "long_table"]
@@ -116,14 +116,14 @@ def corpus_of_long(table: pa.Table, file: Path, findings: Findings) -> Corpus:
     Raises
     ------
     DataError
-        A row has no id.
+        A row has no id, or a number is too large for float32.
     """
     return _Long(table, file, findings).corpus()
 
 
 class _Long:
     def __init__(self, table: pa.Table, file: Path, findings: Findings) -> None:
-        self._findings = findings
+        self._findings, self._file = findings, file
         self._ids = [None if v is None else str(v) for v in table.column("id").to_pylist()]
         if None in self._ids or "" in self._ids:
             row = next(k for k, v in enumerate(self._ids) if not v)
@@ -135,11 +135,16 @@ class _Long:
         self._columns: dict[str, list[str]] = {}
         for name in names:
             self._columns.setdefault(name.partition(".")[0], []).append(name)
-        self._values = {m: _matrix(table, own) for m, own in self._columns.items()}
-        self._times = _matrix(table, ["start", "end"]).astype(np.float64) if _timed(table) else None
+        self._values = {m: self._matrix(table, own) for m, own in self._columns.items()}
+        self._times = _matrix(table, ["start", "end"]) if _timed(table) else None
         self._cells = {n: table.column(n).to_pylist() for n in table.column_names if n not in names and n != "id"}
         self._word_clocked = self._share_rows()
         self._labels = self._take_labels()
+
+    def _matrix(self, table: pa.Table, names: Sequence[str]) -> NDArray[np.float32]:
+        """Values of one modality; column by column, so that an error names the column as the table does."""
+        columns = [as_float32(_matrix(table, [n])[:, 0], self._file, f"column {n}", ("row",)) for n in names]
+        return np.stack(columns, axis=1)
 
     def _seen(self, modality: str) -> NDArray[np.bool_]:
         return np.asarray((~np.isnan(self._values[modality])).any(axis=1))
@@ -214,10 +219,8 @@ class _Long:
         return Words(tuple(str(cells[r]) for r in own), times)
 
 
-def _matrix(table: pa.Table, names: Sequence[str]) -> NDArray[np.float32]:
-    dtype = np.float64 if names[0] == "start" else np.float32
-    columns = [table.column(n).cast(pa.float64()).to_numpy() for n in names]
-    return np.stack(columns, axis=1).astype(dtype)
+def _matrix(table: pa.Table, names: Sequence[str]) -> NDArray[np.float64]:
+    return np.stack([table.column(n).cast(pa.float64()).to_numpy() for n in names], axis=1)
 
 
 def _timed(table: pa.Table) -> bool:

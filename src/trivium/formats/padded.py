@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from trivium.corpus import Corpus, Stream, StreamSpecification, Utterance
 from trivium.corpus.specification import Clock
 from trivium.errors import DataError, FormatError
-from trivium.formats.findings import Finding, Findings
+from trivium.formats.findings import Finding, Findings, as_float32
 from trivium.formats.options import require_choice
 
 __all__ = ["Block", "Cutter", "distribution", "fold_rows", "one_clock", "pad_fold", "positional_streams", "side_of"]
@@ -66,14 +66,16 @@ class Block:
         FormatError
             It is no numeric array of two or three axes.
         DataError
-            A stated length does not fit.
+            A stated length does not fit, or a number does not fit into the type.
         """
         values = np.asarray(array)
         place = f"{fold}/{key}" if fold else key
         if values.dtype.kind not in "biuf" or values.ndim not in (2, 3):
             raise FormatError(f"is {values.dtype} of shape {values.shape}, not (N, L, D)", file=file, place=place)
         values = values[:, None, :] if values.ndim == 2 else values
-        if np.dtype(dtype).kind == "i":
+        if dtype == "float32":
+            values = as_float32(values, file, place, ("row", "step", "column"))
+        else:
             _check_whole(values, np.dtype(dtype), file, place)
         stated = None if lengths is None else _checked_lengths(lengths, values, file, f"{place}_lengths")
         return cls(modality, key, fold, values.astype(dtype, copy=False), stated)
