@@ -17,6 +17,7 @@ from trivium.errors import DataError, FormatError
 from trivium.files import atomic_folder, check_size
 from trivium.formats.findings import Finding, Findings
 from trivium.formats.folds import Duplicates, unique
+from trivium.formats.losses import Kept
 from trivium.formats.options import require_choice
 
 __all__ = ["ClipsFormat", "clip_path"]
@@ -62,7 +63,7 @@ class ClipsFormat:
         provenance = {"format": "clips", "layout": layout, "findings": findings.to_json()}
         return Corpus.from_utterances(utterances, Specification((), tuple(labels.values())), provenance)
 
-    def write(self, corpus: Corpus, path: Path, *, label: str | None = None) -> None:
+    def write(self, corpus: Corpus, path: Path, *, label: str | None = None) -> Kept:
         """Write a folder with ``label.csv``; the clips themselves are not copied.
 
         Parameters
@@ -83,6 +84,13 @@ class ClipsFormat:
             writer.writeheader()
             for utterance in corpus:
                 writer.writerow(_row(utterance, layout.get("renamed", {}), label or "sentiment"))
+        name = label or "sentiment"
+        labels = [f"{name}@{modality}" if modality else name for modality in _LABELS.values()]
+        return Kept(
+            frozenset({"text", "ranges", *(("clip",) if layout else ())}), streams=(), labels=[*labels, "polarity"],
+            spans=(), groups=(), splits=corpus.splits()[:1], words=lambda _: False,
+            video=lambda name: name.partition("$_$")[0],
+        )  # fmt: skip
 
 
 def clip_path(folder: Path, video: str, clip: str) -> Path | None:

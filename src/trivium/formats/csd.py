@@ -22,6 +22,7 @@ from trivium.corpus import Corpus, LabelSpecification, Specification, Stream, St
 from trivium.errors import DataError, FormatError
 from trivium.files import atomic_folder
 from trivium.formats.findings import Finding, Findings, NonFinite, is_finite
+from trivium.formats.losses import Kept
 from trivium.formats.sequences import Entry, Sequence, entry_key, is_sequence, open_sequence, write_sequence
 
 __all__ = ["EPSILON", "CsdFormat", "overlapping"]
@@ -71,7 +72,7 @@ class CsdFormat:
         roles = _roles([open_sequence(file) for file in files], modality or {}, path, findings)
         return _Reading(roles, findings).corpus()
 
-    def write(self, corpus: Corpus, path: Path) -> None:
+    def write(self, corpus: Corpus, path: Path) -> Kept:
         """Write a folder with one file per modality, and ``words.csd`` and ``labels.csd`` where there are any.
 
         Entries are utterances; ``video[k]`` ids are what the SDK itself makes when it aligns to labels.
@@ -89,6 +90,12 @@ class CsdFormat:
             _write(folder, "words", _word_entries(utterances), {"dimension names": ["word"]})
             names, labels = _label_entries(corpus, utterances)
             _write(folder, "labels", labels, {"dimension names": names})
+        return Kept(
+            frozenset({"times", "word times", "ranges"}),
+            labels=[v.key for v in corpus.specification.labels if v.is_number or v.kind == "multilabel"],
+            labelled=labels, spans=labels, groups=(), splits=(), words=_has_timed_words,
+            video=lambda name: entry_key(name)[0],
+        )  # fmt: skip
 
 
 def _files(path: Path) -> list[Path]:
@@ -400,8 +407,12 @@ def _word_entries(utterances: list[Utterance]) -> dict[str, Entry]:
     return {
         u.id: Entry(np.array([w.encode() for w in u.words.text], dtype=np.bytes_).reshape(-1, 1), u.words.times)
         for u in utterances
-        if u.words is not None and u.words.times is not None and len(u.words)
+        if u.words is not None and u.words.times is not None and _has_timed_words(u)
     }
+
+
+def _has_timed_words(utterance: Utterance) -> bool:
+    return utterance.words is not None and utterance.words.times is not None and len(utterance.words) > 0
 
 
 def _label_entries(corpus: Corpus, utterances: list[Utterance]) -> tuple[list[str], dict[str, Entry]]:

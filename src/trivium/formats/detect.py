@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 from trivium import registry
 from trivium.corpus import Corpus
 from trivium.errors import FormatError, TriviumError
+from trivium.formats.losses import Kept, losses
 from trivium.formats.options import check_options
 from trivium.formats.pickles import load_pickle, scan_pickle
 
@@ -26,8 +27,8 @@ class Format(Protocol):
     def read(self, path: Path, **options: Any) -> Corpus:
         """Read the file or folder."""
 
-    def write(self, corpus: Corpus, path: Path, **options: Any) -> None:
-        """Write the corpus, atomically."""
+    def write(self, corpus: Corpus, path: Path, **options: Any) -> Kept | None:
+        """Write the corpus, atomically, and say what the file keeps of it; None where that is not known."""
 
 
 def _format(name: str) -> Format:
@@ -131,7 +132,7 @@ def read(src: str | os.PathLike[str], *, format: str | None = None, **options: A
     return corpus
 
 
-def write(corpus: Corpus, path: str | os.PathLike[str], *, format: str, **options: Any) -> None:
+def write(corpus: Corpus, path: str | os.PathLike[str], *, format: str, **options: Any) -> list[dict[str, Any]]:
     """Write a corpus in a format of other tools, atomically.
 
     Parameters
@@ -145,6 +146,12 @@ def write(corpus: Corpus, path: str | os.PathLike[str], *, format: str, **option
         Name of the format: ``mmsa``, ``mult``, ``multibench``, ``npz``, ``csd``, ``pandas``, ``huggingface`` ...
     **options
         Options of that format; ``docs/formats.md`` lists them.
+
+    Returns
+    -------
+    list of dict
+        What the corpus has and the file cannot hold, in the form of ``corpus.provenance["findings"]``; provenance
+        itself stays behind in every format but ``corpus``.
 
     Raises
     ------
@@ -160,13 +167,16 @@ def write(corpus: Corpus, path: str | os.PathLike[str], *, format: str, **option
     >>> one = Utterance("a", {"audio": Stream(np.ones((4, 1), np.float32), voice)})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder) / "a.npz"
-    ...     write(Corpus.from_utterances([one], Specification((voice,))), file, format="npz")
+    ...     lost = write(Corpus.from_utterances([one], Specification((voice,))), file, format="npz")
     ...     read(file).lengths("audio").tolist()
     [4]
+    >>> lost
+    []
     """
     writer = _format(format)
     check_options(writer.write, options, format, 2)
     try:
-        writer.write(corpus, Path(path), **options)
+        kept = writer.write(corpus, Path(path), **options)
     except TriviumError as error:
         raise error.located(path) from error
+    return [] if kept is None else losses(corpus, kept, format)

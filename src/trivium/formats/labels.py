@@ -107,7 +107,7 @@ class LabelArray:
         """
         tell_absent(findings, self.key, self._arrays, names, "missing")
         for fold, values in self._arrays.items():
-            odd = ~np.isfinite(values).reshape(len(values), -1)
+            odd = ~np.isfinite(values).reshape(len(values), int(np.prod(values.shape[1:])))
             for row in np.flatnonzero(odd.any(axis=1)).tolist():
                 count = int(odd[row].sum())
                 action = "not finite, so missing"

@@ -18,9 +18,10 @@ from trivium.corpus import Corpus, LabelSpecification, Specification, Stream, St
 from trivium.corpus.specification import Clock
 from trivium.errors import DataError
 from trivium.formats.findings import Finding, Findings, as_float32
+from trivium.formats.losses import PARTS, Kept
 from trivium.formats.rows import label_column
 
-__all__ = ["corpus_of_long", "is_feature", "long_table"]
+__all__ = ["corpus_of_long", "is_feature", "kept_in_long", "long_table"]
 
 _STEP_COLUMNS = ("step", "start", "end", "word")
 _SCALARS = ("group", "split", "label", "utterance", "words", "steps", "stream", "times")
@@ -54,6 +55,25 @@ def long_table(corpus: Corpus) -> pa.Table:
                 _spread(parts, named, column[row], steps)
     columns = {name: np.concatenate(arrays) for name, arrays in parts.items()}
     return pa.table({n: pa.array(c, from_pandas=True) for n, c in columns.items()})
+
+
+def kept_in_long(corpus: Corpus) -> Kept:
+    """What a long table keeps of a corpus.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        What is written.
+    """
+    by_word = [s for s in corpus.specification.streams if s.clock == "words"]
+    lost = {"word confidence", "extractors", "ranges", *(() if len(by_word) > 1 else ("clocks",))}
+    named = [v.key for v in corpus.specification.labels if v.kind != "multilabel"]
+    return Kept(PARTS - lost, classes=named, words=_has_rows_of_words)
+
+
+def _has_rows_of_words(utterance: Utterance) -> bool:
+    clocked = (s.steps for s in utterance.streams.values() if s.specification.clock == "words")
+    return utterance.words is not None and next(clocked, None) == len(utterance.words)
 
 
 def _timelines(utterance: Utterance) -> Iterator[list[Stream]]:

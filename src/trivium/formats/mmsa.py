@@ -28,7 +28,17 @@ from trivium.formats.folds import (
     write_pickle,
 )
 from trivium.formats.labels import LabelArray, encode
-from trivium.formats.padded import Block, Cutter, distribution, fold_rows, one_clock, pad_fold, positional_streams
+from trivium.formats.losses import PARTS, Kept, shares_words
+from trivium.formats.padded import (
+    Block,
+    Cutter,
+    chosen_split,
+    distribution,
+    fold_rows,
+    one_clock,
+    pad_fold,
+    positional_streams,
+)
 from trivium.formats.pickles import scan_pickle
 
 __all__ = ["MmsaFormat"]
@@ -115,7 +125,7 @@ class MmsaFormat:
         split: str | None = None,
         fold: str | None = None,
         label: str | None = None,
-    ) -> None:
+    ) -> Kept:
         """Write a pickle that MMSA loads.
 
         Parameters
@@ -132,14 +142,15 @@ class MmsaFormat:
         """
         require_modalities(corpus, (*_MODALITIES, TOKENS), "an MMSA pickle")
         layout = corpus.provenance.get("layout", {}) if corpus.provenance.get("format") == "mmsa" else {}
-        if layout.get("single") and len(corpus) == 1:
-            write_pickle(path, _single(_Writing(corpus, layout, label).fold("", list(corpus))))
-            return
         writing = _Writing(corpus, layout, label)
+        if layout.get("single") and len(corpus) == 1:
+            write_pickle(path, _single(writing.fold("", list(corpus))))
+            return writing.kept(())
         whole: dict[str, Any] = {name: writing.fold(name, u) for name, u in fold_rows(corpus, split, fold).items()}
         if "config" in layout:
             whole["config"] = layout["config"]
         write_pickle(path, whole)
+        return writing.kept((chosen_split(corpus, split),))
 
 
 def _one_sample(sample: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -278,7 +289,7 @@ class _Reading:
         polarity = texts["annotations"][row] if "annotations" in texts else ""
         if polarity:
             labels["polarity"] = polarity
-        video = name.partition("$_$")[0] if "$_$" in name else ""
+        video = _video(name)
         return Utterance(
             name,
             cutter.streams(fold, row, name),
@@ -309,6 +320,10 @@ class _Reading:
         return Words(text, times, confidence)
 
 
+def _video(name: str) -> str:
+    return name.partition("$_$")[0] if "$_$" in name else ""
+
+
 def _builtins(value: Any) -> Any:
     """A configuration as JSON can hold it."""
     if isinstance(value, dict):
@@ -331,6 +346,21 @@ class _Writing:
         self._main = None if layout and label is None else self._main_label(label)
         clocks = {s.clock for s in self._streams.values() if s.modality != TOKENS}
         self._lengths = "audio_lengths" in layout["keys"] if layout else clocks != {"words"}
+
+    def kept(self, splits: tuple[str, ...]) -> Kept:
+        """What the folds hold of the corpus."""
+        keys = self._layout.get("keys")
+        labels = [key for layout in self._layout.get("labels", []) for key in layout["labels"]]
+        labels += ["polarity"] if keys and "annotations" in keys else []
+        if self._main is not None:
+            labels = [self._main.key, *(f"{self._main.name}@{m}" for m in _LABELS.values() if m)]
+        lost = {"times", "extractors", *(() if shares_words(self._corpus) else ("clocks",))}
+        lost |= {"text"} if keys is not None and "raw_text" not in keys else set()
+        has_words = keys is None or "align" in keys
+        return Kept(
+            PARTS - lost - {"clip"}, columns=(TOKENS,), labels=labels, spans=(), groups=(), splits=splits,
+            words=lambda u: has_words and u.words is not None and u.words.times is not None, video=_video,
+        )  # fmt: skip
 
     def _main_label(self, label: str | None) -> LabelSpecification | None:
         numbers = [v for v in self._labels.values() if v.is_number]

@@ -22,7 +22,17 @@ from trivium.errors import DataError, FormatError
 from trivium.formats.findings import Finding, Findings, as_float32
 from trivium.formats.options import require_choice
 
-__all__ = ["Block", "Cutter", "distribution", "fold_rows", "one_clock", "pad_fold", "positional_streams", "side_of"]
+__all__ = [
+    "Block",
+    "Cutter",
+    "chosen_split",
+    "distribution",
+    "fold_rows",
+    "one_clock",
+    "pad_fold",
+    "positional_streams",
+    "side_of",
+]
 
 _ROWS_AT_ONCE = 256
 
@@ -284,6 +294,11 @@ class Cutter:
         return known
 
 
+def chosen_split(corpus: Corpus, split: str | None) -> str:
+    """The split that makes the folds: the named one, or the only one; ``""`` where there is neither."""
+    return split or (corpus.splits()[0] if len(corpus.splits()) == 1 else "")
+
+
 def fold_rows(
     corpus: Corpus, split: str | None, fold: str | None, names: Sequence[str] = ("train", "valid", "test")
 ) -> dict[str, list[Utterance]]:
@@ -311,15 +326,15 @@ def fold_rows(
         require_choice("split", split, corpus.splits())
     if fold is not None:
         require_choice("fold", fold, names)
-    chosen = split or (corpus.splits()[0] if len(corpus.splits()) == 1 else None)
-    if chosen is None and fold is None:
+    chosen = chosen_split(corpus, split)
+    if not chosen and fold is None:
         raise DataError(
             f"the corpus has {len(corpus.splits())} splits, and this format needs one",
             remedy=f"name one of {', '.join(corpus.splits())}" if corpus.splits() else "name the fold for all (fold=)",
         )
     found: dict[str, list[Utterance]] = {name: [] for name in names}
     for utterance in corpus:
-        own = utterance.splits.get(chosen or "", "") or fold or ""
+        own = utterance.splits.get(chosen, "") or fold or ""
         if own not in found:
             raise DataError(
                 f"is in the fold {own!r}; the format knows {', '.join(names)}",

@@ -19,7 +19,8 @@ from trivium.corpus import Corpus
 from trivium.errors import DataError, DependencyError, FormatError, LimitError
 from trivium.files import atomic_file
 from trivium.formats.findings import Findings, NonFinite
-from trivium.formats.long import corpus_of_long, is_feature, long_table
+from trivium.formats.long import corpus_of_long, is_feature, kept_in_long, long_table
+from trivium.formats.losses import Kept
 from trivium.formats.options import require_choice
 from trivium.formats.rows import corpus_of_table, table_of_corpus
 
@@ -77,7 +78,7 @@ class PandasFormat:
             raise FormatError(f"is no readable table: {cause}", file=path, remedy="it may be cut off") from cause
         return _corpus(table, path, Findings(nonfinite), source or path.stem.lower())
 
-    def write(self, corpus: Corpus, path: Path, *, layout: Literal["wide", "long"] | None = None) -> None:
+    def write(self, corpus: Corpus, path: Path, *, layout: Literal["wide", "long"] | None = None) -> Kept:
         """Write a Parquet file, or CSV where the name ends in ``.csv``.
 
         Parameters
@@ -95,9 +96,11 @@ class PandasFormat:
         text = path.suffix.lower() == ".csv"
         if text and layout == "wide":
             raise DataError("CSV has no lists", file=path, remedy="write Parquet, or the long layout")
-        table = long_table(corpus) if text or layout == "long" else table_of_corpus(corpus)
+        long = text or layout == "long"
+        table = long_table(corpus) if long else table_of_corpus(corpus)
         with atomic_file(path) as draft:
             (pyarrow.csv.write_csv if text else pyarrow.parquet.write_table)(table, str(draft))
+        return kept_in_long(corpus) if long else Kept()
 
 
 def _check_unpacked(metadata: Any, path: Path) -> None:
