@@ -23,7 +23,7 @@ from trivium.errors import DataError, FormatError
 from trivium.files import atomic_folder
 from trivium.formats.findings import Finding, Findings, NonFinite, is_finite
 from trivium.formats.losses import Kept
-from trivium.formats.sequences import Entry, Sequence, entry_key, is_sequence, open_sequence, write_sequence
+from trivium.formats.sequences import Entry, Sequence, entry_key, is_hdf5, is_sequence, open_sequence, write_sequence
 
 __all__ = ["EPSILON", "CsdFormat", "overlapping"]
 
@@ -49,7 +49,7 @@ class CsdFormat:
     def detect(self, path: Path) -> str | None:
         """Why the path is of this format, or None."""
         files = _files(path)
-        return f"{len(files)} computational sequences (HDF5)" if files and all(map(is_sequence, files[:3])) else None
+        return f"{len(files)} computational sequences (HDF5)" if any(map(is_hdf5, files)) else None
 
     def read(
         self, path: Path, *, modality: Mapping[str, str] | None = None, nonfinite: NonFinite = "reference"
@@ -69,7 +69,12 @@ class CsdFormat:
         if not files:
             raise FormatError("holds no .csd file", file=path)
         findings = Findings(nonfinite)
-        roles = _roles([open_sequence(file) for file in files], modality or {}, path, findings)
+        sequences = [open_sequence(file) for file in files]
+        for sequence in sequences:
+            if not sequence.metadata:
+                action = "no metadata: what it is, and its columns, follow from the name of its root"
+                findings.add(Finding("missing", sequence.file.name, column="metadata", action=action))
+        roles = _roles(sequences, modality or {}, path, findings)
         return _Reading(roles, findings).corpus()
 
     def write(self, corpus: Corpus, path: Path) -> Kept:

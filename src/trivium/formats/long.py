@@ -21,7 +21,7 @@ from trivium.formats.findings import Finding, Findings, as_float32
 from trivium.formats.losses import PARTS, Kept
 from trivium.formats.rows import label_column
 
-__all__ = ["corpus_of_long", "is_feature", "kept_in_long", "long_table"]
+__all__ = ["corpus_of_long", "is_feature", "is_feature_name", "kept_in_long", "long_table"]
 
 _STEP_COLUMNS = ("step", "start", "end", "word")
 _SCALARS = ("group", "split", "label", "utterance", "words", "steps", "stream", "times")
@@ -29,10 +29,21 @@ _SCALARS = ("group", "split", "label", "utterance", "words", "steps", "stream", 
 
 def is_feature(name: str, table: pa.Table) -> bool:
     """Whether a column is one number per row of a modality: ``audio.f0``."""
-    modality, dot, column = name.partition(".")
     kind = table.schema.field(name).type
     number = pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)
-    return bool(dot and column and number and modality not in _SCALARS)
+    return bool(number) and is_feature_name(name)
+
+
+def is_feature_name(name: str) -> bool:
+    """Whether a column is called like one of a stream, ``modality.column``.
+
+    Examples
+    --------
+    >>> is_feature_name("audio.f0"), is_feature_name("group.speaker")
+    (True, False)
+    """
+    modality, dot, column = name.partition(".")
+    return bool(dot and column and modality not in _SCALARS)
 
 
 def long_table(corpus: Corpus) -> pa.Table:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from trivium.errors import DataError, FormatError, LimitError, UnsafeFileError
 from trivium.formats.findings import as_float32, is_finite
 
-__all__ = ["Entry", "Sequence", "entry_key", "is_sequence", "open_sequence", "write_sequence"]
+__all__ = ["Entry", "Sequence", "entry_key", "is_hdf5", "is_sequence", "open_sequence", "write_sequence"]
 
 _MAX_UNPACKED_BYTES = 256 << 30
 _MAX_RATIO = 200
@@ -71,7 +71,7 @@ class Sequence:
     root : str
         Name of its root group.
     metadata : mapping
-        Values decoded from JSON where they are JSON, plain text where not.
+        Values decoded from JSON where they are JSON, plain text where not; empty where the file has none.
     entries : mapping of str to Entry
         By entry id, in the file's order (sorted).
     """
@@ -114,12 +114,17 @@ def entry_key(entry: str) -> tuple[str, int | None]:
     return entry, None
 
 
+def is_hdf5(path: Path) -> bool:
+    """Whether a file begins as HDF5 files do; it may still be cut off."""
+    with path.open("rb") as file:
+        return file.read(len(_SIGNATURE)) == _SIGNATURE
+
+
 def is_sequence(path: Path) -> bool:
     """Whether a file is HDF5 with the layout of a computational sequence."""
     try:
-        with path.open("rb") as file:
-            if file.read(8) != _SIGNATURE:
-                return False
+        if not is_hdf5(path):
+            return False
         with h5py.File(path, "r") as file:
             root = next(iter(file), None)
             return root is not None and _is_hard(file.id, root.encode()) and "data" in file[root]

@@ -19,7 +19,7 @@ from trivium.corpus import Corpus
 from trivium.errors import DataError, DependencyError, FormatError, LimitError
 from trivium.files import atomic_file
 from trivium.formats.findings import Findings, NonFinite
-from trivium.formats.long import corpus_of_long, is_feature, kept_in_long, long_table
+from trivium.formats.long import corpus_of_long, is_feature, is_feature_name, kept_in_long, long_table
 from trivium.formats.losses import Kept
 from trivium.formats.options import require_choice
 from trivium.formats.rows import corpus_of_table, table_of_corpus
@@ -180,6 +180,32 @@ def _pandas() -> None:
 
 
 def _corpus(table: pa.Table, file: Path, findings: Findings, source: str) -> Corpus:
+    if not (table.schema.metadata or {}).get(b"trivium"):
+        _require_numbers(table, file)
     if "id" in table.column_names and any(is_feature(n, table) for n in table.column_names):
         return corpus_of_long(table, file, findings)
     return corpus_of_table(table, file, findings, name="pandas", source=source)
+
+
+def _require_numbers(table: pa.Table, file: Path) -> None:
+    """Refuse a cell that is no number in a column called like one of a stream; other types of cells are left alone."""
+    for name in filter(is_feature_name, table.column_names):
+        if not pa.types.is_string(table.schema.field(name).type):
+            continue
+        cells = enumerate(table.column(name).to_pylist())
+        row = next((k for k, cell in cells if cell is not None and not _is_number(cell)), None)
+        if row is not None:
+            raise DataError(
+                f"{table.column(name)[row].as_py()!r} is no number",
+                file=file,
+                place=f"row {row}, column {name}",
+                remedy=f"correct the cell, or call the column group.{name.replace('.', '-')} if it is text",
+            )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text or "nan")
+    except ValueError:
+        return False
+    return True
