@@ -7,16 +7,19 @@ of a row is ``Raw/<video_id>/<clip_id>.mp4``. Ids are text, so leading zeros sta
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from trivium.corpus import Corpus, LabelSpecification, Specification, Utterance
 from trivium.errors import DataError, FormatError
 from trivium.files import atomic_folder, check_size
 from trivium.formats.findings import Finding, Findings
 from trivium.formats.folds import Duplicates, unique
+from trivium.formats.labels import outside
 from trivium.formats.losses import Kept
 from trivium.formats.options import require_choice
 
@@ -57,6 +60,10 @@ class ClipsFormat:
         utterances = [
             _utterance(path, n, r, k, labels, findings) for k, (n, r) in enumerate(zip(ids[""], rows, strict=True))
         ]
+        customary = _customary(labels)
+        for label in [v for c, v in labels.items() if c in _LABELS and v.range is None]:
+            values = np.array([u.labels.get(label.key, np.nan) for u in utterances], np.float64)
+            findings.extend(outside(values, ids[""], label.key, customary, stated=False))
         layout = {"columns": list(rows[0]), "renamed": renamed}
         for key in [k for k in rows[0] if k not in _HEADER]:
             findings.add(Finding("dropped", key, action="a column that this format does not have"))
@@ -137,8 +144,7 @@ def _specifications(rows: list[dict[str, str]], file: Path) -> dict[str, LabelSp
     found: dict[str, LabelSpecification] = {}
     numbers = {c: [_number(r, c, k, file) for k, r in enumerate(rows)] for c in _LABELS if c in rows[0]}
     known = [v for values in numbers.values() for v in values if v is not None]
-    narrow = any(v is not None for c in ("label_T", "label_A", "label_V") for v in numbers.get(c, []))
-    low, high = (-1.0, 1.0) if narrow else (-3.0, 3.0)
+    low, high = _customary([c for c, values in numbers.items() if any(v is not None for v in values)])
     span = (low, high) if all(low <= v <= high for v in known) else None
     for column, values in numbers.items():
         if any(v is not None for v in values):
@@ -148,6 +154,11 @@ def _specifications(rows: list[dict[str, str]], file: Path) -> dict[str, LabelSp
         named = _POLARITY if classes <= set(_POLARITY) else tuple(sorted(classes))
         found["annotation"] = LabelSpecification("polarity", "multiclass", named)
     return found
+
+
+def _customary(columns: Iterable[str]) -> tuple[float, float]:
+    """Range of the labels: [-1, 1] where modalities have labels of their own, as in CH-SIMS, else [-3, 3]."""
+    return (-1.0, 1.0) if {"label_T", "label_A", "label_V"} & set(columns) else (-3.0, 3.0)
 
 
 def _number(row: Mapping[str, str], column: str, number: int, file: Path) -> float | None:

@@ -22,6 +22,7 @@ from trivium.corpus import Corpus, LabelSpecification, Specification, Stream, St
 from trivium.errors import DataError, FormatError
 from trivium.files import atomic_folder
 from trivium.formats.findings import Finding, Findings, NonFinite, is_finite
+from trivium.formats.labels import outside
 from trivium.formats.losses import Kept
 from trivium.formats.sequences import Entry, Sequence, entry_key, is_hdf5, is_sequence, open_sequence, write_sequence
 
@@ -38,6 +39,7 @@ _ROLES = (
     ("audio", r"covarep|open_?smile|egemaps|librosa|wav2vec|hubert|mfcc|acoustic|audio|voice|praat"),
     ("vision", r"facet|open_?face|vision|visual|facial|face|video"),
 )
+_SENTIMENT = (-3.0, 3.0)
 _MOSEI = ("sentiment", "happy", "sad", "anger", "surprise", "disgust", "fear")
 
 
@@ -289,6 +291,9 @@ class _Reading:
         values: dict[str, Any] = {}
         place = 0
         for label in self._label_specs:
+            if label.key == "sentiment" and label.range is None:
+                self._findings.extend(outside(row[:1], [name], label.key, _SENTIMENT, stated=False))
+        for label in self._label_specs:
             width = len(label.classes) or 1
             part = [float(v) for v in row[place : place + width]]
             place += width
@@ -368,12 +373,12 @@ def _label_specifications(sequence: Sequence | None) -> tuple[tuple[str, ...], t
         return (), ()
     names = sequence.dimension_names()
     if sequence.dim == len(_MOSEI) and (names is None or _looks_like_mosei(names)):
-        sentiment = LabelSpecification("sentiment", "regression", range=_range(sequence, 0, (-3.0, 3.0)))
+        sentiment = LabelSpecification("sentiment", "regression", range=_range(sequence, 0, _SENTIMENT))
         return _MOSEI, (sentiment, LabelSpecification("emotion", "multilabel", _MOSEI[1:]))
     if sequence.dim == 1:
         told = " ".join((sequence.root, *(names or ()))).lower()
         name = "sentiment" if re.search("sentiment|opinion", told) else (names or (_slug(sequence.root),))[0]
-        known = (-3.0, 3.0) if name == "sentiment" else None
+        known = _SENTIMENT if name == "sentiment" else None
         return (name,), (LabelSpecification(name, "regression", range=_range(sequence, 0, known)),)
     names = names or tuple(f"label-{i:02d}" for i in range(sequence.dim))
     return names, tuple(LabelSpecification(name, "regression") for name in names)

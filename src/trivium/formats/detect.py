@@ -9,6 +9,8 @@ from typing import Any, Protocol, cast
 from trivium import registry
 from trivium.corpus import Corpus
 from trivium.errors import FormatError, TriviumError
+from trivium.formats.findings import Findings
+from trivium.formats.labels import stated_outside
 from trivium.formats.losses import Kept, losses
 from trivium.formats.options import check_options
 from trivium.formats.pickles import load_pickle, scan_pickle
@@ -129,7 +131,16 @@ def read(src: str | os.PathLike[str], *, format: str | None = None, **options: A
     check_options(reader.read, options, name, 1)
     corpus = reader.read(source, **options)
     corpus.provenance.setdefault("source", source.name)
+    if name != "corpus":  # trivium inspect tells it of our own
+        _tell_ranges(corpus)
     return corpus
+
+
+def _tell_ranges(corpus: Corpus) -> None:
+    found = Findings()
+    found.extend(stated_outside(corpus))
+    if told := found.to_json():
+        corpus.provenance["findings"] = [*corpus.provenance.get("findings", []), *told]
 
 
 def write(corpus: Corpus, path: str | os.PathLike[str], *, format: str, **options: Any) -> list[dict[str, Any]]:
