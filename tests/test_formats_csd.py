@@ -333,3 +333,28 @@ def test_features_without_rows_are_named(tmp_path: Path) -> None:
         file["r/data/a/features"], file["r/data/a/intervals"] = np.float32(1), np.zeros((1, 2))
     with pytest.raises(FormatError, match=r"a\.csd \(a\): features are a single value"):
         trivium.read(tmp_path / "a.csd")
+
+
+@pytest.mark.parametrize("broken", ["COVAREP.csd", "words.csd"])
+@pytest.mark.parametrize(("damage", "why"), [("cut", "may be cut"), ("no data", "no root group with data")])
+def test_one_broken_file_of_a_folder_is_named_with_the_reason(
+    tmp_path: Path, broken: str, damage: str, why: str
+) -> None:
+    path = folder(tmp_path / "f") / broken
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    else:
+        with h5py.File(path, "a") as file:
+            del file[next(iter(file))]["data"]
+    with pytest.raises(FormatError, match=why) as caught:
+        trivium.read(tmp_path / "f")
+    assert caught.value.file == str(path)
+
+
+def test_a_file_without_metadata_is_told(tmp_path: Path) -> None:
+    path = folder(tmp_path / "f")
+    with h5py.File(path / "COVAREP.csd", "a") as file:
+        del file["COVAREP"]["metadata"]
+    (found,) = trivium.read(path).provenance["findings"]
+    assert (found["kind"], found["examples"][0]["utterance"]) == ("missing", "COVAREP.csd")
+    assert found["action"].startswith("no metadata")

@@ -299,3 +299,40 @@ def test_what_cannot_be_written_names_the_target(tmp_path: Path) -> None:
     corpus = trivium.Corpus.from_utterances([trivium.Utterance("a")], trivium.Specification(()))
     with pytest.raises(DataError, match=r"out\.pkl: the corpus has 0 splits"):
         trivium.write(corpus, tmp_path / "out.pkl", format="mmsa")
+
+
+@pytest.mark.parametrize(
+    ("key", "action"),
+    [
+        ("id", "made from fold and row"),
+        ("raw_text", "empty"),
+        ("regression_labels", "missing"),
+        ("classification_labels", "missing"),
+        ("annotations", "missing"),
+    ],
+)
+def test_a_key_that_one_fold_lacks_is_told_for_every_utterance_of_it(tmp_path: Path, key: str, action: str) -> None:
+    before = whole()
+    del before["train"][key]
+    corpus = trivium.read(save(tmp_path / "a.pkl", before))
+    (found,) = corpus.provenance["findings"]
+    assert (found["kind"], found["utterances"]) == ("missing", FOLDS["train"])
+    assert found["action"] == f"{key} is not in the file for this fold, so {action}"
+    assert [e["utterance"] for e in found["examples"]] == corpus.ids.tolist()[: FOLDS["train"]]
+    assert (found["examples"][1]["row"], found["examples"][1]["column"]) == (1, key)
+
+
+def test_ids_that_no_fold_has_are_told_too(tmp_path: Path) -> None:
+    before = whole()
+    for values in before.values():
+        del values["id"]
+    (found,) = trivium.read(save(tmp_path / "a.pkl", before)).provenance["findings"]
+    assert (found["utterances"], found["examples"][0]["utterance"]) == (12, "train-00000")
+
+
+def test_another_label_can_be_named_for_a_corpus_that_came_from_a_pickle(tmp_path: Path) -> None:
+    before = whole(sims=True)
+    corpus = trivium.read(save(tmp_path / "a.pkl", before))
+    trivium.write(corpus, tmp_path / "b.pkl", format="mmsa", label="sentiment@audio")
+    after = load(tmp_path / "b.pkl")
+    assert np.allclose(after["test"]["regression_labels"], before["test"]["regression_labels_A"])

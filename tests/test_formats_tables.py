@@ -223,3 +223,18 @@ def test_bad_rows_of_a_clip_folder_are_named(tmp_path: Path) -> None:
             trivium.read(clips(tmp_path / str(number), rows))
     outside = trivium.read(clips(tmp_path / "up", "..,../label,t,0.5,,,,Neutral,train\n"))
     assert outside[0].clip == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("id,audio.x\na,abc\n", "row 0, column audio.x"),
+        ("id,audio.x\na,1.5\na,\nb,abc\n", "row 2, column audio.x"),
+        ("id,audio.x,audio.y\na,1.5,1\na,2.5,abc\n", "row 1, column audio.y"),
+    ],
+)
+def test_a_cell_of_a_stream_that_is_no_number_is_named(tmp_path: Path, text: str, place: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DataError) as caught:
+        trivium.read(tmp_path / "a.csv")
+    assert f"a.csv ({place}): 'abc' is no number" in str(caught.value)

@@ -130,6 +130,9 @@ def _label_row(label: Mapping[str, Any]) -> list[str]:
     else:
         limits = label["found"]
         found = "-" if limits is None else f"{limits['min']:g} to {limits['max']:g}, median {limits['median']:g}"
+        if label["outside"]:
+            first = label["first_outside"]
+            found += f"; {label['outside']} outside the range, first row {first['row']} ({first['utterance']})"
     return [label["key"], label["kind"], declared, found, str(label["missing"])]
 
 

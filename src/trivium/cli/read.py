@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from trivium.corpus import Corpus
 
-__all__ = ["command", "given", "pairs"]
+__all__ = ["command", "given", "pairs", "print_findings"]
 
 
 def given(**options: Any) -> dict[str, Any]:
@@ -99,18 +99,20 @@ def command(
 
 
 def _report(corpus: Corpus, out: Path, console: Any) -> None:
-    from rich.table import Table
-
     streams = ", ".join(f"{s.modality} {s.dim}" for s in corpus.specification.streams) or "no streams"
     labels = ", ".join(v.key for v in corpus.specification.labels) or "no labels"
     kind = corpus.provenance.get("format", "")
     console.print(f"{len(corpus)} utterances from {kind}: {streams}; {labels} -> {out}")
-    findings = corpus.provenance.get("findings", [])
+    print_findings(corpus.provenance.get("findings", []), "Found in reading", console)
+
+
+def print_findings(findings: list[dict[str, Any]], title: str, console: Any) -> None:
+    """Print findings as a table; nothing where there are none."""
+    from rich.table import Table
+
     if not findings:
         return
-    table = Table(
-        "kind", "modality", "utterances", "cells or words", "first", "what was done", title="Found in reading"
-    )
+    table = Table("kind", "modality", "utterances", "cells or words", "first", "what was done", title=title)
     for found in findings:
         first = found["examples"][0]
         row = "" if first["row"] is None else f", row {first['row']}"

@@ -32,7 +32,8 @@ def command(
     """Write a corpus as a file that other tools read.
 
     A corpus that was read from the same format comes back with its stored lengths, pad side and types. Pickles are
-    written with NumPy arrays and builtin containers only.
+    written with NumPy arrays and builtin containers only. What the corpus has and the format has no place for (words,
+    times, column names ...) is printed.
 
     **Examples**
 
@@ -42,9 +43,12 @@ def command(
     """
     from rich.console import Console
 
-    from trivium.cli.read import given
+    from trivium.cli.read import given, print_findings
     from trivium.formats import read, write
 
     corpus = read(source)
-    write(corpus, out, format=format, **given(split=split, fold=fold, label=label, side=side, layout=layout))
-    Console(highlight=False).print(f"{len(corpus)} utterances as {format} -> {out}")
+    options = given(split=split, fold=fold, label=label, side=side, layout=layout)
+    lost = write(corpus, out, format=format, **options)
+    console = Console(highlight=False)
+    console.print(f"{len(corpus)} utterances as {format} -> {out}")
+    print_findings(lost, f"Not kept in {out.name}", console)

@@ -139,7 +139,10 @@ def _label(corpus: Corpus, label: LabelSpecification) -> dict[str, Any]:
         positive = (values[labelled] > 0).sum(axis=0)
         return {**told, "counts": dict(zip(label.classes, positive.tolist(), strict=True))}
     if label.is_number:
-        return {**told, "found": _range(values[labelled])}
+        low, high = label.range or (-np.inf, np.inf)
+        outside = np.flatnonzero(labelled & ((values < low) | (values > high)))
+        first = None if not len(outside) else {"row": int(outside[0]), "utterance": str(corpus.ids[outside[0]])}
+        return {**told, "found": _range(values[labelled]), "outside": len(outside), "first_outside": first}
     counts = _counts(values)
     return {**told, "counts": {name: counts.get(name, 0) for name in label.classes}}
 

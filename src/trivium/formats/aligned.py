@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from trivium.corpus import Corpus, Specification, Stream, Utterance, Words
 from trivium.errors import FormatError
+from trivium.formats.findings import as_float32
 
 __all__ = ["read_aligned"]
 
@@ -46,7 +47,12 @@ def read_aligned(arrays: Mapping[str, NDArray[Any]], path: Path) -> Corpus:
         if arrays[key].shape != shape:
             raise FormatError(f"{key} has shape {arrays[key].shape}, expected {shape}", file=path)
     specification = replace(stored, streams=tuple(replace(s, clock="words") for s in stored.streams))
-    reading = _Aligned(specification, values.astype(np.float32, copy=False), mask.astype(bool), cells.astype(bool))
+    reading = _Aligned(
+        specification,
+        as_float32(values, path, "values", ("row", "word", "column")),
+        mask.astype(bool),
+        cells.astype(bool),
+    )
     table = {k.removeprefix("table/"): a for k, a in arrays.items() if k.startswith("table/") and len(a) == n}
     utterances = [reading.utterance(row, str(ids[row]), spans[row], words[row], table) for row in range(n)]
     layout = {

@@ -23,8 +23,19 @@ from trivium.errors import FormatError, LimitError, UnsafeFileError
 from trivium.files import atomic_file
 from trivium.formats.aligned import read_aligned
 from trivium.formats.findings import Finding, Findings, NonFinite
+from trivium.formats.folds import tell_absent
 from trivium.formats.labels import LabelArray, encode
-from trivium.formats.padded import Block, Cutter, distribution, fold_rows, one_clock, pad_fold, positional_streams
+from trivium.formats.losses import Kept, is_positional, shares_words
+from trivium.formats.padded import (
+    Block,
+    Cutter,
+    chosen_split,
+    distribution,
+    fold_rows,
+    one_clock,
+    pad_fold,
+    positional_streams,
+)
 
 __all__ = ["NpzFormat", "open_archive"]
 
@@ -91,7 +102,7 @@ class NpzFormat:
         split: str | None = None,
         fold: str | None = None,
         side: Literal["left", "right"] | None = None,
-    ) -> None:
+    ) -> Kept:
         """Write an archive.
 
         Parameters
@@ -115,10 +126,25 @@ class NpzFormat:
             if utterances:
                 arrays.update(_fold_arrays(corpus, utterances, name, side))
         for stream in corpus.specification.streams:
-            if not _is_positional(stream):
+            if not is_positional(stream):
                 arrays[f"columns_{stream.modality}"] = np.array(stream.columns)
         with atomic_file(path) as draft, draft.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
+        return _kept(corpus, None if layout == "plain" else chosen_split(corpus, split))
+
+
+def _kept(corpus: Corpus, split: str | None) -> Kept:
+    """What the arrays hold; `split` is that of the folds, None in the plain layout, which has all."""
+    stored = [key for layout in _known(corpus).get("labels", []) for key in layout["labels"]]
+    clocks = ("clocks",) if shares_words(corpus) else ()
+    splits = None if split is None else (split,)
+    return Kept(frozenset({"text", "clip", *clocks}), classes=stored, splits=splits, words=lambda _: False)
+
+
+def _known(corpus: Corpus) -> Mapping[str, Any]:
+    """Layout of the archive that the corpus was read from."""
+    layout: Mapping[str, Any] = corpus.provenance.get("layout", {}) if corpus.provenance.get("format") == "npz" else {}
+    return layout
 
 
 def open_archive(path: Path) -> dict[str, NDArray[Any]]:
@@ -240,8 +266,7 @@ class _Archive:
             for fold, count in counts.items()
             for row in range(count)
         ]
-        for label in self._labels:
-            label.tell(self._findings, {f: [self._id(f, row) for row in range(n)] for f, n in counts.items()})
+        self._tell({f: [self._id(f, row) for row in range(n)] for f, n in counts.items()})
         layout = {
             "modalities": cutter.layout(),
             "labels": [label.layout() for label in self._labels],
@@ -251,6 +276,15 @@ class _Archive:
         }
         provenance = {"format": "npz", "layout": layout, "findings": self._findings.to_json()}
         return Corpus.from_utterances(utterances, Specification(tuple(streams.values()), labels), provenance)
+
+    def _tell(self, ids: Mapping[str, Sequence[str]]) -> None:
+        for label in self._labels:
+            label.tell(self._findings, ids)
+        instead = {self._id_key: (self._ids, "made from fold and row"), "raw_text": (self._texts, "empty")}
+        instead |= {k: (parts, "missing") for k, parts in (self._spans | self._named).items()}
+        for key, (parts, what) in instead.items():
+            if parts:  # an archive may well have none at all
+                tell_absent(self._findings, key, parts, ids, what)
 
     def _is_vector(self, block: Block) -> bool:
         return self._by_key[block.key][block.fold].ndim == 2
@@ -300,7 +334,7 @@ def _by_fold(arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, NDArray[
 def _fold_arrays(
     corpus: Corpus, utterances: Sequence[Utterance], fold: str, side: str | None
 ) -> dict[str, NDArray[Any]]:
-    known = corpus.provenance.get("layout", {}) if corpus.provenance.get("format") == "npz" else {}
+    known = _known(corpus)
     tail = f"_{fold}" if fold else ""
     arrays: dict[str, NDArray[Any]] = {}
     for stream in corpus.specification.streams:
@@ -351,7 +385,3 @@ def _columns(
     if any(u.start == u.start for u in utterances):
         arrays |= {"start": np.array([u.start for u in utterances]), "end": np.array([u.end for u in utterances])}
     return arrays
-
-
-def _is_positional(stream: StreamSpecification) -> bool:
-    return all(re.fullmatch(rf".*-{re.escape(stream.modality)}-\d+", name) for name in stream.columns)

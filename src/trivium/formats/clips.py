@@ -7,16 +7,21 @@ of a row is ``Raw/<video_id>/<clip_id>.mp4``. Ids are text, so leading zeros sta
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from trivium.corpus import Corpus, LabelSpecification, Specification, Utterance
 from trivium.errors import DataError, FormatError
 from trivium.files import atomic_folder, check_size
 from trivium.formats.findings import Finding, Findings
 from trivium.formats.folds import Duplicates, unique
+from trivium.formats.labels import outside
+from trivium.formats.losses import Kept
+from trivium.formats.options import require_choice
 
 __all__ = ["ClipsFormat", "clip_path"]
 
@@ -55,13 +60,17 @@ class ClipsFormat:
         utterances = [
             _utterance(path, n, r, k, labels, findings) for k, (n, r) in enumerate(zip(ids[""], rows, strict=True))
         ]
+        customary = _customary(labels)
+        for label in [v for c, v in labels.items() if c in _LABELS and v.range is None]:
+            values = np.array([u.labels.get(label.key, np.nan) for u in utterances], np.float64)
+            findings.extend(outside(values, ids[""], label.key, customary, stated=False))
         layout = {"columns": list(rows[0]), "renamed": renamed}
         for key in [k for k in rows[0] if k not in _HEADER]:
             findings.add(Finding("dropped", key, action="a column that this format does not have"))
         provenance = {"format": "clips", "layout": layout, "findings": findings.to_json()}
         return Corpus.from_utterances(utterances, Specification((), tuple(labels.values())), provenance)
 
-    def write(self, corpus: Corpus, path: Path, *, label: str = "sentiment") -> None:
+    def write(self, corpus: Corpus, path: Path, *, label: str | None = None) -> Kept:
         """Write a folder with ``label.csv``; the clips themselves are not copied.
 
         Parameters
@@ -71,15 +80,24 @@ class ClipsFormat:
         path : Path
             The folder to make.
         label : str
-            Which label becomes the column ``label``.
+            Which label becomes the column ``label``; default ``sentiment``.
         """
+        if label is not None:
+            require_choice("label", label, [v.key for v in corpus.specification.labels])
         layout = corpus.provenance.get("layout", {}) if corpus.provenance.get("format") == "clips" else {}
         header = [c for c in layout.get("columns", _HEADER) if c in _HEADER]
         with atomic_folder(path) as folder, (folder / _NAME).open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, header, extrasaction="ignore", lineterminator="\n")
             writer.writeheader()
             for utterance in corpus:
-                writer.writerow(_row(utterance, layout.get("renamed", {}), label))
+                writer.writerow(_row(utterance, layout.get("renamed", {}), label or "sentiment"))
+        name = label or "sentiment"
+        labels = [f"{name}@{modality}" if modality else name for modality in _LABELS.values()]
+        return Kept(
+            frozenset({"text", "ranges", *(("clip",) if layout else ())}), streams=(), labels=[*labels, "polarity"],
+            spans=(), groups=(), splits=corpus.splits()[:1], words=lambda _: False,
+            video=lambda name: name.partition("$_$")[0],
+        )  # fmt: skip
 
 
 def clip_path(folder: Path, video: str, clip: str) -> Path | None:
@@ -126,8 +144,7 @@ def _specifications(rows: list[dict[str, str]], file: Path) -> dict[str, LabelSp
     found: dict[str, LabelSpecification] = {}
     numbers = {c: [_number(r, c, k, file) for k, r in enumerate(rows)] for c in _LABELS if c in rows[0]}
     known = [v for values in numbers.values() for v in values if v is not None]
-    narrow = any(v is not None for c in ("label_T", "label_A", "label_V") for v in numbers.get(c, []))
-    low, high = (-1.0, 1.0) if narrow else (-3.0, 3.0)
+    low, high = _customary([c for c, values in numbers.items() if any(v is not None for v in values)])
     span = (low, high) if all(low <= v <= high for v in known) else None
     for column, values in numbers.items():
         if any(v is not None for v in values):
@@ -137,6 +154,11 @@ def _specifications(rows: list[dict[str, str]], file: Path) -> dict[str, LabelSp
         named = _POLARITY if classes <= set(_POLARITY) else tuple(sorted(classes))
         found["annotation"] = LabelSpecification("polarity", "multiclass", named)
     return found
+
+
+def _customary(columns: Iterable[str]) -> tuple[float, float]:
+    """Range of the labels: [-1, 1] where modalities have labels of their own, as in CH-SIMS, else [-3, 3]."""
+    return (-1.0, 1.0) if {"label_T", "label_A", "label_V"} & set(columns) else (-3.0, 3.0)
 
 
 def _number(row: Mapping[str, str], column: str, number: int, file: Path) -> float | None:

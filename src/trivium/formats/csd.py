@@ -22,7 +22,9 @@ from trivium.corpus import Corpus, LabelSpecification, Specification, Stream, St
 from trivium.errors import DataError, FormatError
 from trivium.files import atomic_folder
 from trivium.formats.findings import Finding, Findings, NonFinite, is_finite
-from trivium.formats.sequences import Entry, Sequence, entry_key, is_sequence, open_sequence, write_sequence
+from trivium.formats.labels import outside
+from trivium.formats.losses import Kept
+from trivium.formats.sequences import Entry, Sequence, entry_key, is_hdf5, is_sequence, open_sequence, write_sequence
 
 __all__ = ["EPSILON", "CsdFormat", "overlapping"]
 
@@ -37,6 +39,7 @@ _ROLES = (
     ("audio", r"covarep|open_?smile|egemaps|librosa|wav2vec|hubert|mfcc|acoustic|audio|voice|praat"),
     ("vision", r"facet|open_?face|vision|visual|facial|face|video"),
 )
+_SENTIMENT = (-3.0, 3.0)
 _MOSEI = ("sentiment", "happy", "sad", "anger", "surprise", "disgust", "fear")
 
 
@@ -48,7 +51,7 @@ class CsdFormat:
     def detect(self, path: Path) -> str | None:
         """Why the path is of this format, or None."""
         files = _files(path)
-        return f"{len(files)} computational sequences (HDF5)" if files and all(map(is_sequence, files[:3])) else None
+        return f"{len(files)} computational sequences (HDF5)" if any(map(is_hdf5, files)) else None
 
     def read(
         self, path: Path, *, modality: Mapping[str, str] | None = None, nonfinite: NonFinite = "reference"
@@ -68,10 +71,15 @@ class CsdFormat:
         if not files:
             raise FormatError("holds no .csd file", file=path)
         findings = Findings(nonfinite)
-        roles = _roles([open_sequence(file) for file in files], modality or {}, path, findings)
+        sequences = [open_sequence(file) for file in files]
+        for sequence in sequences:
+            if not sequence.metadata:
+                action = "no metadata: what it is, and its columns, follow from the name of its root"
+                findings.add(Finding("missing", sequence.file.name, column="metadata", action=action))
+        roles = _roles(sequences, modality or {}, path, findings)
         return _Reading(roles, findings).corpus()
 
-    def write(self, corpus: Corpus, path: Path) -> None:
+    def write(self, corpus: Corpus, path: Path) -> Kept:
         """Write a folder with one file per modality, and ``words.csd`` and ``labels.csd`` where there are any.
 
         Entries are utterances; ``video[k]`` ids are what the SDK itself makes when it aligns to labels.
@@ -89,6 +97,12 @@ class CsdFormat:
             _write(folder, "words", _word_entries(utterances), {"dimension names": ["word"]})
             names, labels = _label_entries(corpus, utterances)
             _write(folder, "labels", labels, {"dimension names": names})
+        return Kept(
+            frozenset({"times", "word times", "ranges"}),
+            labels=[v.key for v in corpus.specification.labels if v.is_number or v.kind == "multilabel"],
+            labelled=labels, spans=labels, groups=(), splits=(), words=_has_timed_words,
+            video=lambda name: entry_key(name)[0],
+        )  # fmt: skip
 
 
 def _files(path: Path) -> list[Path]:
@@ -277,6 +291,9 @@ class _Reading:
         values: dict[str, Any] = {}
         place = 0
         for label in self._label_specs:
+            if label.key == "sentiment" and label.range is None:
+                self._findings.extend(outside(row[:1], [name], label.key, _SENTIMENT, stated=False))
+        for label in self._label_specs:
             width = len(label.classes) or 1
             part = [float(v) for v in row[place : place + width]]
             place += width
@@ -356,12 +373,12 @@ def _label_specifications(sequence: Sequence | None) -> tuple[tuple[str, ...], t
         return (), ()
     names = sequence.dimension_names()
     if sequence.dim == len(_MOSEI) and (names is None or _looks_like_mosei(names)):
-        sentiment = LabelSpecification("sentiment", "regression", range=_range(sequence, 0, (-3.0, 3.0)))
+        sentiment = LabelSpecification("sentiment", "regression", range=_range(sequence, 0, _SENTIMENT))
         return _MOSEI, (sentiment, LabelSpecification("emotion", "multilabel", _MOSEI[1:]))
     if sequence.dim == 1:
         told = " ".join((sequence.root, *(names or ()))).lower()
         name = "sentiment" if re.search("sentiment|opinion", told) else (names or (_slug(sequence.root),))[0]
-        known = (-3.0, 3.0) if name == "sentiment" else None
+        known = _SENTIMENT if name == "sentiment" else None
         return (name,), (LabelSpecification(name, "regression", range=_range(sequence, 0, known)),)
     names = names or tuple(f"label-{i:02d}" for i in range(sequence.dim))
     return names, tuple(LabelSpecification(name, "regression") for name in names)
@@ -400,8 +417,12 @@ def _word_entries(utterances: list[Utterance]) -> dict[str, Entry]:
     return {
         u.id: Entry(np.array([w.encode() for w in u.words.text], dtype=np.bytes_).reshape(-1, 1), u.words.times)
         for u in utterances
-        if u.words is not None and u.words.times is not None and len(u.words)
+        if u.words is not None and u.words.times is not None and _has_timed_words(u)
     }
+
+
+def _has_timed_words(utterance: Utterance) -> bool:
+    return utterance.words is not None and utterance.words.times is not None and len(utterance.words) > 0
 
 
 def _label_entries(corpus: Corpus, utterances: list[Utterance]) -> tuple[list[str], dict[str, Entry]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from trivium import registry
 from trivium.corpus import Corpus
 from trivium.errors import FormatError, TriviumError
+from trivium.formats.findings import Findings
+from trivium.formats.labels import stated_outside
+from trivium.formats.losses import Kept, losses
+from trivium.formats.options import check_options
 from trivium.formats.pickles import load_pickle, scan_pickle
 
 __all__ = ["Format", "detect", "read", "write"]
@@ -27,8 +29,8 @@ class Format(Protocol):
     def read(self, path: Path, **options: Any) -> Corpus:
         """Read the file or folder."""
 
-    def write(self, corpus: Corpus, path: Path, **options: Any) -> None:
-        """Write the corpus, atomically."""
+    def write(self, corpus: Corpus, path: Path, **options: Any) -> Kept | None:
+        """Write the corpus, atomically, and say what the file keeps of it; None where that is not known."""
 
 
 def _format(name: str) -> Format:
@@ -81,15 +83,6 @@ def _require_content(source: Path) -> None:
         raise FormatError("the file is empty", file=source, remedy="check the download")
 
 
-def _check_options(call: Callable[..., Any], options: dict[str, Any], name: str, skip: int) -> None:
-    known = list(inspect.signature(call).parameters)[skip:]
-    for option in options:
-        if option not in known:
-            raise TriviumError(
-                f"the format {name!r} has no option {option!r}", remedy=f"choose from {', '.join(known) or 'none'}"
-            )
-
-
 def read(src: str | os.PathLike[str], *, format: str | None = None, **options: Any) -> Corpus:
     """Read a file or folder of any known format into a corpus.
 
@@ -117,6 +110,8 @@ def read(src: str | os.PathLike[str], *, format: str | None = None, **options: A
         (:class:`LimitError`).
     DataError
         Values that cannot be used; the message names row and column.
+    TriviumError
+        An option that the format does not have, or a value that is none of its choices; the message lists them.
 
     Examples
     --------
@@ -133,13 +128,22 @@ def read(src: str | os.PathLike[str], *, format: str | None = None, **options: A
     _require_content(source)
     name = format or detect(source)
     reader = _format(name)
-    _check_options(reader.read, options, name, 1)
+    check_options(reader.read, options, name, 1)
     corpus = reader.read(source, **options)
     corpus.provenance.setdefault("source", source.name)
+    if name != "corpus":  # trivium inspect tells it of our own
+        _tell_ranges(corpus)
     return corpus
 
 
-def write(corpus: Corpus, path: str | os.PathLike[str], *, format: str, **options: Any) -> None:
+def _tell_ranges(corpus: Corpus) -> None:
+    found = Findings()
+    found.extend(stated_outside(corpus))
+    if told := found.to_json():
+        corpus.provenance["findings"] = [*corpus.provenance.get("findings", []), *told]
+
+
+def write(corpus: Corpus, path: str | os.PathLike[str], *, format: str, **options: Any) -> list[dict[str, Any]]:
     """Write a corpus in a format of other tools, atomically.
 
     Parameters
@@ -153,6 +157,12 @@ def write(corpus: Corpus, path: str | os.PathLike[str], *, format: str, **option
         Name of the format: ``mmsa``, ``mult``, ``multibench``, ``npz``, ``csd``, ``pandas``, ``huggingface`` ...
     **options
         Options of that format; ``docs/formats.md`` lists them.
+
+    Returns
+    -------
+    list of dict
+        What the corpus has and the file cannot hold, in the form of ``corpus.provenance["findings"]``; provenance
+        itself stays behind in every format but ``corpus``.
 
     Raises
     ------
@@ -168,13 +178,16 @@ def write(corpus: Corpus, path: str | os.PathLike[str], *, format: str, **option
     >>> one = Utterance("a", {"audio": Stream(np.ones((4, 1), np.float32), voice)})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder) / "a.npz"
-    ...     write(Corpus.from_utterances([one], Specification((voice,))), file, format="npz")
+    ...     lost = write(Corpus.from_utterances([one], Specification((voice,))), file, format="npz")
     ...     read(file).lengths("audio").tolist()
     [4]
+    >>> lost
+    []
     """
     writer = _format(format)
-    _check_options(writer.write, options, format, 2)
+    check_options(writer.write, options, format, 2)
     try:
-        writer.write(corpus, Path(path), **options)
+        kept = writer.write(corpus, Path(path), **options)
     except TriviumError as error:
         raise error.located(path) from error
+    return [] if kept is None else losses(corpus, kept, format)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trivium.errors import DataError
+from trivium.formats.options import require_choice
 
-__all__ = ["Finding", "Findings", "NonFinite", "is_finite"]
+__all__ = ["Finding", "Findings", "NonFinite", "as_float32", "is_finite"]
 
 NonFinite = Literal["reference", "keep", "zero", "error"]
 _EXAMPLES = 20
@@ -67,6 +69,11 @@ class Findings:
     reference : mapping of str to {"keep", "infinite"}, optional
         By modality, what the format's own loader does: nothing, or set infinite cells to zero.
 
+    Raises
+    ------
+    TriviumError
+        `nonfinite` is none of its choices.
+
     Examples
     --------
     >>> found = Findings("zero")
@@ -77,6 +84,7 @@ class Findings:
     """
 
     def __init__(self, nonfinite: NonFinite = "reference", reference: dict[str, str] | None = None) -> None:
+        require_choice("nonfinite", nonfinite, get_args(NonFinite))
         self._nonfinite = nonfinite
         self._reference = reference or {}
         self._groups: dict[tuple[str, str, str], dict[str, Any]] = {}
@@ -158,6 +166,52 @@ def is_finite(values: NDArray[Any]) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
         # one pass without a temporary: a non-finite cell always makes a non-finite sum
         return bool(np.isfinite(values.sum()) or np.isfinite(values).all())
+
+
+def as_float32(
+    values: NDArray[Any], file: Path, place: str, axes: Sequence[str] = ("row", "column")
+) -> NDArray[np.float32]:
+    """Values as float32, the very array where it is that already; a finite number must not become infinite.
+
+    Parameters
+    ----------
+    values : numeric array
+        What the file holds.
+    file : Path
+        For errors.
+    place : str
+        Where in the file, for errors.
+    axes : sequence of str
+        What the indices of `values` are called, one per axis.
+
+    Raises
+    ------
+    DataError
+        A cell is finite, but too large for float32; the first one is named.
+
+    Examples
+    --------
+    >>> as_float32(np.array([[0.5, 1e300]]), Path("a.pkl"), "train/audio")
+    Traceback (most recent call last):
+    trivium.errors.DataError: a.pkl (train/audio, row 0, column 1): 1e+300 is finite, but too large for float32 (1 ...
+    """
+    if values.dtype == np.float32:
+        return values
+    with np.errstate(over="ignore"):
+        cast = values.astype(np.float32)
+    if is_finite(cast):
+        return cast
+    large = np.argwhere(np.isinf(cast) & np.isfinite(values))
+    if len(large):
+        first = large[0].tolist()
+        named = ", ".join(f"{axis} {index}" for axis, index in zip(axes, first, strict=True))
+        raise DataError(
+            f"{values[tuple(first)]!s} is finite, but too large for float32 ({len(large)} such cells)",
+            file=file,
+            place=", ".join(part for part in (place, named) if part),
+            remedy="correct or scale these values, or store NaN and pass nonfinite",
+        )
+    return cast
 
 
 _ACTIONS = {"keep": "kept", "zero": "set to 0", "infinite": "infinite cells set to 0, NaN kept"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trivium.corpus import Corpus
+from trivium.formats.losses import Kept
 
 __all__ = ["CorpusFormat"]
 
@@ -22,7 +23,7 @@ class CorpusFormat:
         """Open the folder; only footers are read."""
         return Corpus.open(path)
 
-    def write(self, corpus: Corpus, path: Path, *, overwrite: bool = False) -> None:
+    def write(self, corpus: Corpus, path: Path, *, overwrite: bool = False) -> Kept:
         """Write the folder.
 
         Parameters
@@ -35,3 +36,4 @@ class CorpusFormat:
             Whether an existing folder is replaced.
         """
         corpus.save(path, overwrite=overwrite)
+        return Kept()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import reprlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ __all__ = [
     "load_folds",
     "require_modalities",
     "row_counts",
+    "tell_absent",
     "text_of",
     "texts_of",
     "unique",
@@ -162,6 +163,30 @@ def unique(
             places[new] = place
             kept[fold].append(new)
     return kept, renamed
+
+
+def tell_absent(
+    findings: Findings, key: str, having: Container[str], ids: Mapping[str, Sequence[str]], instead: str
+) -> None:
+    """Say which utterances lack a key because their fold does not have it, and what stands in its place.
+
+    Parameters
+    ----------
+    findings : Findings
+        Where it goes.
+    key : str
+        Name in the file.
+    having : container of str
+        Folds that have the key.
+    ids : mapping of str to sequence of str
+        Ids of the samples by fold.
+    instead : str
+        What the utterances get: ``made from fold and row``, ``empty``, ``missing``.
+    """
+    for fold in [name for name in ids if name not in having]:
+        for row, name in enumerate(ids[fold]):
+            action = f"{key} is not in the file for this fold, so {instead}"
+            findings.add(Finding("missing", name, row=row, column=key, action=action))
 
 
 def require_modalities(corpus: Corpus, known: Sequence[str], name: str) -> None:

@@ -16,6 +16,7 @@ from trivium.corpus import Corpus
 from trivium.errors import DependencyError, FormatError
 from trivium.files import atomic_folder
 from trivium.formats.findings import Findings, NonFinite
+from trivium.formats.losses import Kept
 from trivium.formats.rows import corpus_of_table, stored_specification, table_of_corpus
 
 __all__ = ["HuggingfaceFormat", "from_dataset", "to_dataset"]
@@ -54,10 +55,11 @@ class HuggingfaceFormat:
             raise FormatError(f"is no readable dataset: {cause}", file=path) from cause
         return from_dataset(dataset, nonfinite=nonfinite, source=source or path.name.lower() or "datasets")
 
-    def write(self, corpus: Corpus, path: Path) -> None:
+    def write(self, corpus: Corpus, path: Path) -> Kept:
         """Write a folder that ``datasets.load_from_disk`` reads."""
         with atomic_folder(path) as folder:
             to_dataset(corpus).save_to_disk(str(folder))
+        return Kept()
 
 
 def _datasets() -> Any:

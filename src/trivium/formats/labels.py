@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trivium.corpus import LabelSpecification, Utterance
+from trivium.corpus import Corpus, LabelSpecification, Utterance
 from trivium.errors import DataError, FormatError
 from trivium.formats.findings import Finding, Findings
+from trivium.formats.folds import tell_absent
 
-__all__ = ["LabelArray", "encode"]
+__all__ = ["LabelArray", "encode", "outside", "stated_outside"]
 
 IEMOCAP = ("neutral", "happy", "sad", "angry")
 _MOST_CLASSES = 100
@@ -65,7 +66,7 @@ class LabelArray:
         whole = {fold: np.asarray(values) for fold, values in arrays.items()}
         self._tail = _one_tail(whole, key, file)
         self._arrays = {fold: values.reshape(len(values), *self._flat_tail()) for fold, values in whole.items()}
-        self.key = key
+        self.key, self._range = key, range
         every = np.concatenate(list(self._arrays.values()))
         self._dtype = str(every.dtype)
         self.kind = "number" if number and every.ndim == 1 else _kind(every)
@@ -95,7 +96,7 @@ class LabelArray:
         return {keys[0]: float(value) if self.kind == "number" else str(int(value))}
 
     def tell(self, findings: Findings, names: Mapping[str, Sequence[str]]) -> None:
-        """Say which labels are not finite and so count as missing.
+        """Say which labels are missing (not finite, or not in the file for a fold) or outside the customary range.
 
         Parameters
         ----------
@@ -104,8 +105,12 @@ class LabelArray:
         names : mapping of str to sequence of N str
             Ids of the samples by fold.
         """
+        tell_absent(findings, self.key, self._arrays, names, "missing")
+        if self.kind == "number" and self._range is not None:
+            for fold, values in self._arrays.items():
+                findings.extend(outside(values, names[fold], self.key, self._range, stated=False))
         for fold, values in self._arrays.items():
-            odd = ~np.isfinite(values).reshape(len(values), -1)
+            odd = ~np.isfinite(values).reshape(len(values), int(np.prod(values.shape[1:])))
             for row in np.flatnonzero(odd.any(axis=1)).tolist():
                 count = int(odd[row].sum())
                 action = "not finite, so missing"
@@ -170,6 +175,45 @@ def _specifications(
 def _within(values: NDArray[Any], range: tuple[float, float]) -> bool:
     finite = values[np.isfinite(values)]
     return not len(finite) or bool(finite.min() >= range[0] and finite.max() <= range[1])
+
+
+def outside(
+    values: NDArray[Any], names: Sequence[str], key: str, range: tuple[float, float], *, stated: bool
+) -> list[Finding]:
+    """Findings on label values outside a range; the values stay as they are.
+
+    Parameters
+    ----------
+    values : array of shape (N,)
+        NaN where missing.
+    names : sequence of N str
+        Ids of the samples.
+    key : str
+        Name of the label.
+    range : (float, float)
+        Lowest and highest.
+    stated : bool
+        Whether the file itself states the range, or it is the customary one of the format.
+
+    Examples
+    --------
+    >>> outside(np.array([1.0, 99.0]), ["a", "b"], "sentiment", (-3, 3), stated=True)[0].action
+    'outside the stated range -3 to 3, kept'
+    """
+    what = "stated range" if stated else "customary range"
+    action = f"outside the {what} {range[0]:g} to {range[1]:g}, kept"
+    rows = np.flatnonzero(np.isfinite(values) & ((values < range[0]) | (values > range[1])))
+    return [Finding("label", str(names[row]), row=row, column=key, action=action) for row in rows.tolist()]
+
+
+def stated_outside(corpus: Corpus) -> list[Finding]:
+    """Findings on the label values of a corpus outside the ranges that it states itself."""
+    return [
+        finding
+        for label in corpus.specification.labels
+        if label.range is not None and label.is_number
+        for finding in outside(corpus.label(label.key), corpus.ids.tolist(), label.key, label.range, stated=True)
+    ]
 
 
 def encode(

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from trivium.corpus import Corpus, LabelSpecification, Specification, Stream, StreamSpecification, Utterance, Words
 from trivium.corpus.specification import Clock
 from trivium.errors import DataError
-from trivium.formats.findings import Finding, Findings
+from trivium.formats.findings import Finding, Findings, as_float32
+from trivium.formats.losses import PARTS, Kept
 from trivium.formats.rows import label_column
 
-__all__ = ["corpus_of_long", "is_feature", "long_table"]
+__all__ = ["corpus_of_long", "is_feature", "is_feature_name", "kept_in_long", "long_table"]
 
 _STEP_COLUMNS = ("step", "start", "end", "word")
 _SCALARS = ("group", "split", "label", "utterance", "words", "steps", "stream", "times")
@@ -28,10 +29,21 @@ _SCALARS = ("group", "split", "label", "utterance", "words", "steps", "stream", 
 
 def is_feature(name: str, table: pa.Table) -> bool:
     """Whether a column is one number per row of a modality: ``audio.f0``."""
-    modality, dot, column = name.partition(".")
     kind = table.schema.field(name).type
     number = pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)
-    return bool(dot and column and number and modality not in _SCALARS)
+    return bool(number) and is_feature_name(name)
+
+
+def is_feature_name(name: str) -> bool:
+    """Whether a column is called like one of a stream, ``modality.column``.
+
+    Examples
+    --------
+    >>> is_feature_name("audio.f0"), is_feature_name("group.speaker")
+    (True, False)
+    """
+    modality, dot, column = name.partition(".")
+    return bool(dot and column and modality not in _SCALARS)
 
 
 def long_table(corpus: Corpus) -> pa.Table:
@@ -54,6 +66,25 @@ def long_table(corpus: Corpus) -> pa.Table:
                 _spread(parts, named, column[row], steps)
     columns = {name: np.concatenate(arrays) for name, arrays in parts.items()}
     return pa.table({n: pa.array(c, from_pandas=True) for n, c in columns.items()})
+
+
+def kept_in_long(corpus: Corpus) -> Kept:
+    """What a long table keeps of a corpus.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        What is written.
+    """
+    by_word = [s for s in corpus.specification.streams if s.clock == "words"]
+    lost = {"word confidence", "extractors", "ranges", *(() if len(by_word) > 1 else ("clocks",))}
+    named = [v.key for v in corpus.specification.labels if v.kind != "multilabel"]
+    return Kept(PARTS - lost, classes=named, words=_has_rows_of_words)
+
+
+def _has_rows_of_words(utterance: Utterance) -> bool:
+    clocked = (s.steps for s in utterance.streams.values() if s.specification.clock == "words")
+    return utterance.words is not None and next(clocked, None) == len(utterance.words)
 
 
 def _timelines(utterance: Utterance) -> Iterator[list[Stream]]:
@@ -116,14 +147,14 @@ def corpus_of_long(table: pa.Table, file: Path, findings: Findings) -> Corpus:
     Raises
     ------
     DataError
-        A row has no id.
+        A row has no id, or a number is too large for float32.
     """
     return _Long(table, file, findings).corpus()
 
 
 class _Long:
     def __init__(self, table: pa.Table, file: Path, findings: Findings) -> None:
-        self._findings = findings
+        self._findings, self._file = findings, file
         self._ids = [None if v is None else str(v) for v in table.column("id").to_pylist()]
         if None in self._ids or "" in self._ids:
             row = next(k for k, v in enumerate(self._ids) if not v)
@@ -135,11 +166,16 @@ class _Long:
         self._columns: dict[str, list[str]] = {}
         for name in names:
             self._columns.setdefault(name.partition(".")[0], []).append(name)
-        self._values = {m: _matrix(table, own) for m, own in self._columns.items()}
-        self._times = _matrix(table, ["start", "end"]).astype(np.float64) if _timed(table) else None
+        self._values = {m: self._matrix(table, own) for m, own in self._columns.items()}
+        self._times = _matrix(table, ["start", "end"]) if _timed(table) else None
         self._cells = {n: table.column(n).to_pylist() for n in table.column_names if n not in names and n != "id"}
         self._word_clocked = self._share_rows()
         self._labels = self._take_labels()
+
+    def _matrix(self, table: pa.Table, names: Sequence[str]) -> NDArray[np.float32]:
+        """Values of one modality; column by column, so that an error names the column as the table does."""
+        columns = [as_float32(_matrix(table, [n])[:, 0], self._file, f"column {n}", ("row",)) for n in names]
+        return np.stack(columns, axis=1)
 
     def _seen(self, modality: str) -> NDArray[np.bool_]:
         return np.asarray((~np.isnan(self._values[modality])).any(axis=1))
@@ -214,10 +250,8 @@ class _Long:
         return Words(tuple(str(cells[r]) for r in own), times)
 
 
-def _matrix(table: pa.Table, names: Sequence[str]) -> NDArray[np.float32]:
-    dtype = np.float64 if names[0] == "start" else np.float32
-    columns = [table.column(n).cast(pa.float64()).to_numpy() for n in names]
-    return np.stack(columns, axis=1).astype(dtype)
+def _matrix(table: pa.Table, names: Sequence[str]) -> NDArray[np.float64]:
+    return np.stack([table.column(n).cast(pa.float64()).to_numpy() for n in names], axis=1)
 
 
 def _timed(table: pa.Table) -> bool:

@@ -22,12 +22,23 @@ from trivium.formats.folds import (
     load_folds,
     require_modalities,
     row_counts,
+    tell_absent,
     texts_of,
     unique,
     write_pickle,
 )
 from trivium.formats.labels import LabelArray, encode
-from trivium.formats.padded import Block, Cutter, distribution, fold_rows, one_clock, pad_fold, positional_streams
+from trivium.formats.losses import PARTS, Kept, shares_words
+from trivium.formats.padded import (
+    Block,
+    Cutter,
+    chosen_split,
+    distribution,
+    fold_rows,
+    one_clock,
+    pad_fold,
+    positional_streams,
+)
 from trivium.formats.pickles import scan_pickle
 
 __all__ = ["MmsaFormat"]
@@ -43,6 +54,7 @@ _LABELS = {
 }
 _POLARITY = ("Negative", "Neutral", "Positive")
 _TEXTS = ("id", "raw_text", "annotations")
+_INSTEAD = {"id": "made from fold and row", "raw_text": "empty", "annotations": "missing", "align": "without words"}
 _KNOWN = (
     *_TEXTS,
     *_MODALITIES,
@@ -113,7 +125,7 @@ class MmsaFormat:
         split: str | None = None,
         fold: str | None = None,
         label: str | None = None,
-    ) -> None:
+    ) -> Kept:
         """Write a pickle that MMSA loads.
 
         Parameters
@@ -125,18 +137,20 @@ class MmsaFormat:
         split, fold : str, optional
             Which split makes the folds; the fold of utterances that it leaves out.
         label : str, optional
-            Which label becomes ``regression_labels``; default ``sentiment``, or the only regression label.
+            Which label becomes ``regression_labels``; default that of the source, ``sentiment``, or the only
+            regression label.
         """
         require_modalities(corpus, (*_MODALITIES, TOKENS), "an MMSA pickle")
         layout = corpus.provenance.get("layout", {}) if corpus.provenance.get("format") == "mmsa" else {}
-        if layout.get("single") and len(corpus) == 1:
-            write_pickle(path, _single(_Writing(corpus, layout, label).fold("", list(corpus))))
-            return
         writing = _Writing(corpus, layout, label)
+        if layout.get("single") and len(corpus) == 1:
+            write_pickle(path, _single(writing.fold("", list(corpus))))
+            return writing.kept(())
         whole: dict[str, Any] = {name: writing.fold(name, u) for name, u in fold_rows(corpus, split, fold).items()}
         if "config" in layout:
             whole["config"] = layout["config"]
         write_pickle(path, whole)
+        return writing.kept((chosen_split(corpus, split),))
 
 
 def _one_sample(sample: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -230,6 +244,10 @@ class _Reading:
         utterances = [
             self._utterance(cutter, f, row, name) for f, names in ids.items() for row, name in enumerate(names)
         ]
+        for key in _INSTEAD:
+            having = {name for name, fold in self._folds.items() if key in fold}
+            if having or key == "id":
+                tell_absent(self._findings, key, having, ids, _INSTEAD[key])
         arrays = [*self._labels, *([self._classes] if self._classes else [])]
         for array in arrays:
             array.tell(self._findings, ids)
@@ -271,7 +289,7 @@ class _Reading:
         polarity = texts["annotations"][row] if "annotations" in texts else ""
         if polarity:
             labels["polarity"] = polarity
-        video = name.partition("$_$")[0] if "$_$" in name else ""
+        video = _video(name)
         return Utterance(
             name,
             cutter.streams(fold, row, name),
@@ -302,6 +320,10 @@ class _Reading:
         return Words(text, times, confidence)
 
 
+def _video(name: str) -> str:
+    return name.partition("$_$")[0] if "$_$" in name else ""
+
+
 def _builtins(value: Any) -> Any:
     """A configuration as JSON can hold it."""
     if isinstance(value, dict):
@@ -321,9 +343,24 @@ class _Writing:
         self._corpus, self._layout = corpus, layout
         self._streams = {s.modality: s for s in corpus.specification.streams}
         self._labels = {v.key: v for v in corpus.specification.labels}
-        self._main = None if layout else self._main_label(label)
+        self._main = None if layout and label is None else self._main_label(label)
         clocks = {s.clock for s in self._streams.values() if s.modality != TOKENS}
         self._lengths = "audio_lengths" in layout["keys"] if layout else clocks != {"words"}
+
+    def kept(self, splits: tuple[str, ...]) -> Kept:
+        """What the folds hold of the corpus."""
+        keys = self._layout.get("keys")
+        labels = [key for layout in self._layout.get("labels", []) for key in layout["labels"]]
+        labels += ["polarity"] if keys and "annotations" in keys else []
+        if self._main is not None:
+            labels = [self._main.key, *(f"{self._main.name}@{m}" for m in _LABELS.values() if m)]
+        lost = {"times", "extractors", *(() if shares_words(self._corpus) else ("clocks",))}
+        lost |= {"text"} if keys is not None and "raw_text" not in keys else set()
+        has_words = keys is None or "align" in keys
+        return Kept(
+            PARTS - lost - {"clip"}, columns=(TOKENS,), labels=labels, spans=(), groups=(), splits=splits,
+            words=lambda u: has_words and u.words is not None and u.words.times is not None, video=_video,
+        )  # fmt: skip
 
     def _main_label(self, label: str | None) -> LabelSpecification | None:
         numbers = [v for v in self._labels.values() if v.is_number]
@@ -367,7 +404,7 @@ class _Writing:
 
     def _label_arrays(self, utterances: list[Utterance], types: Mapping[str, str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for layout in self._layout.get("labels", []):
+        for layout in self._layout.get("labels", []) if self._main is None else []:
             found[layout["key"]] = encode(utterances, [self._labels[k] for k in layout["labels"]], layout)
         if self._main is not None:
             numbers = encode(utterances, [self._main])

@@ -23,12 +23,23 @@ from trivium.formats.folds import (
     load_folds,
     require_modalities,
     row_counts,
+    tell_absent,
     text_of,
     unique,
     write_pickle,
 )
 from trivium.formats.labels import LabelArray, encode
-from trivium.formats.padded import Block, Cutter, distribution, fold_rows, one_clock, pad_fold, positional_streams
+from trivium.formats.losses import Kept, shares_words
+from trivium.formats.padded import (
+    Block,
+    Cutter,
+    chosen_split,
+    distribution,
+    fold_rows,
+    one_clock,
+    pad_fold,
+    positional_streams,
+)
 from trivium.formats.pickles import scan_pickle
 
 __all__ = ["MultFormat", "MultibenchFormat"]
@@ -96,7 +107,7 @@ class MultFormat:
         fold: str | None = None,
         label: str | None = None,
         side: Literal["left", "right"] | None = None,
-    ) -> None:
+    ) -> Kept:
         """Write a pickle that MulT's and MultiBench's loaders take.
 
         Parameters
@@ -125,6 +136,7 @@ class MultFormat:
                 if utterances or name in names
             },
         )
+        return _kept(corpus, known, labels, chosen_split(corpus, split))
 
 
 class MultibenchFormat(MultFormat):
@@ -167,6 +179,9 @@ class _Reading:
         utterances = [
             self._utterance(cutter, f, row, name) for f, names in ids.items() for row, name in enumerate(names)
         ]
+        having = {name for name, fold in self._folds.items() if "id" in fold}
+        if having:  # IEMOCAP has none at all
+            tell_absent(self._findings, "id", having, ids, "made from fold and row")
         labels = self._label.specifications if self._label else ()
         if self._label:
             self._label.tell(self._findings, ids)
@@ -234,6 +249,22 @@ def _written_label(
     return [corpus.specification.label(label or next(iter(specifications)))], None
 
 
+def _kept(
+    corpus: Corpus,
+    known: Mapping[str, Any],
+    labels: tuple[list[LabelSpecification], Mapping[str, Any] | None],
+    split: str,
+) -> Kept:
+    """What the folds hold: ids say the video and the span where they are of the form ``video[start,end]``."""
+    keys = [v.key for v in labels[0]]
+    spanned = [name for name in corpus.ids.tolist() if _TRIPLE.fullmatch(name)] if not known or known.get("id") else []
+    parts = frozenset({"ranges", *(("clocks",) if shares_words(corpus) else ())})
+    return Kept(
+        parts, columns=(), labels=keys, classes=keys if labels[1] else (), spans=spanned, groups=(), splits=(split,),
+        words=lambda _: False, video=lambda name: match[1] if (match := _TRIPLE.fullmatch(name)) else "",
+    )  # fmt: skip
+
+
 def _fold(
     corpus: Corpus,
     utterances: list[Utterance],
@@ -249,7 +280,7 @@ def _fold(
         where = stored.get("side", side) if side == known.get("side") else side
         found[stream.modality], _ = pad_fold(utterances, stream, side=where, length=length)
     values = encode(utterances, *labels)
-    found["labels"] = values if labels[1] or values.ndim == 3 else values.reshape(len(values), -1, 1)
+    found["labels"] = values if labels[1] or values.ndim == 3 else values.reshape(-1, 1, 1)
     if not known or known.get("id"):
         renamed = known.get("renamed", {})
         found["id"] = _stored_ids([renamed.get(u.id, u.id) for u in utterances], known.get("id"))

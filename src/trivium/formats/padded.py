@@ -19,9 +19,20 @@ from numpy.typing import NDArray
 from trivium.corpus import Corpus, Stream, StreamSpecification, Utterance
 from trivium.corpus.specification import Clock
 from trivium.errors import DataError, FormatError
-from trivium.formats.findings import Finding, Findings
+from trivium.formats.findings import Finding, Findings, as_float32
+from trivium.formats.options import require_choice
 
-__all__ = ["Block", "Cutter", "distribution", "fold_rows", "one_clock", "pad_fold", "positional_streams", "side_of"]
+__all__ = [
+    "Block",
+    "Cutter",
+    "chosen_split",
+    "distribution",
+    "fold_rows",
+    "one_clock",
+    "pad_fold",
+    "positional_streams",
+    "side_of",
+]
 
 _ROWS_AT_ONCE = 256
 
@@ -65,14 +76,16 @@ class Block:
         FormatError
             It is no numeric array of two or three axes.
         DataError
-            A stated length does not fit.
+            A stated length does not fit, or a number does not fit into the type.
         """
         values = np.asarray(array)
         place = f"{fold}/{key}" if fold else key
         if values.dtype.kind not in "biuf" or values.ndim not in (2, 3):
             raise FormatError(f"is {values.dtype} of shape {values.shape}, not (N, L, D)", file=file, place=place)
         values = values[:, None, :] if values.ndim == 2 else values
-        if np.dtype(dtype).kind == "i":
+        if dtype == "float32":
+            values = as_float32(values, file, place, ("row", "step", "column"))
+        else:
             _check_whole(values, np.dtype(dtype), file, place)
         stated = None if lengths is None else _checked_lengths(lengths, values, file, f"{place}_lengths")
         return cls(modality, key, fold, values.astype(dtype, copy=False), stated)
@@ -281,6 +294,11 @@ class Cutter:
         return known
 
 
+def chosen_split(corpus: Corpus, split: str | None) -> str:
+    """The split that makes the folds: the named one, or the only one; ``""`` where there is neither."""
+    return split or (corpus.splits()[0] if len(corpus.splits()) == 1 else "")
+
+
 def fold_rows(
     corpus: Corpus, split: str | None, fold: str | None, names: Sequence[str] = ("train", "valid", "test")
 ) -> dict[str, list[Utterance]]:
@@ -301,16 +319,22 @@ def fold_rows(
     ------
     DataError
         An utterance is in no fold, or in one that the format does not know.
+    TriviumError
+        The corpus has no such split, or the format no such fold; the message lists what there is.
     """
-    chosen = split or (corpus.splits()[0] if len(corpus.splits()) == 1 else None)
-    if chosen is None and fold is None:
+    if split is not None:
+        require_choice("split", split, corpus.splits())
+    if fold is not None:
+        require_choice("fold", fold, names)
+    chosen = chosen_split(corpus, split)
+    if not chosen and fold is None:
         raise DataError(
             f"the corpus has {len(corpus.splits())} splits, and this format needs one",
             remedy=f"name one of {', '.join(corpus.splits())}" if corpus.splits() else "name the fold for all (fold=)",
         )
     found: dict[str, list[Utterance]] = {name: [] for name in names}
     for utterance in corpus:
-        own = utterance.splits.get(chosen or "", "") or fold or ""
+        own = utterance.splits.get(chosen, "") or fold or ""
         if own not in found:
             raise DataError(
                 f"is in the fold {own!r}; the format knows {', '.join(names)}",

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from trivium.corpus import Corpus, LabelSpecification, Specification, Stream, StreamSpecification, Utterance
 from trivium.corpus.table import decode, encode, table_schema
 from trivium.errors import DataError, FormatError, TriviumError
-from trivium.formats.findings import Finding, Findings
+from trivium.formats.findings import Finding, Findings, as_float32
 
 __all__ = ["corpus_of_table", "label_column", "stored_specification", "table_of_corpus"]
 
@@ -86,19 +87,24 @@ def corpus_of_table(
     if specification is None:
         return _Foreign(table, file, findings, source, classes or {}).corpus(name)
     try:
-        utterances = [u for batch in _whole(table, specification).to_batches() for u in decode(batch, specification)]
+        utterances = [
+            u for batch in _whole(table, specification, file).to_batches() for u in decode(batch, specification)
+        ]
     except (KeyError, pa.ArrowInvalid, ValueError, TypeError) as cause:
         raise FormatError(f"does not fit the specification it carries: {cause}", file=file) from cause
     return Corpus.from_utterances(utterances, specification, {"format": name, "findings": findings.to_json()})
 
 
-def _whole(table: pa.Table, specification: Specification) -> pa.Table:
+def _whole(table: pa.Table, specification: Specification, file: Path) -> pa.Table:
     """The table with exactly the types of the corpus on disk, which other tools may have changed a little."""
     named = {
         kind: [n[len(kind) + 1 :] for n in table.column_names if n.startswith(f"{kind}.")]
         for kind in ("group", "split")
     }
     schema = table_schema(specification, named["group"], named["split"])
+    for column in [f"stream.{s.modality}" for s in specification.streams if s.dtype == "float32"]:
+        if pa.types.is_float64(_innermost(table.schema.field(column).type)):
+            as_float32(pc.list_flatten(table.column(column)).to_numpy(), file, column, ("cell",))
     return table.select(schema.names).cast(schema).combine_chunks()
 
 
@@ -189,11 +195,12 @@ class _Foreign:
 
     def _matrix(self, row: list[Any], nested: bool, name: str, number: int) -> NDArray[Any]:
         try:
-            return np.array(row if nested else [row], np.float32)
+            values = np.array(row if nested else [row], np.float64)
         except (ValueError, TypeError) as cause:
             raise DataError(
                 f"its rows differ in length: {cause}", file=self._file, place=f"{name}, row {number}"
             ) from cause
+        return as_float32(values, self._file, f"{name}, row {number}", ("step", "column"))
 
     def _take_named(self) -> dict[str, list[str]]:
         named = {}

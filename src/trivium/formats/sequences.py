@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.errors import DataError, FormatError, LimitError, UnsafeFileError
-from trivium.formats.findings import is_finite
+from trivium.formats.findings import as_float32, is_finite
 
-__all__ = ["Entry", "Sequence", "entry_key", "is_sequence", "open_sequence", "write_sequence"]
+__all__ = ["Entry", "Sequence", "entry_key", "is_hdf5", "is_sequence", "open_sequence", "write_sequence"]
 
 _MAX_UNPACKED_BYTES = 256 << 30
 _MAX_RATIO = 200
@@ -71,7 +71,7 @@ class Sequence:
     root : str
         Name of its root group.
     metadata : mapping
-        Values decoded from JSON where they are JSON, plain text where not.
+        Values decoded from JSON where they are JSON, plain text where not; empty where the file has none.
     entries : mapping of str to Entry
         By entry id, in the file's order (sorted).
     """
@@ -114,12 +114,17 @@ def entry_key(entry: str) -> tuple[str, int | None]:
     return entry, None
 
 
+def is_hdf5(path: Path) -> bool:
+    """Whether a file begins as HDF5 files do; it may still be cut off."""
+    with path.open("rb") as file:
+        return file.read(len(_SIGNATURE)) == _SIGNATURE
+
+
 def is_sequence(path: Path) -> bool:
     """Whether a file is HDF5 with the layout of a computational sequence."""
     try:
-        with path.open("rb") as file:
-            if file.read(8) != _SIGNATURE:
-                return False
+        if not is_hdf5(path):
+            return False
         with h5py.File(path, "r") as file:
             root = next(iter(file), None)
             return root is not None and _is_hard(file.id, root.encode()) and "data" in file[root]
@@ -188,7 +193,7 @@ class _Memory:
         if self._left < 0:
             raise LimitError("would unpack to far more than its size", file=self._path, remedy="do not trust this file")
 
-    def array(self, dataset: Any, dtype: np.dtype[Any], native: Any) -> NDArray[Any]:
+    def array(self, dataset: Any, dtype: np.dtype[Any], native: Any, place: str) -> NDArray[Any]:
         """Values of a numeric dataset: a view of the file where type and place allow, else a converted copy."""
         shape = dataset.shape
         offset = dataset.get_offset()
@@ -202,6 +207,9 @@ class _Memory:
         values = np.empty(shape, dtype)
         if values.size:
             dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)  # converts on the way, no second copy
+        wider = dataset.get_type().get_class() == h5py.h5t.FLOAT and dataset.get_type().get_size() > dtype.itemsize
+        if wider and not is_finite(values):  # infinite in the file, or only here?
+            as_float32(h5py.Dataset(dataset)[()].reshape(len(values), -1), self._path, place)
         return values
 
 
@@ -223,8 +231,8 @@ def _entry(data: Any, name: bytes, path: Path, memory: _Memory) -> Entry:
     stored = _dataset(group, b"features", path, place)
     if not stored.shape:
         raise FormatError("features are a single value, not rows and columns", file=path, place=place)
-    features = _features(stored, memory)
-    intervals = memory.array(_dataset(group, b"intervals", path, place), _FLOAT64, h5py.h5t.NATIVE_DOUBLE)
+    features = _features(stored, memory, place)
+    intervals = memory.array(_dataset(group, b"intervals", path, place), _FLOAT64, h5py.h5t.NATIVE_DOUBLE, place)
     if intervals.shape != (len(features), 2):
         raise FormatError(
             f"features have {len(features)} rows, intervals have shape {intervals.shape}", file=path, place=place
@@ -251,14 +259,14 @@ def _dataset(group: Any, name: bytes, path: Path, place: str) -> Any:
     return dataset
 
 
-def _features(dataset: Any, memory: _Memory) -> NDArray[Any]:
+def _features(dataset: Any, memory: _Memory, place: str) -> NDArray[Any]:
     rows = dataset.shape[0], prod(dataset.shape[1:])  # -1 would not do for an entry without rows
     if dataset.get_type().get_class() == h5py.h5t.STRING:
         text = h5py.Dataset(dataset)
         memory.take(dataset.shape[0] * 64)
         values: NDArray[Any] = np.asarray(text[()]).reshape(rows)
         return values
-    return memory.array(dataset, _FLOAT32, h5py.h5t.NATIVE_FLOAT).reshape(rows)
+    return memory.array(dataset, _FLOAT32, h5py.h5t.NATIVE_FLOAT, place).reshape(rows)
 
 
 def _metadata(group: Any) -> Iterator[tuple[str, Any]]:

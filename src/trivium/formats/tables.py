@@ -19,7 +19,9 @@ from trivium.corpus import Corpus
 from trivium.errors import DataError, DependencyError, FormatError, LimitError
 from trivium.files import atomic_file
 from trivium.formats.findings import Findings, NonFinite
-from trivium.formats.long import corpus_of_long, is_feature, long_table
+from trivium.formats.long import corpus_of_long, is_feature, is_feature_name, kept_in_long, long_table
+from trivium.formats.losses import Kept
+from trivium.formats.options import require_choice
 from trivium.formats.rows import corpus_of_table, table_of_corpus
 
 __all__ = ["PandasFormat", "from_pandas", "to_pandas"]
@@ -76,7 +78,7 @@ class PandasFormat:
             raise FormatError(f"is no readable table: {cause}", file=path, remedy="it may be cut off") from cause
         return _corpus(table, path, Findings(nonfinite), source or path.stem.lower())
 
-    def write(self, corpus: Corpus, path: Path, *, layout: Literal["wide", "long"] | None = None) -> None:
+    def write(self, corpus: Corpus, path: Path, *, layout: Literal["wide", "long"] | None = None) -> Kept:
         """Write a Parquet file, or CSV where the name ends in ``.csv``.
 
         Parameters
@@ -94,9 +96,11 @@ class PandasFormat:
         text = path.suffix.lower() == ".csv"
         if text and layout == "wide":
             raise DataError("CSV has no lists", file=path, remedy="write Parquet, or the long layout")
-        table = long_table(corpus) if text or layout == "long" else table_of_corpus(corpus)
+        long = text or layout == "long"
+        table = long_table(corpus) if long else table_of_corpus(corpus)
         with atomic_file(path) as draft:
             (pyarrow.csv.write_csv if text else pyarrow.parquet.write_table)(table, str(draft))
+        return kept_in_long(corpus) if long else Kept()
 
 
 def _check_unpacked(metadata: Any, path: Path) -> None:
@@ -129,6 +133,7 @@ def to_pandas(corpus: Corpus, *, layout: Literal["wide", "long"] = "wide") -> An
     >>> to_pandas(Corpus.from_utterances([one], Specification((voice,))), layout="long")["audio.f0"].tolist()
     [1.0, 1.0]
     """
+    require_choice("layout", layout, ("wide", "long"))
     _pandas()
     if layout == "long":
         return long_table(corpus).to_pandas()
@@ -175,6 +180,32 @@ def _pandas() -> None:
 
 
 def _corpus(table: pa.Table, file: Path, findings: Findings, source: str) -> Corpus:
+    if not (table.schema.metadata or {}).get(b"trivium"):
+        _require_numbers(table, file)
     if "id" in table.column_names and any(is_feature(n, table) for n in table.column_names):
         return corpus_of_long(table, file, findings)
     return corpus_of_table(table, file, findings, name="pandas", source=source)
+
+
+def _require_numbers(table: pa.Table, file: Path) -> None:
+    """Refuse a cell that is no number in a column called like one of a stream; other types of cells are left alone."""
+    for name in filter(is_feature_name, table.column_names):
+        if not pa.types.is_string(table.schema.field(name).type):
+            continue
+        cells = enumerate(table.column(name).to_pylist())
+        row = next((k for k, cell in cells if cell is not None and not _is_number(cell)), None)
+        if row is not None:
+            raise DataError(
+                f"{table.column(name)[row].as_py()!r} is no number",
+                file=file,
+                place=f"row {row}, column {name}",
+                remedy=f"correct the cell, or call the column group.{name.replace('.', '-')} if it is text",
+            )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text or "nan")
+    except ValueError:
+        return False
+    return True
