@@ -28,6 +28,9 @@ def command(
     ] = None,
     side: Annotated[str | None, typer.Option("--side", help="npz, mult, multibench: pad left or right.")] = None,
     layout: Annotated[str | None, typer.Option("--layout", help="npz: folds or plain. pandas: wide or long.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing file; folders are never replaced.")
+    ] = False,
 ) -> None:
     """Write a corpus as a file that other tools read.
 
@@ -44,8 +47,13 @@ def command(
     from rich.console import Console
 
     from trivium.cli.read import given, print_findings
+    from trivium.errors import DataError
+    from trivium.files import require_free
     from trivium.formats import read, write
 
+    if out.is_dir():
+        raise DataError("exists already, and folders are never replaced", file=out, remedy="choose another folder")
+    require_free(out, overwrite=overwrite)
     corpus = read(source)
     options = given(split=split, fold=fold, label=label, side=side, layout=layout)
     lost = write(corpus, out, format=format, **options)
