@@ -9,6 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# A time limit per example says more about what else the machine does than about the code under test.
+settings.register_profile("trivium", deadline=None, derandomize=False)
+settings.load_profile("trivium")
 
 _MILLISECOND = Fraction(1, 1000)
 _SOUND = {".mp4": "aac", ".mkv": "pcm_s16le", ".wav": "pcm_s16le", ".flac": "flac"}

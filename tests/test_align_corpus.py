@@ -66,7 +66,7 @@ def test_the_function_keeps_its_name_beside_the_part_of_the_same_name() -> None:
     assert trivium.align is align
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1))
 def test_every_cell_equals_a_loop_over_words_and_rows(seed: int) -> None:
     utterance = random_utterance("a", seed)
@@ -89,7 +89,7 @@ def test_every_cell_equals_a_loop_over_words_and_rows(seed: int) -> None:
     assert tuple(aligned.words[0]) == utterance.words.text
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=2, max_size=4, unique=True), st.integers(1, 12), st.booleans())
 def test_other_utterances_their_order_and_padding_change_nothing(seeds: list[int], words: int, left: bool) -> None:
     pad: Literal["left", "right"] = "left" if left else "right"

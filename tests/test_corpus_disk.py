@@ -171,7 +171,7 @@ def utterances(draw: st.DrawFn) -> list[Utterance]:
     return made
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(utterances())
 def test_any_utterances_come_back(tmp_path: Path, made: list[Utterance]) -> None:
     corpus = Corpus.from_utterances(made, SPECIFICATION)

@@ -134,7 +134,7 @@ def test_a_convolutional_graph_that_differs_is_replaced(monkeypatch: pytest.Monk
     assert export_encoder(encoder, 20, 35) == right
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.integers(-1000, 1000), min_size=5, max_size=5),
     st.lists(st.integers(-1000, 1000), min_size=7, max_size=7),

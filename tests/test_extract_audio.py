@@ -169,7 +169,7 @@ def test_slopes_equal_a_savitzky_golay_filter() -> None:
     assert np.abs(found["mfcc_05_slope"] - truth)[2:-2].max() < 1e-4
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(n=st.integers(0, 2000), seed=st.integers(0, 99), scale=st.sampled_from([0.0, 1e-20, 1e-4, 1.0, 1e3]))
 def test_any_length_gives_half_open_frames_that_cover_the_sound_and_finite_values(
     n: int, seed: int, scale: float

@@ -71,7 +71,7 @@ def test_remarks_are_left_out_and_punctuation_stays_in_the_text() -> None:
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_text_gives_words_that_point_to_their_tokens(text: str) -> None:
     heard = read_transcript(text)
     assert len(heard.words) == len(heard.source)

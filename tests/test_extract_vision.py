@@ -36,7 +36,7 @@ def noise_picture(height: int, width: int, seed: int = 0) -> Picture:
 # --- squares of a picture ---------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     x=st.floats(-20, 80),
     y=st.floats(-20, 60),
@@ -93,7 +93,7 @@ boxes = st.lists(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(found=boxes)
 def test_merging_keeps_the_best_score_stays_inside_the_boxes_and_ends(
     found: list[tuple[float, float, float, float, float]],
@@ -166,7 +166,7 @@ def a_face(seed: int = 0) -> CanonicalFace:
 angle = st.floats(-80, 80)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(pitch=angle, yaw=angle, roll=angle, scale=st.floats(2, 60))
 def test_head_pose_recovers_the_rotation_that_was_applied(pitch: float, yaw: float, roll: float, scale: float) -> None:
     face = a_face()

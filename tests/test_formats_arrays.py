@@ -38,7 +38,7 @@ def steps(rng: np.random.Generator, lengths: list[int], length: int, dim: int, s
     return values
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     lengths=st.lists(st.integers(0, 6), min_size=1, max_size=6),
     side=st.sampled_from(["left", "right"]),

@@ -284,7 +284,7 @@ def test_lengths_that_disagree_are_named(tmp_path: Path) -> None:
         trivium.read(sequence(tmp_path / "a.csd", "COVAREP", {"v": frames(1, 10, 2), "w": frames(1, 10, 3)}))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     rows=st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 500)), max_size=30),
     spans=st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 900)), min_size=1, max_size=5),

@@ -69,7 +69,7 @@ def test_containers_and_numbers_come_back(tmp_path: Path, protocol: int) -> None
     assert load_pickle(dumped(tmp_path, value, protocol)) == value
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     array=hnp.arrays(
         st.sampled_from([np.float32, np.float64, np.int64, np.uint8, np.bool_]),
@@ -204,7 +204,7 @@ def test_a_truncated_file_is_named_as_such(tmp_path: Path, kept: float, protocol
     assert not isinstance(caught.value, UnsafeFileError)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(place=st.integers(2, 600), byte=st.integers(0, 255))
 def test_one_changed_byte_never_raises_anything_but_a_format_error(
     tmp_path_factory: pytest.TempPathFactory, place: int, byte: int

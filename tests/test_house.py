@@ -199,3 +199,9 @@ def test_modules_and_functions_stay_small(file: Path) -> None:
             body = node.body[1:] if ast.get_docstring(node) else node.body
             lines = body[-1].end_lineno - body[0].lineno + 1 if body and body[-1].end_lineno else 0
             assert lines <= 80, f"{node.name} has {lines} lines of code"
+
+
+def test_no_property_is_held_to_a_time_limit() -> None:
+    from hypothesis import settings
+
+    assert settings().deadline is None and not settings().derandomize

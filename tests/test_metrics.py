@@ -25,7 +25,7 @@ def two(pairs: list[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     return np.array(y), np.array(p)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(CLASSES)
 def test_class_measures_equal_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     y, p = two(pairs)
@@ -36,7 +36,7 @@ def test_class_measures_equal_those_of_scikit_learn(pairs: list[tuple[int, int]]
     assert m.unweighted_average_recall(y, p) == pytest.approx(recall)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(PAIRS)
 def test_number_measures_equal_those_of_scikit_learn(pairs: list[tuple[float, float]]) -> None:
     y, p = two(pairs)
@@ -144,3 +144,26 @@ def test_every_metric_has_a_definition_and_a_perfect_score() -> None:
         assert found.function(truth, truth) == pytest.approx(1.0 if found.higher_is_better else 0.0)
     with pytest.raises(TriviumError, match="accuracy"):
         m.metric("precision")
+
+
+def test_tiny_numbers_correlate_like_their_multiples() -> None:
+    y, p = [1.0, 2.0, 4.0], np.array([1.0, 3.0, 2.0])
+    assert m.pearson(y, 1e-200 * p) == pytest.approx(m.pearson(y, p), rel=1e-12)
+    assert m.mean_pearson(np.array(y)[:, None], 1e-200 * p[:, None]) == pytest.approx(m.pearson(y, p), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["weighted_f1", "weighted_f1_by_prediction", "unweighted_average_recall", "pearson"])
+def test_a_table_of_labels_is_refused_where_one_label_is_measured(name: str) -> None:
+    with pytest.raises(DataError, match="column by column"):
+        getattr(m, name)([[0, 1], [1, 0]], [[0, 1], [1, 0]])
+
+
+@pytest.mark.parametrize("name", ["mean_absolute_error", "pearson", "accuracy_7", "mean_pearson"])
+def test_classes_are_refused_where_numbers_are_measured(name: str) -> None:
+    with pytest.raises(DataError, match="label of classes"):
+        getattr(m, name)(["a", "b"], ["b", "a"])
+
+
+def test_an_infinite_prediction_has_no_correlation() -> None:
+    with pytest.raises(DataError, match="finite"):
+        m.pearson([1.0, 2.0, 3.0], [1.0, np.inf, 2.0])

@@ -51,7 +51,7 @@ def talking(n: int = 72, seed: int = 0) -> Aligned:
         "label.feel": x[:, :, 0].mean(axis=1) + 0.1 * rng.standard_normal(n),
         "label.warm": x[:, :, 2].mean(axis=1),
         "group.speaker": (np.arange(n) // 6).astype(str),
-        "group.corpus": np.where(np.arange(n) % 2, "near", "far"),
+        "group.corpus": np.where(np.arange(n) // 6 % 2, "near", "far"),
         "split.std": np.array(["train", "train", "valid", "test"])[np.arange(n) % 4],
     }
     table["label.feel"] = table["label.feel"].astype(np.float64)

@@ -19,7 +19,7 @@ from trivium.evaluate import LinearReadout, across, cluster_bootstrap, given_spl
 from trivium.evaluate.bootstrap import resamples
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(2, 6), st.integers(0, 1000))
 def test_every_utterance_is_tested_once_by_a_fold_that_never_trained_on_its_group(folds: int, seed: int) -> None:
     groups = np.random.default_rng(seed).integers(0, 9, 80)

@@ -135,7 +135,7 @@ def test_a_prediction_that_is_no_number_is_an_error() -> None:
         score("r", truth, np.where(truth == 3, np.nan, truth), np.zeros(6))
     data = acted(16)
     broken = Predictions((0,), np.full((1, 16, 2), np.nan), np.full((1, 16), "1"))
-    with pytest.raises(DataError, match="x predicted NaN for 16"):
+    with pytest.raises(DataError, match="x predicted NaN or infinity for 16"):
         rows_of({"x": broken}, {"x": 1}, target_of(data, "mood"), data.ids, (), 5)
 
 

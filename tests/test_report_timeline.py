@@ -119,7 +119,7 @@ def test_a_wider_mouth_and_a_closed_eye_change_the_drawing() -> None:
     assert "rotate(-10)" in str(draw_face(FaceDrawing(tilt=10.0), 0, 0, 60)), "counter-clockwise is positive"
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.floats(0, 50), st.floats(0.01, 2)), max_size=12))
 def test_gaps_and_steps_together_cover_the_span(parts: list[tuple[float, float]]) -> None:
     starts = sorted(parts)

@@ -116,7 +116,7 @@ def test_a_column_without_any_finite_cell_becomes_zero() -> None:
         assert not ColumnScaler.fit(values, seen, ("x",), count_padding=count).transform(values, seen).any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     arrays(
         np.float32,

@@ -33,7 +33,7 @@ def test_the_public_code_s_slip_is_torch_s_rule_fed_with_the_epoch(start: int) -
     assert drops[:4] == [12, 23, 34, 45], "a tenth after 12 epochs, then after every 11"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from([1.0, 0.9, 0.89995, 0.5, 0.3, 2.0]), min_size=1, max_size=60))
 def test_plateau_is_torch_s_rule(losses: list[float]) -> None:
     assert [plateau(0.02, losses[:epoch]) for epoch in range(len(losses))] == rates_of_torch(losses)
@@ -44,7 +44,7 @@ def test_an_unknown_schedule_lists_those_that_exist() -> None:
         schedule("cosine")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), min_size=1, max_size=60),
     st.floats(0.01, 0.6),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -46,6 +46,7 @@ __all__ = [
     "weighted_f1_by_prediction",
 ]
 
+Float = TypeVar("Float", np.float32, np.float64)
 _SIMS_EDGES_3 = (-0.1, 0.1)
 _SIMS_EDGES_5 = (-0.7, -0.1, 0.1, 0.7)
 
@@ -63,7 +64,21 @@ def _pair(truth: ArrayLike, prediction: ArrayLike) -> tuple[NDArray[Any], NDArra
 def _numbers(truth: ArrayLike, prediction: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """As float32, because the field's codes compare with thresholds and round in float32."""
     y, p = _pair(truth, prediction)
-    return y.astype(np.float32), p.astype(np.float32)
+    return _as(np.float32, y), _as(np.float32, p)
+
+
+def _as(dtype: type[Float], values: NDArray[Any]) -> NDArray[Float]:
+    try:
+        return values.astype(dtype)
+    except ValueError as cause:
+        raise DataError(f"{cause}, so this is no measure of a label of classes", remedy="choose another") from cause
+
+
+def _one_label(truth: ArrayLike, prediction: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    y, p = _pair(truth, prediction)
+    if y.ndim > 1:
+        raise DataError(f"this measures one label, not an array of shape {y.shape}", remedy="measure column by column")
+    return y, p
 
 
 def accuracy(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -96,7 +111,7 @@ def unweighted_average_recall(truth: ArrayLike, prediction: ArrayLike) -> float:
     >>> unweighted_average_recall(["a", "b", "b", "b"], ["a", "b", "b", "a"])
     0.8333333333333333
     """
-    y, p = _pair(truth, prediction)
+    y, p = _one_label(truth, prediction)
     return float(np.mean([np.mean(p[y == c] == c) for c in np.unique(y)]))
 
 
@@ -113,7 +128,7 @@ def weighted_f1(truth: ArrayLike, prediction: ArrayLike) -> float:
     >>> round(weighted_f1([0, 0, 0, 1], [0, 0, 1, 1]), 4)
     0.7667
     """
-    y, p = _pair(truth, prediction)
+    y, p = _one_label(truth, prediction)
     classes, counts = np.unique(y, return_counts=True)
     return float(sum(_f1(y == c, p == c) * n for c, n in zip(classes, counts, strict=True)) / len(y))
 
@@ -173,7 +188,7 @@ def mean_absolute_error(truth: ArrayLike, prediction: ArrayLike) -> float:
     0.5
     """
     y, p = _pair(truth, prediction)
-    return float(np.mean(np.abs(y.astype(np.float64) - p.astype(np.float64))))
+    return float(np.mean(np.abs(_as(np.float64, y) - _as(np.float64, p))))
 
 
 def pearson(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -189,16 +204,24 @@ def pearson(truth: ArrayLike, prediction: ArrayLike) -> float:
     >>> round(pearson([1.0, 2.0, 3.0], [1.0, 2.0, 2.0]), 4)
     0.866
     """
-    y, p = _pair(truth, prediction)
-    return float(_correlations(y.reshape(-1, 1), p.reshape(-1, 1))[0])
+    return float(_correlations(*_one_label(truth, prediction)))
 
 
 def _correlations(y: NDArray[Any], p: NDArray[Any]) -> NDArray[np.float64]:
     """Pearson correlation of every column, NaN where either is constant."""
+    y, p = _as(np.float64, y), _as(np.float64, p)
+    if not (np.isfinite(y).all() and np.isfinite(p).all()):
+        raise DataError("a correlation needs finite numbers", remedy="look at the training of what predicted them")
     constant = (np.ptp(y, axis=0) == 0) | (np.ptp(p, axis=0) == 0)
-    y, p = (v.astype(np.float64) - v.mean(axis=0, dtype=np.float64) for v in (y, p))
+    y, p = _centred(y), _centred(p)
     scale = np.sqrt((y * y).sum(axis=0) * (p * p).sum(axis=0))
     return np.where(constant, np.nan, (y * p).sum(axis=0) / np.where(constant, 1.0, scale))
+
+
+def _centred(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Deviations from the mean, by a power of two (so exactly) below 1: squares of tiny ones would vanish."""
+    deviations = values - values.mean(axis=0)
+    return np.asarray(np.ldexp(deviations, -np.frexp(np.abs(deviations).max(axis=0))[1]))
 
 
 def mean_pearson(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -447,6 +470,8 @@ class Metric:
         Of (truth, prediction).
     higher_is_better : bool
         False for errors.
+    suits : tuple of str
+        Labels that it can measure: ``classes``, one ``number``, or several ``numbers`` at once.
 
     Examples
     --------
@@ -457,6 +482,7 @@ class Metric:
     name: str
     function: Callable[[ArrayLike, ArrayLike], float]
     higher_is_better: bool = True
+    suits: tuple[str, ...] = ("number",)
 
     @property
     def definition(self) -> str:
@@ -468,14 +494,14 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         m.name: m
         for m in (
-            Metric("accuracy", accuracy),
-            Metric("uar", unweighted_average_recall),
-            Metric("weighted_f1", weighted_f1),
-            Metric("weighted_f1_by_prediction", weighted_f1_by_prediction),
+            Metric("accuracy", accuracy, suits=("classes",)),
+            Metric("uar", unweighted_average_recall, suits=("classes",)),
+            Metric("weighted_f1", weighted_f1, suits=("classes",)),
+            Metric("weighted_f1_by_prediction", weighted_f1_by_prediction, suits=("classes",)),
             Metric("weighted_accuracy", weighted_accuracy),
-            Metric("mae", mean_absolute_error, higher_is_better=False),
+            Metric("mae", mean_absolute_error, higher_is_better=False, suits=("number", "numbers")),
             Metric("r", pearson),
-            Metric("mean_r", mean_pearson),
+            Metric("mean_r", mean_pearson, suits=("number", "numbers")),
             Metric("acc2_has0", accuracy_2_has0),
             Metric("f1_has0", f1_2_has0),
             Metric("acc2_non0", accuracy_2_non0),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,9 @@ from trivium import registry
 from trivium.align import align
 from trivium.corpus import Aligned, Corpus
 from trivium.errors import DataError
+from trivium.evaluate.clusters import clusters_of
 from trivium.evaluate.describe import Representation
+from trivium.evaluate.entry import chosen_seeds, require_folds, require_rows, row_mask
 from trivium.evaluate.protocols import Protocol, given_split, grouped_folds, repeated_folds
 from trivium.evaluate.readout import GRID
 from trivium.evaluate.report import ProbeResult, TestReads
@@ -62,7 +65,8 @@ def probe(
     label : str or sequence of str
         What to predict; several labels of numbers give ``mean_r``.
     group : str, optional
-        Group that stays together in folds, inner folds and the bootstrap: ``speaker``, ``actor``, ``video``.
+        Group that stays together in folds, inner folds and the bootstrap: ``speaker``, ``actor``, ``video``. Equal
+        names in two corpora are two groups, and utterances without a group are groups of their own.
     split : str, optional
         Take the folds of a named split instead of making some.
     folds : int
@@ -73,16 +77,18 @@ def probe(
     seeds : int or sequence of int
         Seeds; an int n means 0 ... n-1. They set ``random_state`` of representations, and random partitions.
     protocol : Protocol, optional
-        Instead of the arguments above, with N rows; `group` is then only the name of its clusters.
+        Instead of the arguments above, with N rows and folds for every seed; `group` is then only the name of its
+        clusters.
     floors : sequence of str
         Which of :data:`FLOORS`.
     metrics : sequence of str, optional
-        Names from :data:`trivium.metrics.METRICS`; the first one gets the intervals.
+        Names from :data:`trivium.metrics.METRICS` that suit the label; the first one gets the intervals.
     evaluated : bool array of shape (N,), optional
         Utterances that are classified; default all with a label.
     pretraining : bool array of shape (N,), optional
         Utterances that representations may be fitted on; default the evaluated ones. Those of any fold must be in the
-        train or valid rows of the fold at hand, and none may share a cluster with its test rows.
+        train or valid rows of the fold at hand, and none may share a cluster with its test rows; a remark says how
+        many are left out for that.
     words : int
         Steps of a corpus.
     resamples : int
@@ -101,9 +107,10 @@ def probe(
     Raises
     ------
     DataError
-        Too few utterances or groups, or a fold without two classes.
+        Too few utterances or groups, a fold without two classes, a seed without folds, folds that learn from their
+        test rows or test a row twice, masks of another length, no resamples.
     SpecificationError
-        A label, group or split does not exist.
+        A label, group or split does not exist, or a metric does not suit the label.
 
     Notes
     -----
@@ -126,17 +133,21 @@ def probe(
     """
     aligned = align(data, words=words) if isinstance(data, Corpus) else data
     target = target_of(aligned, label)
-    target = target if metrics is None else replace(target, metrics=tuple(metrics))
-    chosen = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-    evaluated = target.known if evaluated is None else target.known & evaluated
+    target = target if metrics is None else target.measured_by(metrics)
+    chosen = chosen_seeds(seeds)
+    if resamples < 1:
+        raise DataError(f"{resamples} resamples give no interval", remedy="ask for at least 1")
+    evaluated = target.known if evaluated is None else target.known & row_mask("evaluated", evaluated, len(aligned))
+    material = evaluated if pretraining is None else row_mask("pretraining", pretraining, len(aligned))
     if not evaluated.any():
         raise DataError("no utterance with a label is evaluated")
-    rows_with = np.flatnonzero(evaluated)
-    plan = protocol or _protocol(aligned, rows_with, group, split, folds, repeated, chosen)
-    plan = plan.without(~evaluated)
+    plan = protocol or _protocol(aligned, np.flatnonzero(evaluated), group, split, folds, repeated, chosen)
+    require_rows(plan, len(aligned))
+    plan = replace(plan, clusters=clusters_of(plan.clusters)).without(~evaluated)
     if not plan.folds:
         raise DataError("no utterance with a label is in a test fold")
-    study = Study(aligned, target, plan, chosen, evaluated if pretraining is None else pretraining, TestReads(out))
+    require_folds(plan, chosen)
+    study = Study(aligned, target, plan, chosen, material, TestReads(out))
     predictions = study.run(named(representation), floors, progress)
     settings = {
         "seeds": list(chosen),
@@ -175,7 +186,7 @@ def _protocol(
     seeds: Sequence[int],
 ) -> Protocol:
     """Protocol of the evaluated rows alone, in the row numbers of all: rows beside them must not shape the folds."""
-    clusters = data.ids if group is None else data.group(group)
+    clusters = data.ids if group is None else _groups(data, group)
     own = clusters[evaluated]
     if split is not None:
         made = given_split(data.split(split)[evaluated], own, name=split)
@@ -186,12 +197,22 @@ def _protocol(
     return made.placed(evaluated, clusters)
 
 
+def _groups(data: Aligned, name: str) -> NDArray[Any]:
+    return clusters_of(data.group(name), data.table.get("group.corpus"))
+
+
 def _cluster_name(plan: Protocol, data: Aligned, group: str | None) -> str:
     """What the intervals resample; the name of a group counts only where the protocol's clusters are that group."""
-    if group is not None and np.array_equal(data.group(group), plan.clusters):
+    if group is not None and _same_parts(_groups(data, group), plan.clusters):
         return group
     count = len(np.unique(plan.clusters))
     return "utterance" if count == len(data) else f"{count} clusters that the protocol names"
+
+
+def _same_parts(ours: NDArray[Any], theirs: NDArray[Any]) -> bool:
+    """Whether two groupings put the same utterances together, whatever they call them."""
+    pairs = len(set(zip(ours.tolist(), theirs.tolist(), strict=True)))
+    return pairs == len(np.unique(ours)) == len(np.unique(theirs))
 
 
 def named(representation: Representation | Mapping[str, Representation] | None) -> dict[str, Representation]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.errors import DataError
+from trivium.evaluate.clusters import clusters_of
 
 __all__ = ["Fold", "Protocol", "across", "given_split", "grouped_folds", "repeated_folds"]
 
@@ -54,7 +55,9 @@ class Protocol:
     folds : tuple of Fold
         In order.
     clusters : array of shape (N,)
-        What belongs together in inner folds and in the bootstrap: speaker, video, or the utterance itself.
+        What belongs together in inner folds and in the bootstrap: speaker, video, or the utterance itself; ``""`` is
+        a cluster of its own. For corpora whose speakers only share their names, take
+        :func:`trivium.evaluate.clusters_of` first.
     """
 
     description: str
@@ -99,7 +102,7 @@ def grouped_folds(groups: NDArray[Any], folds: int = 5, *, name: str = "group") 
     Parameters
     ----------
     groups : array of shape (N,)
-        Group of every utterance, such as its actor. Numbers in text sort as numbers.
+        Group of every utterance, such as its actor. Numbers in text sort as numbers; ``""`` is a group of its own.
     folds : int
         How many.
     name : str
@@ -116,7 +119,8 @@ def grouped_folds(groups: NDArray[Any], folds: int = 5, *, name: str = "group") 
     >>> [fold.test.tolist() for fold in protocol.folds]
     [[0, 3], [1], [2]]
     """
-    members = sorted(np.unique(groups).tolist(), key=_as_number)
+    groups = clusters_of(groups)
+    members = sorted(np.unique(groups).tolist(), key=_order)
     if folds < 2 or len(members) < folds:
         raise DataError(f"{len(members)} groups of the kind {name} give no {folds} folds", remedy="ask for fewer folds")
     made = []
@@ -125,6 +129,10 @@ def grouped_folds(groups: NDArray[Any], folds: int = 5, *, name: str = "group") 
         made.append(Fold(str(k + 1), np.flatnonzero(~tested), np.flatnonzero(tested)))
     text = f"{folds} folds of whole groups ({name}, {len(members)} of them, in order); inner folds by {name}"
     return Protocol(text, tuple(made), groups)
+
+
+def _order(cluster: Any) -> list[tuple[float, str]]:
+    return [_as_number(part) for part in str(cluster).split("\0")]  # corpus and name
 
 
 def _as_number(value: Any) -> tuple[float, str]:
@@ -140,7 +148,7 @@ def repeated_folds(clusters: NDArray[Any], folds: int = 5, seeds: Sequence[int] 
     Parameters
     ----------
     clusters : array of shape (N,)
-        What must stay together; distinct values where every utterance stands alone.
+        What must stay together; distinct values where every utterance stands alone, as those with ``""`` do.
     folds : int
         Folds per partition.
     seeds : sequence of int
@@ -157,6 +165,7 @@ def repeated_folds(clusters: NDArray[Any], folds: int = 5, seeds: Sequence[int] 
     >>> len(protocol.folds), sorted(int(row) for fold in protocol.of_seed(1) for row in fold.test)
     (10, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
+    clusters = clusters_of(clusters)
     members = np.unique(clusters)
     if folds < 2 or len(members) < folds:
         raise DataError(f"{len(members)} clusters give no {folds} folds", remedy="ask for fewer folds")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trivium.errors import FormatError
+from trivium.errors import FormatError, SpecificationError
 from trivium.evaluate.bootstrap import Interval
 from trivium.files import atomic_file, write_json
 from trivium.metrics import metric
@@ -110,6 +110,8 @@ class TestReads:
         self._file = None if folder is None else Path(folder) / "test_reads.jsonl"
         self._counts: dict[tuple[str, str, int], int] = {}
         self.total = 0
+        if self._file is not None:
+            _require_folder(self._file.parent)
         if self._file is not None and self._file.exists():
             for number, line in enumerate(self._file.read_text(encoding="utf-8").splitlines(), 1):
                 self._remember(line, number)
@@ -145,6 +147,13 @@ class TestReads:
             self._count(str(told["config"]), str(told["fold"]), int(told["seed"]))
         except (ValueError, KeyError, TypeError) as cause:
             raise FormatError("is no record of a read", file=self._file, place=f"line {number}") from cause
+
+
+def _require_folder(folder: Path) -> None:
+    """Refuse a folder that could not be made at the end of a long run."""
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise FormatError("is no folder, so nothing can be written there", file=nearest, remedy="choose another folder")
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,8 +193,13 @@ class ProbeResult:
     test_reads: int = 0
 
     def row(self, name: str) -> Row:
-        """Give the line of one representation by name."""
-        return next(row for row in self.rows if row.name == name)
+        """Give the line of one representation by name; the error lists those that exist."""
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise SpecificationError(
+            f"there is no row {name!r}", remedy=f"choose from {', '.join(row.name for row in self.rows)}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the predictions, as plain builtins; null where a number is not defined."""

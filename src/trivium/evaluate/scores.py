@@ -104,12 +104,16 @@ def rows_of(
     Raises
     ------
     DataError
-        A prediction is NaN.
+        A prediction is NaN or infinite.
+
+    Notes
+    -----
+    Seeds may test different rows: each is scored on its own. The bootstrap draws clusters of all rows that any tested.
     """
     _require_numbers(predictions)
     answers = {name: _answers(p, target) for name, p in predictions.items()}
-    folds = {name: np.unique(p.folds, return_inverse=True)[1].reshape(p.folds.shape) for name, p in predictions.items()}
-    tested = np.flatnonzero(next(iter(predictions.values())).folds[0] != "")
+    folds = {name: _fold_numbers(p) for name, p in predictions.items()}
+    tested = np.flatnonzero(np.any([(of >= 0).any(axis=0) for of in folds.values()], axis=0))
     draws = [tested[rows] for rows in resamples(clusters[tested], times, seed=0)]
     first = target.metrics[0]
     truth = _codes(target)
@@ -132,11 +136,18 @@ def rows_of(
 
 def _require_numbers(predictions: Mapping[str, Predictions]) -> None:
     for name, found in predictions.items():
-        count = int(np.isnan(found.output[found.folds != ""]).any(axis=1).sum())
+        count = int((~np.isfinite(found.output[found.folds != ""])).any(axis=1).sum())
         if count:
             raise DataError(
-                f"{name} predicted NaN for {count} test rows", remedy="look at its vectors and its training"
+                f"{name} predicted NaN or infinity for {count} test rows", remedy="look at its vectors and its training"
             )
+
+
+def _fold_numbers(predictions: Predictions) -> NDArray[np.int64]:
+    """Fold that tested each row by seed (S, N) as a number, -1 where none did."""
+    names = predictions.folds
+    numbers = np.unique(names, return_inverse=True)[1].reshape(names.shape)
+    return np.where(names == "", -1, numbers)
 
 
 def _codes(target: Target) -> NDArray[Any]:
@@ -158,7 +169,12 @@ def _answers(predictions: Predictions, target: Target) -> NDArray[Any]:
 def _by_seed(
     name: str, truth: NDArray[Any], answers: NDArray[Any], folds: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> list[float]:
-    return [score(name, truth[rows], said[rows], of[rows]) for said, of in zip(answers, folds, strict=True)]
+    """Scores of the given rows, of each seed's those that it tested."""
+    found = []
+    for said, of in zip(answers, folds, strict=True):
+        own = rows[of[rows] >= 0]
+        found.append(score(name, truth[own], said[own], of[own]))
+    return found
 
 
 def _over_seeds(

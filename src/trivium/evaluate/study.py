@@ -48,7 +48,8 @@ class Study:
         Seeds.
     pretraining : bool array of shape (N,)
         Rows that representations may be fitted on. Of these, rows of any fold must be in the fold's train or valid,
-        and no row may share its cluster with a test row, so that unlabelled rows of tested speakers take no part.
+        and no row may share its cluster with a test row, so that unlabelled rows of tested speakers take no part; a
+        remark says how many rows that costs.
     reads : TestReads
         Where reads are recorded.
     features : dict of str to int
@@ -87,12 +88,12 @@ class Study:
         Raises
         ------
         SpecificationError
-            A floor does not exist, or a representation has the name of one.
+            A floor does not exist, a representation has the name of one, or there is neither.
         DataError
             A fold cannot be fitted.
         """
         plan = self._plan(representations, floors)
-        self.remarks[:] = remarks(plan) if representations else []
+        self.remarks[:] = [*remarks(plan), *self._left_out(plan)] if representations else []
         total = sum(len(self.protocol.of_seed(seed)) for name in plan for seed in self._seeds_of(plan[name]))
         found: dict[str, Predictions] = {}
         with progress_bar("probing", total, show=progress) as bar:
@@ -121,6 +122,8 @@ class Study:
         chosen = {name: makers[name] for name in FLOORS if name in floors}
         if untrained is None:
             chosen.pop("untrained", None)
+        if not chosen and not representations:
+            raise SpecificationError("there is nothing to probe", remedy="name a representation or a floor")
         return {**chosen, **representations}
 
     def _seeds_of(self, representation: Representation) -> tuple[int, ...]:
@@ -134,7 +137,8 @@ class Study:
             representation = clone(representation).set_params(n_components=widths[0] if widths else 255)
         self.described[name] = description(representation, self.target.task)
         output = np.full((len(seeds), len(self.data), self.target.width), np.nan)
-        tested = np.full((len(seeds), len(self.data)), "", dtype="<U64")
+        longest = max(len(fold.name) for fold in self.protocol.folds)  # a fixed width would cut names and merge folds
+        tested = np.full((len(seeds), len(self.data)), "", dtype=f"<U{longest}")
         for k, seed in enumerate(seeds):
             for fold in self.protocol.of_seed(seed):
                 bar.note(f"{name}, seed {seed}, fold {fold.name}")
@@ -187,14 +191,32 @@ class Study:
 
     def _material(self, representation: Representation, fold: Fold) -> tuple[Rows, Rows]:
         """Rows that a representation is fitted on, and rows that stop it: none where it holds out its own."""
-        learned, stopping = (np.zeros(len(self.data), bool) for _ in range(2))
-        learned[fold.train] = learned[fold.valid] = True
-        tested = np.isin(self.protocol.clusters, self.protocol.clusters[fold.test])
-        allowed = self.pretraining & (learned | ~self._in_folds) & ~tested
+        allowed, stopping = self._open_to(fold) & ~self._related_to(fold), np.zeros(len(self.data), bool)
         if takes_validation(representation):
             stopping[fold.valid] = True
             stopping &= allowed
         return allowed & ~stopping, stopping
+
+    def _open_to(self, fold: Fold) -> Rows:
+        """Pretraining rows that the fold learns from or that are in no fold at all."""
+        learned = np.zeros(len(self.data), bool)
+        learned[fold.train] = learned[fold.valid] = True
+        return self.pretraining & (learned | ~self._in_folds)
+
+    def _related_to(self, fold: Fold) -> Rows:
+        """Rows that share their cluster with a test row."""
+        return np.isin(self.protocol.clusters, self.protocol.clusters[fold.test])
+
+    def _left_out(self, plan: Mapping[str, Representation]) -> list[str]:
+        """What keeping clusters apart costs, said where anything is fitted."""
+        if not any(hasattr(representation, "fit") for representation in plan.values()):
+            return []
+        counts = [int((self._open_to(fold) & self._related_to(fold)).sum()) for fold in self.protocol.folds]
+        span = str(min(counts)) if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+        return [
+            f"Of {int(self.pretraining.sum())} pretraining rows, {span} are left out of a fold because they share a "
+            "cluster with its test rows."
+        ]
 
     def _vectors(self, name: str, representation: Representation, seed: int, fold: Fold) -> NDArray[np.float32]:
         """Vectors of all rows from a representation that was fitted without the test rows and their clusters."""

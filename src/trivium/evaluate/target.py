@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trivium.corpus import Aligned
-from trivium.errors import SpecificationError
+from trivium.errors import DataError, SpecificationError
+from trivium.metrics import METRICS
 
 __all__ = ["Target", "target_of"]
 
 _SENTIMENT = ("acc2_has0", "acc2_non0", "f1_non0", "acc7")
+_WORDS = {"classes": "a label of classes", "number": "one label of numbers", "numbers": "several numbers at once"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,27 @@ class Target:
         """Numbers that a readout gives by utterance: one per class, or one per label."""
         return len(self.classes) or int(self.values.shape[1])
 
+    def measured_by(self, names: Sequence[str]) -> Target:
+        """Take other measures.
+
+        Parameters
+        ----------
+        names : sequence of str
+            From :data:`trivium.metrics.METRICS`; the first one decides.
+
+        Raises
+        ------
+        SpecificationError
+            There is none, or one does not suit the label.
+        """
+        kind = self.task if self.task == "classes" or self.width > 1 else "number"
+        suiting = [name for name, found in METRICS.items() if kind in found.suits]
+        wrong = [name for name in names if name not in suiting]
+        if wrong or not len(names):
+            problem = f"there is no metric {wrong[0]!r} for {_WORDS[kind]}" if wrong else "no metric is asked for"
+            raise SpecificationError(problem, remedy=f"choose from {', '.join(suiting)}")
+        return replace(self, metrics=tuple(names))
+
 
 def target_of(data: Aligned, label: str | Sequence[str]) -> Target:
     """Labels of a set and the measures that suit them.
@@ -65,9 +88,13 @@ def target_of(data: Aligned, label: str | Sequence[str]) -> Target:
     Raises
     ------
     SpecificationError
-        A label does not exist, or several hold classes.
+        There is no label, one does not exist, or several hold classes.
+    DataError
+        A number is infinite.
     """
     keys = (label,) if isinstance(label, str) else tuple(label)
+    if not keys:
+        raise SpecificationError("no label is asked for", remedy="name one")
     specs = [data.specification.label(key) for key in keys]
     values = [data.label(key) for key in keys]
     if specs[0].kind in ("binary", "multiclass"):
@@ -77,6 +104,8 @@ def target_of(data: Aligned, label: str | Sequence[str]) -> Target:
     if any(not s.is_number and s.kind != "multilabel" for s in specs):
         raise SpecificationError("numbers and classes at once", remedy="probe them one by one")
     numbers = np.concatenate([v.reshape(len(data), -1) for v in values], axis=1)
+    if np.isinf(numbers).any():
+        raise DataError(f"{', '.join(keys)} is infinite for {int(np.isinf(numbers).any(axis=1).sum())} utterances")
     names = tuple(
         n for s in specs for n in ([f"{s.key}:{c}" for c in s.classes] if s.kind == "multilabel" else [s.key])
     )
