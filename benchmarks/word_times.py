@@ -209,17 +209,15 @@ def summary(found: Sequence[Found]) -> dict[str, Any]:
 
 
 def scores(errors: Times) -> dict[str, Any]:
-    """Median and 95th percentile of the absolute error, and the median error, in milliseconds; NaN is left out."""
+    """Median and 95th percentile of the absolute error, and the median error, in ms; NaN is left out."""
     parts = {"all": errors.ravel(), "starts": errors[:, 0], "ends": errors[:, 1]}
     result: dict[str, Any] = {}
     for name, part in parts.items():
         part = 1000 * part[~np.isnan(part)]
-        median, p95 = np.percentile(np.abs(part), [50, 95])
-        result[name] = {
-            "median_ms": round(float(median), 1),
-            "p95_ms": round(float(p95), 1),
-            "median_error_ms": round(float(np.median(part)), 1),
-        }
+        if len(part):
+            median, p95 = np.percentile(np.abs(part), [50, 95])
+            numbers = {"median_ms": median, "p95_ms": p95, "median_error_ms": np.median(part)}
+            result[name] = {key: round(float(number), 1) for key, number in numbers.items()}
     return result
 
 
