@@ -2,8 +2,8 @@
 
 Usage: ``python benchmarks/word_times.py [--out FILE.json] [--only flite,espeak-ng] [--half tuning|reported]
 [--without-recogniser]``. Needs the extra ``extract``, the models (``trivium upstream fetch``), and the synthesisers'
-libraries (``apt-get install flite espeak-ng``). About ten minutes of sound in all; one thread:
-``OMP_NUM_THREADS=1``.
+libraries (``apt-get install flite espeak-ng``). About nine minutes of sound for a half: two to
+three minutes of one core.
 
 The sentences of ``word_times.txt`` (written for this, four to a clip) are spoken by two synthesisers that know when
 each word begins and ends (``synthetic_speech.py``). Conditions: ``clean`` as it comes; ``noisy`` with pink noise 10 dB
