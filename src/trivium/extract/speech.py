@@ -3,7 +3,9 @@
 Recognition is Whisper tiny.en (Radford et al. 2023) behind Silero's voice activity detector, with beam search at
 temperature 0: nothing is sampled, so the same sound gives the same words. Its own word times begin at 0 even through
 silence, so words (recognised or given) are put in time by forced alignment with PocketSphinx's English acoustic model,
-on a grid of 10 ms.
+on a grid of 10 ms. Its model knows recorded rooms only, so the sound gets a faint floor of noise first: in digital
+silence (gated, edited or synthetic sound) it would lose its way. Both settings of ours were chosen on synthetic speech
+with known word times, ``docs/results/word-times.md``.
 """
 
 from __future__ import annotations
@@ -31,6 +33,9 @@ Timing: TypeAlias = Literal["aligned", "recognised", "spread"]
 _STEPS_PER_SECOND = 100
 _LONGEST_ALIGNED_SECONDS = 900.0
 _MOST_PHONES = 40
+_FLOOR_DB = -40.0  # noise added before aligning, relative to the mean power of the sound
+# whether there is a pause between two known words is for the sound to say: no prior against it
+_PAUSES = {"silprob": 1.0}
 _NOT_WORDS = "<[+"  # how the dictionary marks silence and noise
 _WIDE = {"beam": 1e-100, "pbeam": 1e-100, "wbeam": 1e-100}  # five times slower; finds a path where the usual fails
 
@@ -235,7 +240,7 @@ def align_words(samples: Sound, words: Sequence[str], *, local: str | Path | Non
         return None
     pronounced = [_learn(_decoder(wide=False), word, local) for word in words]
     said = [word for word, known in zip(words, pronounced, strict=True) if known]
-    pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+    pcm = (np.clip(_with_floor(samples), -1, 1) * 32767).astype("<i2").tobytes()
     spans = _spans(_decoder(wide=False), pcm, said)
     if spans is None and said:
         for word in said:
@@ -251,6 +256,13 @@ def align_words(samples: Sound, words: Sequence[str], *, local: str | Path | Non
     seconds = len(samples) / SOUND_RATE
     guessed = tuple(word for word, known in zip(words, pronounced, strict=True) if not known)
     return Timed(np.minimum(_filled(times, seconds), seconds), confidence, "aligned", guessed)
+
+
+def _with_floor(samples: Sound) -> Sound:
+    """Add faint white noise, always the same; digital silence does not count for the power."""
+    power = np.sum(np.square(samples), dtype=np.float64) / max(np.count_nonzero(samples), 1)
+    noise = np.random.default_rng(0).standard_normal(len(samples), dtype=np.float32)
+    return samples + noise * np.float32(np.sqrt(power) * 10 ** (_FLOOR_DB / 20))
 
 
 def _filled(times: Times, seconds: float) -> Times:
@@ -301,7 +313,7 @@ def _decoder(*, wide: bool) -> Any:
         from pocketsphinx import Decoder
     except ImportError as cause:
         raise DependencyError("pocketsphinx is not installed", remedy="pip install 'trivium[extract]'") from cause
-    return Decoder(lm=None, loglevel="FATAL", samprate=SOUND_RATE, **(_WIDE if wide else {}))
+    return Decoder(lm=None, loglevel="FATAL", samprate=SOUND_RATE, **_PAUSES, **(_WIDE if wide else {}))
 
 
 def _learn(decoder: Any, word: str, local: str | Path | None) -> bool:
