@@ -26,7 +26,7 @@ from trivium.upstream import model_folder
 
 __all__ = ["Heard", "Timed", "Timing", "align_words", "recognise", "spread_words", "time_words"]
 
-Timing: TypeAlias = Literal["aligned", "recognised", "spread"]
+Timing: TypeAlias = Literal["aligned", "recognised", "spread", "set"]
 
 _STEPS_PER_SECOND = 100
 _LONGEST_ALIGNED_SECONDS = 900.0
@@ -69,8 +69,8 @@ class Timed:
         Between 0 and 1. For aligned words: how well the sound fits the word's phones, as the geometric mean over its
         steps of the likelihood relative to the best phone at that step (no probability; 0.1 to 0.4 is usual for a
         word that was said). 0 where the time is a guess.
-    timing : {"aligned", "recognised", "spread"}
-        Forced alignment, the recogniser's own times, or an even spread over the sound.
+    timing : {"aligned", "recognised", "spread", "set"}
+        Forced alignment, the recogniser's own times, an even spread over the sound, or times that the transcript gave.
     guessed : tuple of str
         Words that could not be aligned and were spread between their neighbours.
     """

@@ -225,7 +225,7 @@ def sentences(transcript: TimedTranscript) -> tuple[Segment, ...]:
     --------
     >>> lines = [Segment(0, 2, "Kids are"), Segment(2, 3, "talking."), Segment(3, 4, "By the door.")]
     >>> [(s.start, s.end, s.text) for s in sentences(tidy(lines))]
-    [(0.0, 3, 'Kids are talking.'), (3, 4, 'By the door.')]
+    [(0, 3, 'Kids are talking.'), (3, 4, 'By the door.')]
     """
     found: list[Segment] = []
     waiting: list[Segment] = []
