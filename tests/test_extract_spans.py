@@ -336,3 +336,49 @@ def test_a_pattern_names_clips(tmp_path: Path) -> None:
         find_recordings(tmp_path / "y" / "*.txt")
     with pytest.raises(MediaError, match="no such file"):
         find_recordings(tmp_path / "z")
+
+
+@pytest.fixture
+def twice(voice: Path, tmp_path: Path, need_models: Callable[..., None]) -> Path:
+    """The same sentence twice, with three seconds of silence before and between."""
+    import av
+
+    need_models("whisper-tiny-en")
+    sound = open_clip(voice).sound()
+    assert sound is not None
+    quiet = np.zeros(3 * SOUND_RATE, np.float32)
+    pcm = (np.concatenate([quiet, sound, quiet, sound, quiet]) * 32767).astype(np.int16)
+    path = tmp_path / "twice.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=SOUND_RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(pcm[None], "s16", "mono")
+        frame.sample_rate, frame.pts = SOUND_RATE, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize("cut", ["voice", "sentences"])
+def test_a_recognised_clip_is_cut_and_its_words_keep_the_time_of_the_clip(twice: Path, cut: Any) -> None:
+    corpus = extract_clips(twice, modalities=["text"], cut=cut, show=False)
+    assert corpus.provenance["failures"] == []
+    assert [f["action"] for f in corpus.provenance["findings"]] == ["recognised, aligned"]
+    spoken = [u.words for u in corpus if u.words is not None and u.words.times is not None]
+    starts = [t for w in spoken for t, word in zip(w.times[:, 0], w.text, strict=True) if word == "unless"]  # type: ignore[index]
+    assert len(starts) == 2 and starts[0] == pytest.approx(3.3, abs=0.4)
+    assert starts[1] - starts[0] == pytest.approx(8.3, abs=0.2)
+    for one in corpus:
+        assert one.words is not None and one.words.times is not None
+        assert one.words.times[0, 0] >= one.start and one.words.times[-1, 1] <= one.end
+
+
+def test_a_long_recognised_clip_is_aligned_sentence_by_sentence(twice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trivium.extract import spoken
+
+    monkeypatch.setattr(spoken, "LONGEST_ALIGNED_SECONDS", 5.0)
+    extracted = ClipExtractor(["text"]).extract(Recording(twice))
+    words = extracted.utterance.words
+    assert words is not None and words.times is not None and np.all(np.diff(words.times[:, 0]) >= 0)
+    starts = [start for start, word in zip(words.times[:, 0], words.text, strict=True) if word == "unless"]
+    assert starts[1] - starts[0] == pytest.approx(8.3, abs=0.2)
+    assert [f.action for f in extracted.findings] == ["recognised, aligned"]

@@ -221,7 +221,7 @@ class _Run:
 def _key(recording: Recording, extractor: ClipExtractor, content: str) -> str:
     """Hash of everything the result depends on, so that parts of another run are never taken for ours."""
     told = recording.transcript
-    facts = {
+    facts: dict[str, Any] = {
         "id": recording.id,
         "clip": content,
         "transcript": told.to_json() if isinstance(told, TimedTranscript) else told,

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from trivium.errors import DataError
 from trivium.extract.cutting import heard_transcript
+from trivium.extract.media import SOUND_RATE
 from trivium.extract.recording import Recording
 from trivium.extract.segment_times import time_segments
-from trivium.extract.speech import Timed, recognise, spread_words, time_words
-from trivium.extract.timed_transcript import TimedTranscript
+from trivium.extract.speech import LONGEST_ALIGNED_SECONDS, Timed, recognise, spread_words, time_words
+from trivium.extract.timed_transcript import TimedTranscript, sentences
 from trivium.extract.transcript import Transcript, read_transcript
 from trivium.formats.findings import Finding
 
@@ -48,6 +49,8 @@ def words_in_time(
 ) -> tuple[Transcript, Timed] | None:
     """Words of a recording and their times.
 
+    Recognised words of more than 15 minutes are aligned sentence by sentence.
+
     Parameters
     ----------
     recording : Recording
@@ -74,6 +77,10 @@ def words_in_time(
         why = "no sound" if sound is None else "no speech" if heard is not None else "empty transcript"
         findings.append(Finding("missing", recording.id, "text", action=why))
         return None
+    if heard is not None and sound is not None and len(sound) > LONGEST_ALIGNED_SECONDS * SOUND_RATE:
+        told = heard_transcript(transcript, heard, span[0], "heard")
+        told = replace(told, segments=sentences(told))
+        return _timed(recording.id, told, sound, span, findings, local)
     if sound is None:
         timed = spread_words(transcript.words, span[1] - span[0])
     else:
