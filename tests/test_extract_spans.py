@@ -58,7 +58,7 @@ def test_spans_of_a_table_become_utterances_with_times_of_the_clip(two: Path, tm
     alone = voice_of(two / "high.wav", 0.5, 1.25)
     np.testing.assert_array_equal(voice.values, alone)
     assert corpus.label("mood").tolist() == ["calm", "angry"] and corpus.group("speaker").tolist() == ["x", "y"]
-    assert corpus.split("official").tolist() == ["train", "test"]
+    assert corpus.split("official").tolist() == ["train", "test"] and corpus.group("video").tolist() == ["high", "low"]
     assert second.streams["audio"].times[0, 0] == 1.0  # type: ignore[index]
 
 
@@ -97,7 +97,16 @@ def test_a_parquet_table_and_one_clip_need_no_column_clip(two: Path, tmp_path: P
     assert [label.key for label in labels] == ["sentiment@audio"] and recordings[1].splits == {"standard": "test"}
 
 
-@pytest.mark.parametrize("content", [b"", b"id\n1\n", b"\xff\xfe\x00", b"PAR1"])
+def test_a_cell_may_hold_lines_and_a_mark_may_open_the_file(two: Path, tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text(
+        'clip,start,end,id,text,label\nlow,0,1,01,"so,\ngood",0.5\nlow,1,2,02,,\n', encoding="utf-8-sig"
+    )
+    recordings, labels = span_recordings(two, tmp_path / "s.csv")
+    assert [r.transcript for r in recordings] == ["so,\ngood", None] and [r.id for r in recordings] == ["01", "02"]
+    assert [dict(r.labels) for r in recordings] == [{"sentiment": 0.5}, {}] and labels[0].kind == "regression"
+
+
+@pytest.mark.parametrize("content", [b"", b"id\n1\n", b"\xff\xfe\x00", b"PAR1", b"id,id,start,end\n1,1,0,1\n"])
 def test_what_is_no_table_of_spans_is_one_error(two: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "spans.csv").write_bytes(content)
     with pytest.raises(FormatError, match=r"spans\.csv"):

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from trivium.corpus import LabelSpecification
-from trivium.errors import DataError, FormatError, TriviumError
+from trivium.errors import DataError, FormatError, LimitError, TriviumError
 from trivium.extract.listing import Transcripts, TranscriptSource, find_recordings, with_transcript
 from trivium.extract.recording import Recording
 from trivium.files import check_size
@@ -44,8 +44,9 @@ def span_recordings(
 ) -> tuple[list[Recording], tuple[LabelSpecification, ...]]:
     """Recordings of the rows of a table of spans, in its order.
 
-    What is said comes from the row's ``text``, else from the transcript of its id, else from its clip's transcript, as
-    far as that has times; else it is recognised.
+    Spans of one clip are in its group ``video``, unless the table says otherwise. What is said comes from the row's
+    ``text``, else from the transcript of its id, else from its clip's transcript, as far as that has times; else it is
+    recognised.
 
     Parameters
     ----------
@@ -82,7 +83,8 @@ def span_recordings(
         one = _recording(row, number, places, clips, path)
         if one.fault is None and one.id in taken:
             one = replace(one, fault=DataError(f"the id {one.id!r} is taken by an earlier row", file=path))
-        taken.add(one.id)
+        if one.fault is None:
+            taken.add(one.id)
         own = {key: values[number] for key, (_, values) in labels.items() if values[number] is not None}
         one = replace(one, labels=own)
         recordings.append(_said(one, row, texts, ids[one.path], path) if one.fault is None else one)
@@ -90,28 +92,42 @@ def span_recordings(
 
 
 def _columns(path: Path) -> dict[str, list[Any]]:
-    import pyarrow.csv
-    import pyarrow.parquet
-
     check_size(path, _MOST_BYTES)
     try:
         with path.open("rb") as file:
             packed = file.read(4) == b"PAR1"
-        if packed:
-            table = pyarrow.parquet.read_table(path)
-        else:
-            names = pyarrow.csv.open_csv(path).schema.names
-            plain = [n for n in names if (not n.startswith("label.") and n not in _LABELS) or n == "annotation"]
-            texts = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(plain, pa.string()))
-            table = pyarrow.csv.read_csv(path, convert_options=texts)
+        table = _parquet(path) if packed else _csv(path)
     except (pa.ArrowException, OSError, ValueError) as cause:
         raise FormatError(
             f"is no readable table: {cause}"[:300], file=path, remedy="save it as CSV in UTF-8"
         ) from cause
+    if len(set(table.column_names)) < len(table.column_names):
+        raise FormatError("has two columns of one name", file=path, remedy="rename one")
     missing = [name for name in _NEEDED if name not in table.column_names]
     if missing:
         raise FormatError(f"has no column {', '.join(missing)}", file=path, remedy="name them clip, start, end, id")
     return {name: table.column(name).to_pylist() for name in table.column_names}
+
+
+def _parquet(path: Path) -> pa.Table:
+    import pyarrow.parquet
+
+    metadata = pyarrow.parquet.ParquetFile(path).metadata
+    unpacked = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+    if unpacked > _MOST_BYTES:
+        raise LimitError(f"would unpack to {unpacked} bytes", file=path, remedy="leave out what is no span")
+    return pyarrow.parquet.read_table(path)
+
+
+def _csv(path: Path) -> pa.Table:
+    import pyarrow.csv
+
+    lines = pyarrow.csv.ParseOptions(newlines_in_values=True)
+    names = pyarrow.csv.open_csv(path, parse_options=lines).schema.names
+    # ids keep their zeros and times are read row by row, so that one bad cell costs one row
+    plain = [n for n in names if (not n.startswith("label.") and n not in _LABELS) or n == "annotation"]
+    texts = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(plain, pa.string()))
+    return pyarrow.csv.read_csv(path, parse_options=lines, convert_options=texts)
 
 
 def _labels(columns: Mapping[str, Sequence[Any]]) -> dict[str, tuple[LabelSpecification, list[Any]]]:
@@ -159,11 +175,12 @@ def _recording(
         start = end = float("nan")
         told = f"{row['start']!r} to {row['end']!r}"
         fault = fault or DataError(f"{told} is no span in seconds", file=table, place=place)
+    groups = _named(row, "group.", _GROUPS)
     path = clips[exact[0]].path if len(exact) == 1 else Path(named or "-")
     return Recording(
         path,
         name or place,
-        groups=_named(row, "group.", _GROUPS),
+        groups={"video": clips[exact[0]].id, **groups} if len(exact) == 1 else groups,
         splits=_named(row, "split.", _SPLITS),
         fault=fault,
         start=start,
