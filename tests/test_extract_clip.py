@@ -83,9 +83,9 @@ def test_the_number_of_threads_changes_nothing(voice: Path) -> None:
 
 
 def test_a_given_transcript_replaces_recognition(voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trivium.extract import clip
+    from trivium.extract import spoken
 
-    monkeypatch.delattr(clip, "recognise")
+    monkeypatch.delattr(spoken, "recognise")
     text = "Unless to be rather cold-hearted, and rather selfish, is to be ill disposed"
     extracted = ClipExtractor(["text"]).extract(Recording(voice, transcript=text))
     assert extracted.utterance.text == text and extracted.utterance.streams["text"].steps == 14

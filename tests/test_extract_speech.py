@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -270,3 +271,27 @@ def test_word_times_of_acted_speech_equal_those_of_an_independent_run(data_folde
         assert np.all(np.diff(timed.times.ravel()) >= 0)
         apart.append(np.abs(timed.times - np.array(reference[name])))
     assert np.percentile(apart, 90) < 0.025 and np.max(apart) <= 0.3  # two steps of 10 ms; it had no floor of noise
+
+
+def test_long_sound_is_recognised_in_blocks_that_end_where_it_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speech, "_BLOCK_SECONDS", 20.0)
+    rng = np.random.default_rng(0)
+    sound = rng.normal(0, 0.1, 50 * SOUND_RATE).astype(np.float32)
+    for second in (19.0, 38.5):
+        sound[round(second * SOUND_RATE) : round((second + 0.5) * SOUND_RATE)] = 0
+    heard: list[tuple[int, float]] = []
+
+    def tokens(samples: NDArray[np.float32], begin: float, local: object) -> list[list[Any]]:
+        heard.append((len(samples), begin))
+        return [["word", begin, begin + 0.5, 0.5]]
+
+    monkeypatch.setattr(speech, "_tokens", tokens)
+    told = recognise(sound)
+    assert sum(length for length, _ in heard) == len(sound) and told.transcript.words == ("word",) * 3
+    assert [begin for _, begin in heard] == pytest.approx([0.0, 19.25, 38.75], abs=0.5)
+    assert told.times[:, 0].tolist() == [begin for _, begin in heard]
+
+
+def test_ten_minutes_are_recognised_at_once() -> None:
+    assert speech._blocks(np.zeros(600 * SOUND_RATE, np.float32)) == [(0, 600 * SOUND_RATE)]
+    assert speech._blocks(np.zeros(0, np.float32)) == [(0, 0)]

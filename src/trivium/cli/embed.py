@@ -19,7 +19,8 @@ def command(
         str, typer.Option("--scaler", help="`pooled`, a pretraining corpus, or `refit`: statistics of the source.")
     ] = "pooled",
     transcripts: Annotated[
-        Path | None, typer.Option("--transcripts", "-t", help="Folder with ID.txt per clip; others are recognised.")
+        Path | None,
+        typer.Option("--transcripts", "-t", help="Folder with a transcript per clip; others are recognised."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,

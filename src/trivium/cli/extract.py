@@ -15,11 +15,25 @@ __all__ = ["command"]
 
 
 def command(
-    src: Annotated[Path, typer.Argument(help="A clip, or a folder of clips (with sub-folders).")],
+    src: Annotated[
+        Path, typer.Argument(help="A clip, a folder of clips (with sub-folders), or a quoted pattern: 'clips/*.mp4'.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Corpus folder to write.")],
     transcripts: Annotated[
-        Path | None, typer.Option(help="Folder with a text file ID.txt per clip; clips without one are recognised.")
+        Path | None,
+        typer.Option(
+            help="Folder with a transcript per clip, ID.txt, .srt, .vtt, .json (Whisper), .TextGrid or .eaf; or the "
+            "transcript of one clip. Clips without one are recognised."
+        ),
     ] = None,
+    spans: Annotated[
+        Path | None,
+        typer.Option(help="CSV or Parquet: one utterance per row, with clip, start, end, id; text, label.NAME, ..."),
+    ] = None,
+    cut: Annotated[
+        str, typer.Option(help="`whole`, or several utterances per clip: at `sentences`, or where there is `voice`.")
+    ] = "whole",
+    track: Annotated[int, typer.Option(min=1, help="Which sound track, where there are several.")] = 1,
     modalities: Annotated[str, typer.Option(help="Which to extract, separated by commas.")] = "text,audio,vision",
     fps: Annotated[float, typer.Option(help="Frames of the picture per second that are looked at.")] = 12.5,
     upstream: Annotated[
@@ -31,14 +45,22 @@ def command(
     """Turn talking clips into a corpus: the words with their times, a vector per word, voice columns, face columns.
 
     Needs the models of `trivium upstream fetch`, and no network. A clip without sound, speech, picture or face lacks
-    that modality; a clip that cannot be read is listed at the end and makes the exit code 1. A run that was stopped
-    goes on when it is called again.
+    that modality; a clip or row that cannot be used is listed at the end and makes the exit code 1. A run that was
+    stopped goes on when it is called again.
+
+    With `--spans`, every row of a table is one utterance. `start` and `end` are seconds of the clip, and so are all
+    times in the corpus. Columns `label.NAME`, `group.NAME` and `split.NAME` go into the corpus. With `--cut`, the
+    utterances of a clip are named ID$_$0001 and so on, and are in the group `video` of their clip.
 
     **Examples**
 
     `trivium extract interview.mp4 --out corpus`
 
     `trivium extract clips --transcripts texts --modalities text,audio --out corpus`
+
+    `trivium extract lecture.mp4 --transcripts lecture.srt --cut sentences --out corpus`
+
+    `trivium extract clips --spans spans.csv --out corpus`
     """
     from trivium.extract import extract_clips
 
@@ -49,6 +71,9 @@ def command(
         modalities=[name.strip() for name in modalities.split(",") if name.strip()],
         frames_per_second=fps,
         upstream=upstream,
+        spans=spans,
+        cut=cut,  # type: ignore[arg-type]  # a wrong word is refused with the right ones
+        track=track,
         overwrite=overwrite,
     )
     _report(corpus, out, as_json)

@@ -19,7 +19,7 @@ def command(
         str | None, typer.Option("--transcript", "-t", help="What is said in the clip; recognised where left out.")
     ] = None,
     transcripts: Annotated[
-        Path | None, typer.Option("--transcripts", help="Of a folder of clips: a folder with ID.txt per clip.")
+        Path | None, typer.Option("--transcripts", help="Of a folder of clips: a folder with a transcript per clip.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 _HOME = {
     "ClipExtractor": "trivium.extract.clip",
     "Extracted": "trivium.extract.clip",
-    "Recording": "trivium.extract.clip",
+    "Recording": "trivium.extract.recording",
     "extract_clip": "trivium.extract.clip",
     "extract_clips": "trivium.extract.folder",
     "find_recordings": "trivium.extract.listing",
@@ -20,9 +20,10 @@ _HOME = {
 __all__ = ["ClipExtractor", "Extracted", "Recording", "extract_clip", "extract_clips", "find_recordings"]
 
 if TYPE_CHECKING:
-    from trivium.extract.clip import ClipExtractor, Extracted, Recording, extract_clip
+    from trivium.extract.clip import ClipExtractor, Extracted, extract_clip
     from trivium.extract.folder import extract_clips
     from trivium.extract.listing import find_recordings
+    from trivium.extract.recording import Recording
 
 
 def __getattr__(name: str) -> Any:

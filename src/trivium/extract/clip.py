@@ -1,14 +1,16 @@
-"""One clip becomes one utterance: its words, and a stream for text, voice and face.
+"""A clip becomes one utterance or several: their words, and a stream for text, voice and face.
 
 What a clip lacks (sound, picture, speech, a face) is left out of the utterance and reported; a clip that cannot be read
-at all is one error.
+at all is one error. All times are seconds of the clip, also where an utterance is only a span of it. However many spans
+a clip has, it is decoded once.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,60 +18,26 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from trivium.corpus import Specification, Stream, StreamSpecification, Utterance, Words
-from trivium.corpus.utterance import LabelValue
-from trivium.errors import DataError, MediaError, TriviumError
+from trivium.errors import DataError, MediaError
 from trivium.extract.audio import voice_specification, voice_stream
+from trivium.extract.cutting import CUTS, Cut, pieces_of, voiced_spans
 from trivium.extract.face_landmarks import FaceTracker
-from trivium.extract.media import Clip, open_clip
-from trivium.extract.speech import Timed, recognise, spread_words, time_words
+from trivium.extract.media import SOUND_RATE, Clip, open_clip
+from trivium.extract.recording import Recording
+from trivium.extract.speech import Timed
+from trivium.extract.spoken import transcript_to_cut, words_in_time
 from trivium.extract.text import text_specification, text_stream
-from trivium.extract.transcript import Transcript, read_transcript
-from trivium.extract.vision import face_specification, face_stream, face_tracker
+from trivium.extract.transcript import Transcript
+from trivium.extract.vision import FaceRecorder, face_specification, face_tracker
 from trivium.formats.findings import Finding
 from trivium.upstream import model_folder
 
-__all__ = ["MODALITIES", "ClipExtractor", "Extracted", "Recording", "extract_clip"]
+__all__ = ["MODALITIES", "ClipExtractor", "Extracted", "extract_clip"]
 
 MODALITIES = ("text", "audio", "vision")
 FRAMES_PER_SECOND = 12.5
 _MODELS = {"text": ("minilm-l6", "g2p-en"), "vision": ("face-landmarker",)}
 _RECOGNITION_MODELS = ("whisper-tiny-en",)
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A clip that is to be extracted, and what is known about it beforehand.
-
-    Parameters
-    ----------
-    path : Path
-        The media file.
-    id : str
-        Id of the utterance; the file's name without its ending where left out.
-    transcript : str, optional
-        What is said. None: it has to be recognised.
-    labels, groups, splits : mapping
-        As in :class:`trivium.corpus.Utterance`.
-    fault : TriviumError, optional
-        Why it cannot be extracted, where that is known beforehand: its transcript cannot be read.
-
-    Examples
-    --------
-    >>> Recording(Path("clips/interview.mp4")).id
-    'interview'
-    """
-
-    path: Path
-    id: str = ""
-    transcript: str | None = None
-    labels: Mapping[str, LabelValue] = field(default_factory=dict)
-    groups: Mapping[str, str] = field(default_factory=dict)
-    splits: Mapping[str, str] = field(default_factory=dict)
-    fault: TriviumError | None = None
-
-    def __post_init__(self) -> None:
-        if not self.id:
-            object.__setattr__(self, "id", self.path.stem)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,11 +67,15 @@ class ClipExtractor:
         How many frames of the picture are looked at.
     upstream : path, optional
         Folder with models of the catalogue; see :func:`trivium.upstream.model_folder`.
+    track : int
+        Which sound track of the clips, counted from 1.
+    cut : {"whole", "sentences", "voice"}
+        Whether a clip, or a span of it, is one utterance, or one for each sentence or voiced stretch.
 
     Raises
     ------
     DataError
-        There is no such modality.
+        There is no such modality, or no such way to cut.
 
     Examples
     --------
@@ -117,6 +89,8 @@ class ClipExtractor:
         *,
         frames_per_second: float = FRAMES_PER_SECOND,
         upstream: str | Path | None = None,
+        track: int = 1,
+        cut: Cut = "whole",
     ) -> None:
         self.modalities = tuple(dict.fromkeys(modalities))
         unknown = [name for name in self.modalities if name not in MODALITIES]
@@ -126,8 +100,11 @@ class ClipExtractor:
             )
         if not 0 < frames_per_second <= 1000:
             raise DataError(f"{frames_per_second} frames per second are not possible", remedy="use 5 to 30")
+        if cut not in CUTS:
+            raise DataError(f"clips cannot be cut at {cut!r}", remedy=f"use {', '.join(CUTS)}")
         self.frames_per_second = frames_per_second
         self.upstream = upstream
+        self.track, self.cut = track, cut
         self._tracker: FaceTracker | None = None
 
     @property
@@ -143,8 +120,10 @@ class ClipExtractor:
     def models(self, recordings: Iterable[Recording]) -> list[str]:
         """Names of the models in the catalogue that these recordings need."""
         needed = [name for modality in self.modalities for name in _MODELS.get(modality, ())]
-        recognition = "text" in self.modalities and any(r.transcript is None and r.fault is None for r in recordings)
-        return [*needed, *_RECOGNITION_MODELS] if recognition else needed
+        words = "text" in self.modalities or self.cut == "sentences"
+        if words and any(r.transcript is None and r.fault is None for r in recordings):
+            needed += _RECOGNITION_MODELS
+        return needed
 
     def require_models(self, recordings: Iterable[Recording]) -> None:
         """Raise an :class:`UpstreamError` now if a model that will be needed is not on this machine."""
@@ -152,7 +131,7 @@ class ClipExtractor:
             model_folder(name, self.upstream)
 
     def extract(self, recording: Recording) -> Extracted:
-        """Make the utterance of one clip.
+        """Make the utterance of one clip, or of one span of it.
 
         Linear algebra runs in one thread: its rounding depends on the number of threads, and one rounding can change a
         recognised word. The same clip therefore gives the same bytes on a machine, whatever its settings.
@@ -166,75 +145,177 @@ class ClipExtractor:
         ------
         MediaError
             It cannot be decoded, or gives none of the modalities.
+        DataError
+            Its span is empty or lies outside the clip.
         TriviumError
             The recording has a fault.
         """
-        if recording.fault is not None:
-            raise recording.fault
-        with threadpool_limits(limits=1, user_api="blas"):
-            return self._extract(recording)
+        ((_, result),) = self.extract_spans([recording])
+        if isinstance(result, Exception):
+            raise result
+        (extracted,) = result
+        return extracted
 
-    def _extract(self, recording: Recording) -> Extracted:
-        clip = open_clip(recording.path)
+    def extract_spans(
+        self, recordings: Sequence[Recording]
+    ) -> Iterator[tuple[Recording, tuple[Extracted, ...] | Exception]]:
+        """Make the utterances of several spans of one clip, which is decoded once.
+
+        A span's utterance does not depend on the other spans: what lies outside it is silence, and faces are followed
+        anew from its first frame.
+
+        Parameters
+        ----------
+        recordings : sequence of Recording
+            Spans of one clip; they may overlap.
+
+        Yields
+        ------
+        recording : Recording
+            One after the other.
+        result : tuple of Extracted, or Exception
+            One utterance, or several where clips are cut; or why there is none.
+
+        Raises
+        ------
+        MediaError
+            The clip cannot be decoded: none of the spans can be extracted.
+        """
+        usable = [recording for recording in recordings if recording.fault is None]
+        yield from ((recording, recording.fault) for recording in recordings if recording.fault is not None)
+        if not usable:
+            return
+        with _one_thread():
+            source = self._open(usable[0].path)
+            cut = [self._cut(recording, source) for recording in usable]
+            faces = iter(self._faces(source.clip, [piece for pieces in cut for piece in _listed(pieces)]))
+        for recording, pieces in zip(usable, cut, strict=True):
+            own = [(piece, next(faces)) for piece in _listed(pieces)]
+            with _one_thread():
+                result = pieces if isinstance(pieces, Exception) else self._results(source, own)
+            yield recording, result
+
+    def _open(self, path: Path) -> _Source:
+        clip = open_clip(path, track=self.track)
+        heard = self.cut != "whole" or {"text", "audio"} & set(self.modalities)
+        return _Source(clip, clip.sound() if heard else None)
+
+    def _cut(self, recording: Recording, source: _Source) -> list[Recording] | Exception:
+        """The recording itself, or its pieces; an error where there is nothing to extract."""
+        try:
+            span = recording.span(source.seconds)
+            if self.cut == "whole":
+                return [recording]
+            samples = source.part(recording)
+            words = "text" in self.modalities or self.cut == "sentences"
+            told = transcript_to_cut(recording, samples, span, local=self.upstream) if words else None
+            spans = None
+            if self.cut == "voice":
+                spans = [] if samples is None else [(span[0] + a, span[0] + b) for a, b in voiced_spans(samples)]
+            return pieces_of(recording, told, spans, span)
+        except Exception as error:
+            return error
+
+    def _results(
+        self, source: _Source, pieces: Sequence[tuple[Recording, Stream | None]]
+    ) -> tuple[Extracted, ...] | Exception:
+        made: list[Extracted] = []
+        empty: list[Finding] = []
+        last: Exception | None = None
+        for piece, face in pieces:
+            try:
+                made.append(self._utterance(source, piece, face))
+            except Exception as error:
+                last = error
+                reason = getattr(error, "problem", f"{type(error).__name__}: {error}")
+                empty.append(Finding("dropped", piece.id, action=reason))
+        if not made and last is not None:
+            return last
+        return (replace(made[0], findings=(*made[0].findings, *empty)), *made[1:])
+
+    def _utterance(self, source: _Source, recording: Recording, face: Stream | None) -> Extracted:
         findings: list[Finding] = []
-        sound = clip.sound() if {"text", "audio"} & set(self.modalities) else None
-        spoken = self._spoken(recording, sound, clip.facts.seconds, findings) if "text" in self.modalities else None
+        start, end = recording.span(source.seconds)
+        if recording.end > source.seconds:
+            findings.append(Finding("span", recording.id, action="ends after the clip, cut at its end"))
+        sound = source.part(recording)
         streams: dict[str, Stream] = {}
+        spoken = (
+            words_in_time(recording, sound, (start, end), findings, local=self.upstream)
+            if "text" in self.modalities
+            else None
+        )
         if spoken is not None:
             streams["text"] = text_stream(spoken[0], spoken[1].times, local=self.upstream)
         if "audio" in self.modalities:
-            _keep(streams, findings, recording.id, "audio", _voice(sound), "no sound")
+            _keep(streams, findings, recording.id, "audio", _voice(sound, source.begin(recording)), "no sound")
         if "vision" in self.modalities:
-            why = "no face" if clip.facts.has_picture else "no picture"
-            _keep(streams, findings, recording.id, "vision", self._face(clip), why)
+            why = "no face" if source.clip.facts.has_picture else "no picture"
+            _keep(streams, findings, recording.id, "vision", face, why)
         if not streams:
-            reasons = ", ".join(f"{f.modality}: {f.action}" for f in findings)
+            reasons = ", ".join(f"{f.modality}: {f.action}" for f in findings if f.kind == "missing")
             raise MediaError(f"gives none of the modalities ({reasons})", file=recording.path)
-        findings += [Finding("damage", recording.id, action=text) for text in clip.findings]
-        return Extracted(_utterance(recording, streams, spoken, clip.facts.seconds), tuple(findings))
+        findings += [Finding("damage", recording.id, action=text) for text in source.clip.findings]
+        return Extracted(_utterance(recording, streams, spoken, start, end), tuple(findings))
 
-    def _spoken(
-        self, recording: Recording, sound: NDArray[np.float32] | None, seconds: float, findings: list[Finding]
-    ) -> tuple[Transcript, Timed] | None:
-        """Words and their times; None where nobody speaks."""
-        heard = recognise(sound, local=self.upstream) if recording.transcript is None and sound is not None else None
-        transcript = heard.transcript if heard is not None else read_transcript(recording.transcript or "")
-        if not transcript.words:
-            why = "no sound" if sound is None else "no speech" if heard is not None else "empty transcript"
-            findings.append(Finding("missing", recording.id, "text", action=why))
-            return None
-        if sound is None:
-            timed = spread_words(transcript.words, seconds)
-        else:
-            timed = time_words(sound, transcript.words, heard, local=self.upstream)
-        origin = "given" if heard is None else "recognised"
-        findings.append(
-            Finding("words", recording.id, "text", count=len(timed.times), action=_HOW[origin, timed.timing])
-        )
-        if timed.guessed and timed.timing == "aligned":
-            findings.append(Finding("words", recording.id, "text", count=len(timed.guessed), action="time guessed"))
-        return transcript, timed
-
-    def _face(self, clip: Clip) -> Stream | None:
-        if not clip.facts.has_picture:
-            return None
+    def _faces(self, clip: Clip, recordings: Sequence[Recording]) -> list[Stream | None]:
+        """Faces of several spans, found in one pass over the frames."""
+        if "vision" not in self.modalities or not clip.facts.has_picture:
+            return [None] * len(recordings)
         if self._tracker is None:
             self._tracker = face_tracker()
         # a frame lasts until the next one; where one is dropped, half as long again
         longest = 1.5 / min(self.frames_per_second, clip.facts.frames_per_second)
-        return face_stream(clip.frames(self.frames_per_second), frame_seconds=longest, tracker=self._tracker)
+        spans = [_WHOLE if one.is_whole else one.span(clip.facts.seconds) for one in recordings]
+        recorders = [FaceRecorder(self._tracker, longest) for _ in recordings]
+        for frame in clip.frames(self.frames_per_second, () if _WHOLE in spans else spans):
+            for (start, end), recorder in zip(spans, recorders, strict=True):
+                if start <= frame.time < end:
+                    recorder.add(frame.time, frame.rgb)
+        return [recorder.stream(end) for recorder, (_, end) in zip(recorders, spans, strict=True)]
 
 
-_HOW = {
-    ("given", "aligned"): "given, aligned",
-    ("given", "spread"): "given, spread evenly because they could not be aligned",
-    ("recognised", "aligned"): "recognised, aligned",
-    ("recognised", "recognised"): "recognised, with the recogniser's times because they could not be aligned",
-}
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """A clip that is open, and its sound."""
+
+    clip: Clip
+    sound: NDArray[np.float32] | None
+
+    @property
+    def seconds(self) -> float:
+        return self.clip.facts.seconds
+
+    def begin(self, recording: Recording) -> float:
+        """Second of the clip at which the first sample of the recording lies."""
+        return round(recording.span(self.seconds)[0] * SOUND_RATE) / SOUND_RATE
+
+    def part(self, recording: Recording) -> NDArray[np.float32] | None:
+        """Sound of the recording; None where there is none."""
+        if self.sound is None or recording.is_whole:
+            return self.sound
+        first, last = (round(edge * SOUND_RATE) for edge in recording.span(self.seconds))
+        part = self.sound[first:last]
+        return part if len(part) else None
 
 
-def _voice(sound: NDArray[np.float32] | None) -> Stream | None:
-    return voice_stream(sound) if sound is not None and len(sound) else None
+_WHOLE = (float("-inf"), float("inf"))
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
+    return limits
+
+
+def _listed(pieces: list[Recording] | Exception) -> list[Recording]:
+    return [] if isinstance(pieces, Exception) else pieces
+
+
+def _voice(sound: NDArray[np.float32] | None, begin: float) -> Stream | None:
+    if sound is None or not len(sound):
+        return None
+    stream = voice_stream(sound)
+    return replace(stream, times=stream.times + begin) if begin and stream.times is not None else stream
 
 
 def _keep(
@@ -247,7 +328,11 @@ def _keep(
 
 
 def _utterance(
-    recording: Recording, streams: Mapping[str, Stream], spoken: tuple[Transcript, Timed] | None, seconds: float
+    recording: Recording,
+    streams: Mapping[str, Stream],
+    spoken: tuple[Transcript, Timed] | None,
+    start: float,
+    end: float,
 ) -> Utterance:
     words = Words(spoken[0].words, spoken[1].times, spoken[1].confidence) if spoken else None
     return Utterance(
@@ -259,8 +344,8 @@ def _utterance(
         groups=recording.groups,
         splits=recording.splits,
         clip=recording.path.name,
-        start=0.0,
-        end=seconds,
+        start=start,
+        end=end,
     )
 
 

@@ -107,6 +107,11 @@ class FaceTracker:
     DependencyError
         The runtime for such networks is not installed.
 
+    Attributes
+    ----------
+    region : Region or None
+        Where the followed face will be looked for; all that is remembered from one picture to the next.
+
     Examples
     --------
     >>> tracker = FaceTracker("face_landmarker.task")  # doctest: +SKIP
@@ -119,22 +124,22 @@ class FaceTracker:
         self._detect = FaceDetector(_network(parts["face_detector.tflite"], threads))
         self._landmarks = _network(parts["face_landmarks_detector.tflite"], threads)
         self._blendshapes = _network(parts["face_blendshapes.tflite"], threads)
-        self._region: Region | None = None
+        self.region: Region | None = None
 
     def reset(self) -> None:
         """Forget the face that is followed: the next picture belongs to another clip."""
-        self._region = None
+        self.region = None
 
     def __call__(self, picture: NDArray[np.uint8]) -> Face | None:
         """Face of the next picture (H, W, 3), or None where there is none.
 
         Where the followed face is lost, the most prominent face found takes its place, in the same picture.
         """
-        face = self._look(picture, self._region) if self._region else None
+        face = self._look(picture, self.region) if self.region else None
         if face is None:
             found = (self._look(picture, detection.region) for detection in self._detect(picture))
             face = next((seen for seen in found if seen), None)
-        self._region = face.region if face else None
+        self.region = face.region if face else None
         return face
 
     def _look(self, picture: NDArray[np.uint8], region: Region) -> Face | None:

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,15 @@ from trivium.corpus import Corpus, Specification
 from trivium.corpus.specification import LabelSpecification
 from trivium.corpus.writer import CorpusWriter
 from trivium.errors import TriviumError
-from trivium.extract.clip import FRAMES_PER_SECOND, MODALITIES, ClipExtractor, Recording
+from trivium.extract.clip import FRAMES_PER_SECOND, MODALITIES, ClipExtractor, Extracted
+from trivium.extract.cutting import Cut
 from trivium.extract.listing import labelled_recordings
+from trivium.extract.recording import Recording
+from trivium.extract.span_table import span_recordings
+from trivium.extract.timed_transcript import TimedTranscript
 from trivium.files import read_json, sha256_file, write_json
 from trivium.formats.findings import Finding, Findings
-from trivium.progress import progress_bar
+from trivium.progress import Bar, progress_bar
 from trivium.upstream import model
 
 __all__ = ["extract_clips"]
@@ -39,6 +43,9 @@ def extract_clips(
     frames_per_second: float = FRAMES_PER_SECOND,
     labels: Sequence[LabelSpecification] = (),
     upstream: str | Path | None = None,
+    spans: str | os.PathLike[str] | None = None,
+    cut: Cut = "whole",
+    track: int = 1,
     overwrite: bool = False,
     show: bool = True,
 ) -> Corpus:
@@ -50,12 +57,14 @@ def extract_clips(
     Parameters
     ----------
     src : path or sequence of Recording
-        A clip, a folder of clips (with labels, folds and transcripts where it has a ``label.csv``), or recordings with
-        labels and groups of their own.
+        A clip, a folder of clips (with labels, folds and transcripts where it has a ``label.csv``), a pattern such as
+        ``clips/*.mp4``, or recordings with labels and groups of their own.
     out : path, optional
         Corpus folder to write; without it the corpus stays in memory.
     transcripts : path or mapping of str to str, optional
-        Text by id, or a folder with a text file ``ID.txt`` per clip. Clips without one are recognised.
+        Text by id; a folder with a transcript per clip, named by its id; or, for one clip, its transcript. Endings are
+        ``.txt``, ``.srt``, ``.vtt``, ``.json`` (Whisper's), ``.TextGrid`` and ``.eaf``. Clips without one are
+        recognised.
     modalities : iterable of str
         Which of ``text``, ``audio`` and ``vision`` to extract.
     frames_per_second : float
@@ -64,6 +73,13 @@ def extract_clips(
         What the labels of the recordings are, where `src` are recordings.
     upstream : path, optional
         Folder with models of the catalogue; see :func:`trivium.upstream.model_folder`.
+    spans : path, optional
+        Table of the stretches of the clips that are the utterances (:mod:`~trivium.extract.span_table`).
+    cut : {"whole", "sentences", "voice"}
+        Whether a clip, or a span of it, is one utterance, or one for each sentence, or for each stretch in which
+        somebody speaks; such utterances are named ``ID$_$0001`` and so on, and ``ID`` becomes their group ``video``.
+    track : int
+        Which sound track of the clips, counted from 1.
     overwrite : bool
         Whether an existing corpus may be replaced.
     show : bool
@@ -72,8 +88,8 @@ def extract_clips(
     Returns
     -------
     Corpus
-        One utterance per readable clip, ordered by id; its provenance holds ``failures`` (clip and reason) and
-        ``findings``.
+        One utterance per readable clip, ordered by id, or per span, in the order of the table; its provenance holds
+        ``failures`` (clip and reason) and ``findings``. All times are seconds of the clip.
 
     Raises
     ------
@@ -88,11 +104,11 @@ def extract_clips(
     []
     """
     if isinstance(src, str | os.PathLike):
-        recordings, found = labelled_recordings(src, transcripts)
-        labels = labels or found
+        listed = labelled_recordings(src, transcripts) if spans is None else span_recordings(src, spans, transcripts)
+        recordings, labels = listed[0], labels or listed[1]
     else:
         recordings = list(src)
-    extractor = ClipExtractor(modalities, frames_per_second=frames_per_second, upstream=upstream)
+    extractor = ClipExtractor(modalities, frames_per_second=frames_per_second, upstream=upstream, track=track, cut=cut)
     extractor.require_models(recordings)
     specification = Specification(extractor.specification.streams, tuple(labels))
     provenance = _provenance(extractor, recordings)
@@ -110,59 +126,120 @@ def _provenance(extractor: ClipExtractor, recordings: Sequence[Recording]) -> di
         "made_by": f"trivium {__version__}",
         "frames_per_second": extractor.frames_per_second,
         "models": {name: model(name).version for name in extractor.models(recordings)},
+        **_unusual(extractor),
     }
 
 
 def _run(recordings: Sequence[Recording], extractor: ClipExtractor, writer: CorpusWriter, show: bool) -> Corpus:
-    notes = writer.path.with_name(f".{writer.path.name}.notes")
-    done, failures, first = [], [], None
-    findings = Findings()
+    run = _Run(extractor, writer)
     with progress_bar("extracting", len(recordings), show=show) as bar:
-        for recording in recordings:
-            bar.note(recording.id)
-            key = ""
-            try:
-                key = _key(recording, extractor)
-                findings.extend(_one(recording, key, extractor, writer, notes))
-                done.append(key)
-            except Exception as error:  # whatever one clip does, the others go on
-                first = first or error
-                failures.append({"id": recording.id, "clip": recording.path.name, "reason": _reason(error)})
-            bar.advance()
-    if first is not None and not done:
+        for path, places in _by_clip(recordings).items():
+            bar.note(recordings[places[0]].id)
+            run.clip(path, {place: recordings[place] for place in places}, bar)
+    if run.first is not None and not run.done:
         writer.discard()
-        raise first
-    writer.provenance |= {"failures": failures, "findings": findings.to_json()}
-    corpus = writer.finish(done)
-    shutil.rmtree(notes, ignore_errors=True)
+        raise run.first
+    writer.provenance |= {"failures": run.failures, "findings": run.findings.to_json()}
+    corpus = writer.finish([key for _, key in sorted(run.done.items())])
+    shutil.rmtree(run.notes, ignore_errors=True)
     return corpus
 
 
-def _one(recording: Recording, key: str, extractor: ClipExtractor, writer: CorpusWriter, notes: Path) -> list[Finding]:
-    """Stage one clip, unless a killed run already did; give what was found."""
-    note = notes / f"{key}.json"
-    if writer.staged(key) and note.exists():
-        return [Finding(**row) for row in read_json(note)]
-    extracted = extractor.extract(recording)
-    # the note comes first: a clip counts as done when its part is there
-    write_json(note, [asdict(finding) for finding in extracted.findings])
-    writer.stage(key, [extracted.utterance])
-    return list(extracted.findings)
+def _by_clip(recordings: Sequence[Recording]) -> dict[Path, list[int]]:
+    """Places of the recordings of every clip, in the order in which the clips appear."""
+    found: dict[Path, list[int]] = {}
+    for place, recording in enumerate(recordings):
+        found.setdefault(recording.path, []).append(place)
+    return found
 
 
-def _key(recording: Recording, extractor: ClipExtractor) -> str:
+class _Run:
+    """One pass over all clips: what is done already is taken over, what fails costs only itself."""
+
+    def __init__(self, extractor: ClipExtractor, writer: CorpusWriter) -> None:
+        self.notes = writer.path.with_name(f".{writer.path.name}.notes")
+        self.done: dict[int, str] = {}
+        self.failures: list[dict[str, str]] = []
+        self.findings = Findings()
+        self.first: Exception | None = None
+        self._extractor, self._writer = extractor, writer
+
+    def clip(self, path: Path, recordings: Mapping[int, Recording], bar: Bar) -> None:
+        """Stage the recordings of one clip, by their place, unless a killed run already did."""
+        waiting = dict(recordings)
+        try:
+            for place, recording in recordings.items():
+                if recording.fault is not None:
+                    self._fail(waiting.pop(place), recording.fault, bar)
+            content = sha256_file(path) if waiting else ""
+            keys = {place: _key(recording, self._extractor, content) for place, recording in waiting.items()}
+            for place in [place for place in waiting if self._staged(keys[place])]:
+                self._take(place, keys[place], waiting.pop(place), bar)
+            for place, result in self._results(dict(waiting)):
+                recording = waiting.pop(place)
+                try:
+                    self._stage(keys[place], result)
+                    self._take(place, keys[place], recording, bar)
+                except Exception as error:  # whatever one span does, the others go on
+                    self._fail(recording, error, bar)
+        except Exception as error:  # whatever one clip does, the others go on
+            for recording in waiting.values():
+                self._fail(recording, error, bar)
+
+    def _results(self, recordings: Mapping[int, Recording]) -> Iterator[tuple[int, tuple[Extracted, ...] | Exception]]:
+        if self._extractor.cut == "whole" and len(recordings) == 1:
+            yield from ((place, (self._extractor.extract(recording),)) for place, recording in recordings.items())
+        elif recordings:
+            made = self._extractor.extract_spans(list(recordings.values()))
+            yield from ((place, result) for place, (_, result) in zip(recordings, made, strict=True))
+
+    def _staged(self, key: str) -> bool:
+        return self._writer.staged(key) and self._note(key).exists()
+
+    def _note(self, key: str) -> Path:
+        return self.notes / f"{key}.json"
+
+    def _stage(self, key: str, result: tuple[Extracted, ...] | Exception) -> None:
+        if isinstance(result, Exception):
+            raise result
+        # the note comes first: a clip counts as done when its part is there
+        write_json(self._note(key), [asdict(finding) for one in result for finding in one.findings])
+        self._writer.stage(key, [one.utterance for one in result])
+
+    def _take(self, place: int, key: str, recording: Recording, bar: Bar) -> None:
+        bar.note(recording.id)
+        self.findings.extend(Finding(**row) for row in read_json(self._note(key)))
+        self.done[place] = key
+        bar.advance()
+
+    def _fail(self, recording: Recording, error: Exception, bar: Bar) -> None:
+        self.first = self.first or error
+        self.failures.append({"id": recording.id, "clip": recording.path.name, "reason": _reason(error)})
+        bar.advance()
+
+
+def _key(recording: Recording, extractor: ClipExtractor, content: str) -> str:
     """Hash of everything the result depends on, so that parts of another run are never taken for ours."""
-    facts = {
+    told = recording.transcript
+    facts: dict[str, Any] = {
         "id": recording.id,
-        "clip": sha256_file(recording.path),
-        "transcript": recording.transcript if recording.fault is None else str(recording.fault),
+        "clip": content,
+        "transcript": told.to_json() if isinstance(told, TimedTranscript) else told,
         "labels": {key: value for key, value in recording.labels.items()},
         "groups": dict(recording.groups),
         "splits": dict(recording.splits),
         "frames_per_second": extractor.frames_per_second,
         "specification": extractor.specification.to_json(),
     }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    if not recording.is_whole:
+        facts["span"] = [recording.start, recording.end]
+    return hashlib.sha256(json.dumps(facts | _unusual(extractor), sort_keys=True).encode()).hexdigest()
+
+
+def _unusual(extractor: ClipExtractor) -> dict[str, Any]:
+    """Options that are not as they are by default."""
+    track = {} if extractor.track == 1 else {"track": extractor.track}
+    return track if extractor.cut == "whole" else {**track, "cut": extractor.cut}
 
 
 def _reason(error: Exception) -> str:

@@ -9,7 +9,7 @@ Time 0 is the start of the file, as players show it; sound and frames share it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ _MOST_SECONDS = 4 * 3600.0
 _MOST_PIXELS = 8192 * 4320
 _LONGEST_SIDE = 1280  # larger pictures are reduced: a face needs no more
 _GAP_SECONDS = 0.1  # sound that is later than its place by more than this has a hole before it
+_BLOCK = 1 << 20  # samples that are cleaned at a time
 _CUT_OFF_SECONDS, _CUT_OFF_PART = 1.0, 0.9
 _MOST_DAMAGE = 0.05
 _CONTAINERS = (
@@ -48,13 +49,15 @@ class Facts:
     seconds : float
         Where the last packet ends.
     sample_rate, channels : int
-        Of the sound; 0 without sound.
+        Of the chosen sound track; 0 without sound.
     sound_codec, picture_codec : str
         Empty where there is none.
     width, height : int
         Of the picture as stored, before rotation; 0 without picture.
     frames_per_second : float
         Mean over the clip; 0 without picture.
+    sound_tracks : int
+        How many there are.
     """
 
     container: str
@@ -66,6 +69,7 @@ class Facts:
     height: int = 0
     frames_per_second: float = 0.0
     picture_codec: str = ""
+    sound_tracks: int = 0
 
     @property
     def has_sound(self) -> bool:
@@ -104,6 +108,8 @@ class Clip:
         What it holds.
     origin : float
         Time stamp in the file that is time 0.
+    track : int
+        Which sound track, counted from 1.
 
     Attributes
     ----------
@@ -111,8 +117,8 @@ class Clip:
         What was wrong but could be lived with, filled while reading.
     """
 
-    def __init__(self, path: Path, facts: Facts, origin: float) -> None:
-        self.path, self.facts, self.origin = path, facts, origin
+    def __init__(self, path: Path, facts: Facts, origin: float, track: int = 1) -> None:
+        self.path, self.facts, self.origin, self.track = path, facts, origin, track
         self.findings: list[str] = []
 
     def sound(self) -> NDArray[np.float32] | None:
@@ -132,14 +138,15 @@ class Clip:
         """
         if not self.facts.has_sound:
             return None
+        whole = _Samples(self.facts.seconds, self.path)
         with _opened(self.path) as container:
-            pieces = [
-                (round((start - self.origin) * SOUND_RATE), samples)
-                for start, samples in _sound_pieces(self._decoded(container, container.streams.audio[0]))
-            ]
-        return _assemble(pieces, self.path)
+            for start, offset, samples in _sound_parts(
+                self._decoded(container, container.streams.audio[self.track - 1])
+            ):
+                whole.put(round((start - self.origin) * SOUND_RATE) + offset, samples)
+        return whole.finished()
 
-    def frames(self, per_second: float) -> Iterator[Frame]:
+    def frames(self, per_second: float, within: Sequence[tuple[float, float]] = ()) -> Iterator[Frame]:
         """Frames in order of time, at most one in every ``1 / per_second`` seconds: the first that is shown in it.
 
         The file is decoded once from start to end. A file with fewer frames gives each of them once; a variable frame
@@ -150,6 +157,9 @@ class Clip:
         ----------
         per_second : float
             Frames per second, above 0.
+        within : sequence of (float, float)
+            Spans in seconds; frames outside all of them are left out, and what comes after them is not decoded. Which
+            frame is chosen does not depend on them. Empty: the whole clip.
 
         Raises
         ------
@@ -162,13 +172,17 @@ class Clip:
             stream = _picture(container)
             stream.thread_type = "AUTO"
             due = 0
+            last = max((end for _, end in within), default=np.inf)
             for count, frame in enumerate(self._decoded(container, stream)):
                 # a stream without time stamps has its frames at equal distances
                 time = count / self.facts.frames_per_second if frame.time is None else frame.time - self.origin
+                if time >= last:
+                    break
                 slot = int(np.floor(time * per_second + 1e-6))
                 if slot >= due:
                     due = slot + 1
-                    yield Frame(time, _upright(frame))
+                    if not within or any(start <= time < end for start, end in within):
+                        yield Frame(time, _upright(frame))
 
     def _decoded(self, container: Any, stream: Any) -> Iterator[Any]:
         packets = damaged = 0
@@ -184,18 +198,20 @@ class Clip:
             self.findings.append(f"{damaged} of {packets} {stream.type} packets cannot be decoded and were left out")
 
 
-def open_clip(path: str | os.PathLike[str]) -> Clip:
+def open_clip(path: str | os.PathLike[str], *, track: int = 1) -> Clip:
     """Look through a media file and make it readable.
 
     Parameters
     ----------
     path : path
         A video or sound file.
+    track : int
+        Which of its sound tracks, counted from 1.
 
     Raises
     ------
     MediaError
-        It is no media file, is cut off, or holds neither sound nor picture.
+        It is no media file, is cut off, holds neither sound nor picture, or has fewer sound tracks.
     LimitError
         It is larger or longer than the safety limits allow.
 
@@ -211,14 +227,18 @@ def open_clip(path: str | os.PathLike[str]) -> Clip:
     with _opened(file) as container:
         origin = (container.start_time or 0) / av.time_base
         declared = (container.duration or 0) / av.time_base
-        facts = _measure(container, origin)
+        tracks = len(container.streams.audio)
+        if tracks and not 1 <= track <= tracks:
+            has = "one sound track" if tracks == 1 else f"{tracks} sound tracks"
+            raise MediaError(f"has {has}, and no track {track}", file=file, remedy="choose another with --track")
+        facts = _measure(container, origin, track)
     if not facts.has_sound and not facts.has_picture:
         raise MediaError("holds neither sound nor picture", file=file)
     if facts.width * facts.height > _MOST_PIXELS or facts.seconds > _MOST_SECONDS:
         raise LimitError(f"is {facts.width} x {facts.height} and {facts.seconds:.0f} seconds long", file=file)
     if facts.seconds < min(_CUT_OFF_PART * declared, declared - _CUT_OFF_SECONDS):
         raise MediaError(f"is cut off: it should last {declared:.1f} s, but ends at {facts.seconds:.1f} s", file=file)
-    return Clip(file, facts, origin)
+    return Clip(file, facts, origin, track)
 
 
 @contextmanager
@@ -243,8 +263,8 @@ def _picture(container: Any) -> Any:
     return next((s for s in container.streams.video if not s.disposition & cover), None)
 
 
-def _measure(container: Any, origin: float) -> Facts:
-    sound = container.streams.audio[0] if container.streams.audio else None
+def _measure(container: Any, origin: float, track: int) -> Facts:
+    sound = container.streams.audio[track - 1] if container.streams.audio else None
     picture = _picture(container)
     wanted = [stream for stream in (sound, picture) if stream is not None]
     count = {stream.index: 0 for stream in wanted}
@@ -255,7 +275,7 @@ def _measure(container: Any, origin: float) -> Facts:
         if packet.pts is not None and packet.time_base is not None:
             end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
     seconds = end - origin
-    known: dict[str, Any] = {}
+    known: dict[str, Any] = {"sound_tracks": len(container.streams.audio)}
     if sound is not None and count[sound.index]:
         known |= {"sample_rate": sound.rate, "channels": sound.channels, "sound_codec": sound.codec.name}
     if picture is not None and count[picture.index]:
@@ -264,52 +284,75 @@ def _measure(container: Any, origin: float) -> Facts:
     return Facts(container=container.format.name, seconds=seconds, **known)
 
 
-def _sound_pieces(frames: Iterator[Any]) -> Iterator[tuple[float, NDArray[np.float32]]]:
-    """Give (start in seconds, samples at 16 kHz) for every stretch of sound without holes."""
+def _sound_parts(frames: Iterator[Any]) -> Iterator[tuple[float, int, NDArray[np.float32]]]:
+    """Give (start of a stretch without holes in seconds, samples of it that came before, samples at 16 kHz)."""
     resampler: Any = None
     layout: tuple[Any, ...] = ()
     start = expected = 0.0
-    parts: list[NDArray[np.float32]] = []
+    given = 0
     for frame in frames:
         time = expected if frame.time is None else frame.time
         own = (frame.format.name, frame.layout.name, frame.sample_rate)
         if resampler is None or own != layout or abs(time - expected) > _GAP_SECONDS:
-            if resampler is not None:
-                yield start, _joined([*parts, *_resampled(resampler, None)])
-            resampler, layout, parts = av.AudioResampler(format="flt", layout="mono", rate=SOUND_RATE), own, []
+            for part in _resampled(resampler, None):
+                yield start, given, part
+                given += len(part)
+            resampler, layout = av.AudioResampler(format="flt", layout="mono", rate=SOUND_RATE), own
             start = expected = time
+            given = 0
         expected += frame.samples / frame.sample_rate
-        parts.extend(_resampled(resampler, frame))
-    if resampler is not None:
-        yield start, _joined([*parts, *_resampled(resampler, None)])
+        for part in _resampled(resampler, frame):
+            yield start, given, part
+            given += len(part)
+    for part in _resampled(resampler, None):
+        yield start, given, part
+        given += len(part)
 
 
 def _resampled(resampler: Any, frame: Any) -> list[NDArray[np.float32]]:
+    if resampler is None:
+        return []
     if frame is not None:
         frame.pts = None  # the resampler would otherwise stretch the sound to its time stamps
     return [out.to_ndarray().reshape(-1) for out in resampler.resample(frame)]
 
 
-def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    return np.concatenate(parts) if parts else np.empty(0, np.float32)
+class _Samples:
+    """Sound that is written part by part into one array, so that an hour needs the memory of an hour and no more."""
 
+    def __init__(self, seconds: float, path: Path) -> None:
+        expected = round(min(max(seconds, 0.0), _MOST_SECONDS) * SOUND_RATE) + SOUND_RATE
+        self._whole = np.zeros(expected, np.float32)
+        self._length, self._path = 0, path
 
-def _assemble(pieces: list[tuple[int, NDArray[np.float32]]], path: Path) -> NDArray[np.float32]:
-    length = max((start + len(samples) for start, samples in pieces), default=0)
-    if length > _MOST_SECONDS * SOUND_RATE:
-        raise LimitError(f"its sound lasts {length / SOUND_RATE:.0f} seconds", file=path)
-    whole = np.zeros(max(length, 0), np.float32)
-    for start, samples in pieces:
-        kept = samples[max(-start, 0) :]
-        whole[max(start, 0) : max(start, 0) + len(kept)] = kept
-    # broken float sound can hold anything
-    return np.nan_to_num(np.clip(whole, -1.0, 1.0))
+    def put(self, place: int, samples: NDArray[np.float32]) -> None:
+        """Write samples at a place; what lies before 0 is left out."""
+        end = place + len(samples)
+        if end > _MOST_SECONDS * SOUND_RATE:
+            raise LimitError(f"its sound lasts {end / SOUND_RATE:.0f} seconds or more", file=self._path)
+        if end > len(self._whole):
+            self._whole = np.concatenate(
+                [self._whole, np.zeros(end - len(self._whole) + len(self._whole) // 4, np.float32)]
+            )
+        self._length = max(self._length, end)
+        kept = samples[max(-place, 0) :]
+        self._whole[max(place, 0) : max(place, 0) + len(kept)] = kept
+
+    def finished(self) -> NDArray[np.float32]:
+        sound = self._whole[: self._length]
+        for start in range(0, len(sound), _BLOCK):
+            part = sound[start : start + _BLOCK]
+            # broken float sound can hold anything
+            np.clip(part, -1.0, 1.0, out=part)
+            np.nan_to_num(part, copy=False)
+        return sound
 
 
 def _upright(frame: Any) -> NDArray[np.uint8]:
     if frame.width * frame.height > _MOST_PIXELS:
         raise ValueError(f"a frame of {frame.width} x {frame.height} pixels")
     shrink = min(1.0, _LONGEST_SIDE / max(frame.width, frame.height))
-    small = frame.reformat(round(frame.width * shrink), round(frame.height * shrink), format="rgb24")
+    width, height = (max(1, round(side * shrink)) for side in (frame.width, frame.height))
+    small = frame.reformat(width, height, format="rgb24")
     rgb: NDArray[np.uint8] = small.to_ndarray()
     return np.ascontiguousarray(np.rot90(rgb, round(frame.rotation / 90) % 4))

@@ -14,6 +14,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -26,12 +27,22 @@ from trivium.extract.pronunciation import load_pronouncer
 from trivium.extract.transcript import Transcript, read_transcript
 from trivium.upstream import model_folder
 
-__all__ = ["Heard", "Timed", "Timing", "align_words", "recognise", "spread_words", "time_words"]
+__all__ = [
+    "LONGEST_ALIGNED_SECONDS",
+    "Heard",
+    "Timed",
+    "Timing",
+    "align_words",
+    "recognise",
+    "spread_words",
+    "time_words",
+]
 
-Timing: TypeAlias = Literal["aligned", "recognised", "spread"]
+Timing: TypeAlias = Literal["aligned", "recognised", "spread", "set"]
 
 _STEPS_PER_SECOND = 100
-_LONGEST_ALIGNED_SECONDS = 900.0
+LONGEST_ALIGNED_SECONDS = 900.0
+_BLOCK_SECONDS = 600.0
 _MOST_PHONES = 40
 _FLOOR_DB = -40.0  # noise added before aligning, relative to the mean power of the sound
 # whether there is a pause between two known words is for the sound to say: no prior against it
@@ -74,8 +85,8 @@ class Timed:
         Between 0 and 1. For aligned words: how well the sound fits the word's phones, as the geometric mean over its
         steps of the likelihood relative to the best phone at that step (no probability; 0.1 to 0.4 is usual for a
         word that was said). 0 where the time is a guess.
-    timing : {"aligned", "recognised", "spread"}
-        Forced alignment, the recogniser's own times, or an even spread over the sound.
+    timing : {"aligned", "recognised", "spread", "set"}
+        Forced alignment, the recogniser's own times, an even spread over the sound, or times that the transcript gave.
     guessed : tuple of str
         Words that could not be aligned and were spread between their neighbours.
     """
@@ -111,6 +122,29 @@ def recognise(samples: Sound, *, local: str | Path | None = None) -> Heard:
     >>> recognise(np.zeros(16000, np.float32)).transcript.words  # doctest: +SKIP
     ()
     """
+    tokens: list[list[Any]] = []
+    for first, last in _blocks(samples):
+        tokens += _tokens(samples[first:last], first / SOUND_RATE, local)
+    return _heard(tokens)
+
+
+def _blocks(samples: Sound) -> list[tuple[int, int]]:
+    """Edges of blocks of at most ten minutes, cut at the quietest place of their last minute.
+
+    The recogniser's memory grows with what it is given at once, by about 40 MB a minute.
+    """
+    edges = [0]
+    while len(samples) - edges[-1] > _BLOCK_SECONDS * SOUND_RATE:
+        last = edges[-1] + round(_BLOCK_SECONDS * SOUND_RATE)
+        part = samples[last - round(_BLOCK_SECONDS * SOUND_RATE / 10) : last]
+        width = SOUND_RATE // 2
+        energy = np.square(part[: len(part) // width * width].reshape(-1, width)).sum(axis=1)
+        edges.append(last - len(part) + int(np.argmin(energy)) * width + width // 2)
+    return list(pairwise([*edges, len(samples)]))
+
+
+def _tokens(samples: Sound, begin: float, local: str | Path | None) -> list[list[Any]]:
+    """Text, start, end and probability of every token, in seconds from `begin`."""
     segments, _ = _recogniser(local).transcribe(
         samples,
         language="en",
@@ -124,11 +158,11 @@ def recognise(samples: Sound, *, local: str | Path | None = None) -> Heard:
     tokens: list[list[Any]] = []
     for word in (word for segment in segments for word in segment.words or ()):
         if word.word.startswith(" ") or not tokens:
-            tokens.append([word.word.strip(), word.start, word.end, word.probability])
+            tokens.append([word.word.strip(), word.start + begin, word.end + begin, word.probability])
         else:
             tokens[-1][0] += word.word.strip()
-            tokens[-1][2] = word.end
-    return _heard(tokens)
+            tokens[-1][2] = word.end + begin
+    return tokens
 
 
 def _heard(tokens: list[list[Any]]) -> Heard:
@@ -236,7 +270,7 @@ def align_words(samples: Sound, words: Sequence[str], *, local: str | Path | Non
     >>> align_words(np.zeros(0, np.float32), ["word"]) is None
     True
     """
-    if not len(words) or not len(samples) or len(samples) > _LONGEST_ALIGNED_SECONDS * SOUND_RATE:
+    if not len(words) or not len(samples) or len(samples) > LONGEST_ALIGNED_SECONDS * SOUND_RATE:
         return None
     pronounced = [_learn(_decoder(wide=False), word, local) for word in words]
     said = [word for word, known in zip(words, pronounced, strict=True) if known]

@@ -17,9 +17,10 @@ from trivium.errors import DataError
 from trivium.extract.columns import Column
 from trivium.extract.face_landmarks import BLENDSHAPES, Face, FaceTracker
 from trivium.extract.head_pose import CanonicalFace, head_pose, openings
+from trivium.extract.region import Region
 from trivium.upstream import model_file
 
-__all__ = ["FACE_COLUMNS", "face_specification", "face_stream", "face_tracker"]
+__all__ = ["FACE_COLUMNS", "FaceRecorder", "face_specification", "face_stream", "face_tracker"]
 
 FACE_COLUMNS: tuple[Column, ...] = (
     *(Column(f"blendshape_{name}", "1", "Strength of this expression; 0 to 1") for name in BLENDSHAPES),
@@ -99,19 +100,72 @@ def face_stream(
     """
     tracker = tracker or face_tracker()
     tracker.reset()
-    begins: list[float] = []
-    seen: list[int] = []
-    rows: list[NDArray[np.float32]] = []
+    recorder = FaceRecorder(tracker, frame_seconds)
     for time, picture in frames:
-        _check(time, begins[-1] if begins else -np.inf, picture)
-        face = tracker(picture)
+        recorder.add(time, picture)
+    return recorder.stream()
+
+
+class FaceRecorder:
+    """Collects the face columns of one span, frame by frame; several may share a tracker, each following its own face.
+
+    Parameters
+    ----------
+    tracker : FaceTracker
+        The networks.
+    frame_seconds : float
+        How long a frame is shown at most.
+
+    Examples
+    --------
+    >>> recorder = FaceRecorder(face_tracker(), 0.08)  # doctest: +SKIP
+    >>> recorder.add(0.0, picture)  # doctest: +SKIP
+    """
+
+    def __init__(self, tracker: FaceTracker, frame_seconds: float) -> None:
+        self._tracker, self._frame_seconds = tracker, frame_seconds
+        self._region: Region | None = None
+        self._begins: list[float] = []
+        self._seen: list[int] = []
+        self._rows: list[NDArray[np.float32]] = []
+
+    def add(self, time: float, picture: NDArray[np.uint8]) -> None:
+        """Look at the next frame.
+
+        Parameters
+        ----------
+        time : float
+            Seconds, later than the last one's.
+        picture : array of shape (H, W, 3)
+            8-bit RGB.
+
+        Raises
+        ------
+        DataError
+            The time does not rise, or the picture is not (H, W, 3) of 8 bits.
+        """
+        _check(time, self._begins[-1] if self._begins else -np.inf, picture)
+        self._tracker.region = self._region
+        face = self._tracker(picture)
+        self._region = self._tracker.region
         if face is not None:
-            seen.append(len(begins))
-            rows.append(_row(face, tracker.canonical, picture.shape[1], picture.shape[0]))
-        begins.append(time)
-    if not rows:
-        return None
-    return Stream(np.stack(rows), face_specification(), _spans(begins, frame_seconds)[seen])
+            self._seen.append(len(self._begins))
+            self._rows.append(_row(face, self._tracker.canonical, picture.shape[1], picture.shape[0]))
+        self._begins.append(time)
+
+    def stream(self, end: float = np.inf) -> Stream | None:
+        """Values (T, 63) of the T frames with a face, and their times; None if no frame shows a face.
+
+        Parameters
+        ----------
+        end : float
+            Where the span ends; the last frame ends there at the latest.
+        """
+        if not self._rows:
+            return None
+        times = _spans(self._begins, self._frame_seconds)[self._seen]
+        times[:, 1] = np.minimum(times[:, 1], end)
+        return Stream(np.stack(self._rows), face_specification(), times)
 
 
 def _check(time: float, last: float, picture: NDArray[np.uint8]) -> None:

@@ -1,0 +1,144 @@
+"""A long clip is cut into utterances: at its sentences, or where somebody speaks.
+
+Voice activity is Silero's detector (Silero Team, "Silero VAD: pre-trained enterprise-grade voice activity detector"),
+in the ONNX form that faster-whisper carries. Its thresholds are its own defaults; the rest is our choice: a pause of
+half a second ends an utterance, and none is longer than 30 seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, Literal, TypeAlias
+
+from trivium.errors import DataError, DependencyError
+from trivium.extract.media import SOUND_RATE
+from trivium.extract.recording import Recording
+from trivium.extract.speech import Heard, Sound, Timed
+from trivium.extract.timed_transcript import Segment, TimedTranscript, TimedWord, WordTimes, sentences, tidy
+from trivium.extract.transcript import Transcript, read_transcript
+
+__all__ = ["CUTS", "Cut", "heard_transcript", "pieces_of", "voiced_spans"]
+
+Cut: TypeAlias = Literal["whole", "sentences", "voice"]
+CUTS: tuple[Cut, ...] = ("whole", "sentences", "voice")
+
+_MARGIN_SECONDS = 0.2
+_SHORTEST_PAUSE_MS = 500
+_LONGEST_SECONDS = 30.0
+_PAD_MS = 200
+
+
+def voiced_spans(samples: Sound) -> list[tuple[float, float]]:
+    """Stretches of sound in which somebody speaks.
+
+    Parameters
+    ----------
+    samples : array of shape (n,), float32
+        Mono sound at 16 kHz.
+
+    Returns
+    -------
+    list of (float, float)
+        Start and end in seconds, in order, apart, each at most 30 seconds long.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> voiced_spans(np.zeros(16000, np.float32))  # doctest: +SKIP
+    []
+    """
+    try:
+        from faster_whisper.vad import VadOptions, get_speech_timestamps
+    except ImportError as cause:
+        raise DependencyError("faster-whisper is not installed", remedy="pip install 'trivium[extract]'") from cause
+    options = VadOptions(
+        max_speech_duration_s=_LONGEST_SECONDS, min_silence_duration_ms=_SHORTEST_PAUSE_MS, speech_pad_ms=_PAD_MS
+    )
+    found = get_speech_timestamps(samples, options) if len(samples) else []
+    return [(part["start"] / SOUND_RATE, part["end"] / SOUND_RATE) for part in found]
+
+
+def heard_transcript(transcript: Transcript, timed: Heard | Timed, start: float, kind: WordTimes) -> TimedTranscript:
+    """Words in time as one segment that can be cut.
+
+    Parameters
+    ----------
+    transcript : Transcript
+        Tokens and words.
+    timed : Heard or Timed
+        Times and confidence of its words.
+    start : float
+        Second of the clip at which the times begin.
+    kind : {"heard", "aligned"}
+        Where the times come from.
+    """
+    words: list[TimedWord] = []
+    spans: dict[int, list[Any]] = {}
+    for place, (begin, end), sure in zip(
+        transcript.source, timed.times.tolist(), timed.confidence.tolist(), strict=True
+    ):
+        span = spans.setdefault(place, [begin, end, sure])
+        span[1] = end
+    for place, (begin, end, sure) in spans.items():
+        words.append(TimedWord(transcript.tokens[place], begin + start, end + start, sure))
+    text = " ".join(word.text for word in words)
+    return tidy([Segment(words[0].start, max(word.end for word in words), text, tuple(words))], kind)
+
+
+def pieces_of(
+    recording: Recording,
+    told: TimedTranscript | None,
+    spans: Iterable[tuple[float, float]] | None,
+    bounds: tuple[float, float],
+) -> list[Recording]:
+    """Recordings of the utterances of a clip, named ``ID$_$0001`` and so on, in the group ``video`` of their clip.
+
+    Parameters
+    ----------
+    recording : Recording
+        The clip, or a span of it.
+    told : TimedTranscript, optional
+        What is said; needed for cutting at sentences. Segments without a spoken word are left out.
+    spans : iterable of (float, float), optional
+        Where to cut, in seconds of the clip; None: at the sentences of the transcript.
+    bounds : (float, float)
+        Start and end of the recording, in seconds of the clip; no piece reaches over them.
+
+    Raises
+    ------
+    DataError
+        There is nothing to cut.
+    """
+    if spans is None:
+        spans = [] if told is None else _sentence_spans(told)
+    inside = [(max(start, bounds[0]), min(end, bounds[1])) for start, end in spans]
+    inside = [(start, end) for start, end in inside if end > start]
+    if not inside:
+        raise DataError("nobody speaks in it, so there is nothing to cut", file=recording.path)
+    return [
+        replace(
+            recording,
+            id=f"{recording.id}$_${number:04d}",
+            transcript=None if told is None else told.within(start, end) or "",
+            groups={"video": recording.id, **recording.groups},
+            start=start,
+            end=end,
+        )
+        for number, (start, end) in enumerate(inside, start=1)
+    ]
+
+
+def _sentence_spans(told: TimedTranscript) -> list[tuple[float, float]]:
+    """Sentences with a little sound around them, as far as their neighbours leave room; set times stay as they are."""
+    spoken = tuple(segment for segment in told.segments if read_transcript(segment.text).words)
+    said = sentences(replace(told, segments=spoken))
+    if told.word_times == "set":
+        return [(sentence.start, sentence.end) for sentence in said]
+    middles = [(a.end + b.start) / 2 for a, b in pairwise(said)]
+    lows, highs = [0.0, *middles], [*middles, float("inf")]
+    return [
+        (max(low, sentence.start - _MARGIN_SECONDS), min(high, sentence.end + _MARGIN_SECONDS))
+        for sentence, low, high in zip(said, lows, highs, strict=True)
+    ]

@@ -1,0 +1,167 @@
+"""What is said in a recording: given or recognised, with or without times, and how that went."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trivium.errors import DataError
+from trivium.extract.cutting import heard_transcript
+from trivium.extract.media import SOUND_RATE
+from trivium.extract.recording import Recording
+from trivium.extract.segment_times import time_segments
+from trivium.extract.speech import LONGEST_ALIGNED_SECONDS, Timed, recognise, spread_words, time_words
+from trivium.extract.timed_transcript import TimedTranscript, sentences
+from trivium.extract.transcript import Transcript, read_transcript
+from trivium.formats.findings import Finding
+
+__all__ = ["transcript_to_cut", "words_in_time"]
+
+_HOW = {
+    ("given", "aligned"): "given, aligned",
+    ("given", "spread"): "given, spread evenly because they could not be aligned",
+    ("recognised", "aligned"): "recognised, aligned",
+    ("recognised", "recognised"): "recognised, with the recogniser's times because they could not be aligned",
+}
+_IN_SEGMENTS = "given with times, aligned within their segments"
+_TIMED_HOW = {
+    ("none", "aligned"): _IN_SEGMENTS,
+    ("recognised", "aligned"): _IN_SEGMENTS,
+    ("heard", "aligned"): _HOW["recognised", "aligned"],
+    ("none", "spread"): "given with times, spread evenly within their segments because they could not be aligned",
+    ("recognised", "recognised"): "given, with the recogniser's times because they could not be aligned",
+    ("heard", "recognised"): _HOW["recognised", "recognised"],
+    ("set", "set"): "given with their times",
+    ("aligned", "set"): _HOW["given", "aligned"],
+}
+
+
+def words_in_time(
+    recording: Recording,
+    sound: NDArray[np.float32] | None,
+    span: tuple[float, float],
+    findings: list[Finding],
+    *,
+    local: str | Path | None = None,
+) -> tuple[Transcript, Timed] | None:
+    """Words of a recording and their times.
+
+    Recognised words of more than 15 minutes are aligned sentence by sentence.
+
+    Parameters
+    ----------
+    recording : Recording
+        A clip or a span of it; without a transcript its words are recognised.
+    sound : array of shape (n,), float32, or None
+        Mono sound of the span at 16 kHz.
+    span : (float, float)
+        Seconds of the clip.
+    findings : list of Finding
+        How the words were found and timed is added to it, or why there are none.
+    local : path, optional
+        See :func:`trivium.upstream.model_folder`.
+
+    Returns
+    -------
+    (Transcript, Timed) or None
+        Times in seconds of the clip; None where nobody speaks.
+    """
+    if isinstance(recording.transcript, TimedTranscript):
+        return _timed(recording.id, recording.transcript, sound, span, findings, local)
+    heard = recognise(sound, local=local) if recording.transcript is None and sound is not None else None
+    transcript = heard.transcript if heard is not None else read_transcript(recording.transcript or "")
+    if not transcript.words:
+        why = "no sound" if sound is None else "no speech" if heard is not None else "empty transcript"
+        findings.append(Finding("missing", recording.id, "text", action=why))
+        return None
+    if heard is not None and sound is not None and len(sound) > LONGEST_ALIGNED_SECONDS * SOUND_RATE:
+        told = heard_transcript(transcript, heard, span[0], "heard")
+        told = replace(told, segments=sentences(told))
+        return _timed(recording.id, told, sound, span, findings, local)
+    if sound is None:
+        timed = spread_words(transcript.words, span[1] - span[0])
+    else:
+        timed = time_words(sound, transcript.words, heard, local=local)
+    if span[0]:
+        timed = replace(timed, times=timed.times + span[0])
+    _tell_words(findings, recording.id, timed, _HOW["given" if heard is None else "recognised", timed.timing])
+    return transcript, timed
+
+
+def _timed(
+    name: str,
+    told: TimedTranscript,
+    sound: NDArray[np.float32] | None,
+    span: tuple[float, float],
+    findings: list[Finding],
+    local: str | Path | None,
+) -> tuple[Transcript, Timed] | None:
+    """Words of a transcript with times, as far as they lie in the span."""
+    findings += [Finding("transcript", name, "text", count=n, action=what) for what, n in told.findings]
+    inside = told.within(*span)
+    late = sum(segment.start >= span[1] for segment in told.segments)
+    if late and not span[0]:
+        action = "segments begin after the end of the clip, left out"
+        findings.append(Finding("transcript", name, "text", count=late, action=action))
+    spoken = None if inside is None else time_segments(sound, inside, *span, local=local)
+    if spoken is None or not spoken[0].words:
+        findings.append(Finding("missing", name, "text", action="the transcript has no words at this time"))
+        return None
+    _tell_words(findings, name, spoken[1], _TIMED_HOW.get((told.word_times, spoken[1].timing), spoken[1].timing))
+    return spoken
+
+
+def _tell_words(findings: list[Finding], name: str, timed: Timed, how: str) -> None:
+    findings.append(Finding("words", name, "text", count=len(timed.times), action=how))
+    if timed.guessed and timed.timing != "spread":
+        findings.append(Finding("words", name, "text", count=len(timed.guessed), action="time guessed"))
+
+
+def transcript_to_cut(
+    recording: Recording,
+    sound: NDArray[np.float32] | None,
+    span: tuple[float, float],
+    *,
+    local: str | Path | None = None,
+) -> TimedTranscript | None:
+    """What is said in a recording that is to be cut, with times.
+
+    Parameters
+    ----------
+    recording : Recording
+        A clip or a span of it.
+    sound : array of shape (n,), float32, or None
+        Mono sound of the span at 16 kHz.
+    span : (float, float)
+        Seconds of the clip.
+    local : path, optional
+        See :func:`trivium.upstream.model_folder`.
+
+    Returns
+    -------
+    TimedTranscript or None
+        None where nothing is said.
+
+    Raises
+    ------
+    DataError
+        The transcript has no times and cannot be aligned.
+    """
+    if isinstance(recording.transcript, TimedTranscript):
+        return recording.transcript.within(*span)
+    if sound is None:
+        return None
+    if recording.transcript is None:
+        heard = recognise(sound, local=local)
+        return heard_transcript(heard.transcript, heard, span[0], "heard") if heard.transcript.words else None
+    transcript = read_transcript(recording.transcript)
+    if not transcript.words:
+        return None
+    timed = time_words(sound, transcript.words, local=local)
+    if timed.timing == "spread":
+        remedy = "give one with times (srt, vtt, TextGrid), or none"
+        raise DataError("its transcript could not be aligned, so it cannot be cut", file=recording.path, remedy=remedy)
+    return heard_transcript(transcript, timed, span[0], "aligned")
