@@ -10,17 +10,20 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from trivium.corpus import Specification, Stream, StreamSpecification, Utterance, Words
+from trivium.corpus.notes import ExtractionNote
 from trivium.corpus.utterance import LabelValue
 from trivium.errors import DataError, MediaError, TriviumError
 from trivium.extract.audio import voice_specification, voice_stream
 from trivium.extract.face_landmarks import FaceTracker
-from trivium.extract.media import Clip, open_clip
+from trivium.extract.media import Clip, Frame, open_clip
+from trivium.extract.notes import Counted, sound_level, unknown_words
 from trivium.extract.speech import Timed, recognise, spread_words, time_words
 from trivium.extract.text import text_specification, text_stream
 from trivium.extract.transcript import Transcript, read_transcript
@@ -82,10 +85,13 @@ class Extracted:
         With the streams that the clip has.
     findings : tuple of Finding
         Modalities it lacks and why, how its words were found and timed, damage in the file.
+    note : ExtractionNote
+        What no stream keeps: how its words were timed, which were unknown, how many frames were seen, how loud it is.
     """
 
     utterance: Utterance
     findings: tuple[Finding, ...]
+    note: ExtractionNote = field(default_factory=ExtractionNote)
 
 
 class ClipExtractor:
@@ -179,6 +185,7 @@ class ClipExtractor:
         findings: list[Finding] = []
         sound = clip.sound() if {"text", "audio"} & set(self.modalities) else None
         spoken = self._spoken(recording, sound, clip.facts.seconds, findings) if "text" in self.modalities else None
+        frames = Counted(clip.frames(self.frames_per_second))
         streams: dict[str, Stream] = {}
         if spoken is not None:
             streams["text"] = text_stream(spoken[0], spoken[1].times, local=self.upstream)
@@ -186,12 +193,13 @@ class ClipExtractor:
             _keep(streams, findings, recording.id, "audio", _voice(sound), "no sound")
         if "vision" in self.modalities:
             why = "no face" if clip.facts.has_picture else "no picture"
-            _keep(streams, findings, recording.id, "vision", self._face(clip), why)
+            _keep(streams, findings, recording.id, "vision", self._face(clip, frames), why)
         if not streams:
             reasons = ", ".join(f"{f.modality}: {f.action}" for f in findings)
             raise MediaError(f"gives none of the modalities ({reasons})", file=recording.path)
         findings += [Finding("damage", recording.id, action=text) for text in clip.findings]
-        return Extracted(_utterance(recording, streams, spoken, clip.facts.seconds), tuple(findings))
+        note = _note(spoken, sound, frames.count, findings, given=recording.transcript is not None)
+        return Extracted(_utterance(recording, streams, spoken, clip.facts.seconds), tuple(findings), note)
 
     def _spoken(
         self, recording: Recording, sound: NDArray[np.float32] | None, seconds: float, findings: list[Finding]
@@ -215,14 +223,14 @@ class ClipExtractor:
             findings.append(Finding("words", recording.id, "text", count=len(timed.guessed), action="time guessed"))
         return transcript, timed
 
-    def _face(self, clip: Clip) -> Stream | None:
+    def _face(self, clip: Clip, frames: Counted[Frame]) -> Stream | None:
         if not clip.facts.has_picture:
             return None
         if self._tracker is None:
             self._tracker = face_tracker()
         # a frame lasts until the next one; where one is dropped, half as long again
         longest = 1.5 / min(self.frames_per_second, clip.facts.frames_per_second)
-        return face_stream(clip.frames(self.frames_per_second), frame_seconds=longest, tracker=self._tracker)
+        return face_stream(frames, frame_seconds=longest, tracker=self._tracker)
 
 
 _HOW = {
@@ -262,6 +270,28 @@ def _utterance(
         start=0.0,
         end=seconds,
     )
+
+
+def _note(
+    spoken: tuple[Transcript, Timed] | None,
+    sound: NDArray[np.float32] | None,
+    frames: int,
+    findings: Iterable[Finding],
+    *,
+    given: bool,
+) -> ExtractionNote:
+    told: dict[str, Any] = {"missing": {f.modality: f.action for f in findings if f.kind == "missing"}}
+    if spoken is not None:
+        transcript, timed = spoken
+        told |= {"origin": "given" if given else "recognised", "timing": timed.timing}
+        if timed.timing == "aligned":
+            told |= {"guessed": len(timed.guessed)}
+        if sound is not None:
+            told |= {"unknown": unknown_words(transcript.words)}
+    if sound is not None and len(sound):
+        peak_db, clipped = sound_level(sound)
+        told |= {"peak_db": peak_db, "clipped": clipped}
+    return ExtractionNote(**told, frames=frames or None)
 
 
 def extract_clip(

@@ -1,7 +1,7 @@
 """A folder of clips becomes a corpus: clip by clip, in the order of their names, able to go on after a kill.
 
 A clip that cannot be read costs only itself. What failed, and what the others lack, is kept in the corpus' provenance
-(``failures`` and ``findings``).
+(``failures`` and ``findings``), and what no stream keeps in its ``notes`` (see :mod:`trivium.corpus.notes`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from trivium.corpus import Corpus, Specification
+from trivium.corpus.notes import ExtractionNote, pack_notes
 from trivium.corpus.specification import LabelSpecification
 from trivium.corpus.writer import CorpusWriter
 from trivium.errors import TriviumError
@@ -72,8 +73,8 @@ def extract_clips(
     Returns
     -------
     Corpus
-        One utterance per readable clip, ordered by id; its provenance holds ``failures`` (clip and reason) and
-        ``findings``.
+        One utterance per readable clip, ordered by id; its provenance holds ``failures`` (clip and reason),
+        ``findings`` and ``notes``.
 
     Raises
     ------
@@ -116,14 +117,15 @@ def _provenance(extractor: ClipExtractor, recordings: Sequence[Recording]) -> di
 def _run(recordings: Sequence[Recording], extractor: ClipExtractor, writer: CorpusWriter, show: bool) -> Corpus:
     notes = writer.path.with_name(f".{writer.path.name}.notes")
     done, failures, first = [], [], None
-    findings = Findings()
+    findings, told = Findings(), dict[str, ExtractionNote]()
     with progress_bar("extracting", len(recordings), show=show) as bar:
         for recording in recordings:
             bar.note(recording.id)
             key = ""
             try:
                 key = _key(recording, extractor)
-                findings.extend(_one(recording, key, extractor, writer, notes))
+                found, told[recording.id] = _one(recording, key, extractor, writer, notes)
+                findings.extend(found)
                 done.append(key)
             except Exception as error:  # whatever one clip does, the others go on
                 first = first or error
@@ -132,22 +134,25 @@ def _run(recordings: Sequence[Recording], extractor: ClipExtractor, writer: Corp
     if first is not None and not done:
         writer.discard()
         raise first
-    writer.provenance |= {"failures": failures, "findings": findings.to_json()}
+    writer.provenance |= {"failures": failures, "findings": findings.to_json(), "notes": pack_notes(told)}
     corpus = writer.finish(done)
     shutil.rmtree(notes, ignore_errors=True)
     return corpus
 
 
-def _one(recording: Recording, key: str, extractor: ClipExtractor, writer: CorpusWriter, notes: Path) -> list[Finding]:
-    """Stage one clip, unless a killed run already did; give what was found."""
-    note = notes / f"{key}.json"
-    if writer.staged(key) and note.exists():
-        return [Finding(**row) for row in read_json(note)]
+def _one(
+    recording: Recording, key: str, extractor: ClipExtractor, writer: CorpusWriter, notes: Path
+) -> tuple[Sequence[Finding], ExtractionNote]:
+    """Stage one clip, unless a killed run already did; give what was found and noted."""
+    file = notes / f"{key}.json"
+    if writer.staged(key) and file.exists():
+        kept = read_json(file)
+        return [Finding(**row) for row in kept["findings"]], ExtractionNote(**kept["note"])
     extracted = extractor.extract(recording)
     # the note comes first: a clip counts as done when its part is there
-    write_json(note, [asdict(finding) for finding in extracted.findings])
+    write_json(file, {"findings": [asdict(f) for f in extracted.findings], "note": extracted.note.to_json()})
     writer.stage(key, [extracted.utterance])
-    return list(extracted.findings)
+    return extracted.findings, extracted.note
 
 
 def _key(recording: Recording, extractor: ClipExtractor) -> str:
