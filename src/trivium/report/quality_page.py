@@ -111,7 +111,7 @@ def _pictures(source: Source, wanted: Iterable[str], rows: int, show: bool) -> d
 def _journey(quality: CorpusQuality) -> list[Step]:
     total = totals(quality)
     words, voice, face = total["words"], total["voice"], total["face"]
-    failed = f"{total['failed']} clips failed" if total["failed"] else ""
+    failed = f"{total['failed']} more failed" if total["failed"] else ""
     steps = [Step("utterances", str(total["utterances"]), failed)]
     steps += [Step("minutes", f"{total['seconds'] / 60:.1f}")]
     if words["count"]:

@@ -17,8 +17,8 @@ __all__ = ["QualityTable", "clip_rows", "nothing_known", "quality_json", "qualit
 WORST = 10
 _MOST_UNKNOWN = 10
 _CLIP_HEADS = (
-    *("id", "seconds", "words", "timed", "how", "confidence", "unknown"),
-    *("voiced", "level", "peak", "clipped", "words with face", "frames with face"),
+    *("id", "s", "words", "timed", "how", "conf.", "unknown", "voiced", "level", "peak", "clipped"),
+    *("words faced", "frames faced"),
 )
 _TIMINGS = ("aligned", "recognised", "spread")
 
@@ -99,8 +99,10 @@ def _words(ones: Sequence[UtteranceQuality]) -> dict[str, Any]:
         guessed = one.guessed or 0
         timing[one.timing or "not recorded"] += one.timed - guessed
         timing["spread"] += guessed
-    origins = sorted({one.origin or "not recorded" for one in ones if one.confidence is not None})
-    by_origin = {name: [one for one in ones if (one.origin or "not recorded") == name] for name in origins}
+    # words that were spread have no confidence to speak of
+    sure = [one for one in ones if one.confidence is not None and one.timing != "spread"]
+    origins = sorted({one.origin or "not recorded" for one in sure})
+    by_origin = {name: [one for one in sure if (one.origin or "not recorded") == name] for name in origins}
     count, timed = sum(one.words for one in ones), sum(one.timed for one in ones)
     return {
         "count": count,
@@ -267,8 +269,11 @@ def _clips_table(title: str, ones: Sequence[UtteranceQuality]) -> QualityTable:
 
 
 def _total_rows(total: dict[str, Any]) -> Iterator[list[str]]:
-    failed = f"{total['failed']} clips failed" if total["failed"] else ""
-    yield ["utterances", f"{total['utterances']}, {total['seconds'] / 60:.1f} minutes", failed]
+    yield [
+        "utterances",
+        f"{total['utterances']}, {total['seconds'] / 60:.1f} minutes",
+        f"{total['failed']} more failed" if total["failed"] else "",
+    ]
     yield from _word_rows(total["words"], total["unknown"])
     yield from _voice_rows(total["voice"])
     yield from _face_rows(total["face"])
@@ -281,7 +286,7 @@ def _word_rows(words: dict[str, Any], unknown: dict[str, Any] | None) -> Iterato
         yield ["words with times", _percent(words["share_with_times"]), how]
     for origin, confidence in words["confidence"].items():
         meaning = _CONFIDENCE.get(origin, "its kind is not recorded")
-        yield [f"confidence of words ({origin})", _or_dash(confidence, "{:.2f}".format), meaning]
+        yield [f"confidence of words ({origin})", f"{confidence:.2f}", meaning]
     if unknown is not None:
         some = ", ".join(f"{word} {count}" if count > 1 else word for word, count in unknown["most"].items())
         yield ["unknown words", f"{unknown['count']} ({_percent(unknown['share'])})", some]
