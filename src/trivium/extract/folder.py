@@ -166,6 +166,7 @@ def _key(recording: Recording, extractor: ClipExtractor) -> str:
         "splits": dict(recording.splits),
         "frames_per_second": extractor.frames_per_second,
         "specification": extractor.specification.to_json(),
+        "notes": 1,  # raised when other facts are noted, so that parts without them are made again
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 

@@ -294,7 +294,7 @@ def _level(voice: Stream | None) -> float | None:
     level, voicing = _column(voice, "energy_db"), _column(voice, "voicing")
     spoken = level[voicing > 0.5] if (voicing > 0.5).any() else level
     power = _mean(10 ** (spoken / 10))
-    return None if power is None else 10 * float(np.log10(power))
+    return 10 * float(np.log10(power)) if power else None
 
 
 def _faced(utterance: Utterance, seen: NDArray[np.bool_] | None, words: NDArray[np.float64]) -> int | None:
