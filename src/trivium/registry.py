@@ -50,6 +50,7 @@ _BUILT_IN: tuple[Entry, ...] = (
     Entry("format", "clips", "trivium.formats.clips:ClipsFormat", "a folder of clips with label.csv"),
     Entry("format", "huggingface", "trivium.formats.huggingface:HuggingfaceFormat", "Hugging Face datasets on disk"),
     Entry("format", "pandas", "trivium.formats.tables:PandasFormat", "data frames as Parquet or CSV, wide or long"),
+    Entry("format", "words", "trivium.align.table:WordsFormat", "one row per word, as Parquet or CSV"),
     Entry("upstream", "whisper-tiny-en", "trivium.upstream.catalogue:WHISPER_TINY_EN", "English speech to words"),
     Entry("upstream", "silero-vad", "trivium.upstream.catalogue:SILERO_VAD", "spans of speech"),
     Entry("upstream", "g2p-en", "trivium.upstream.catalogue:G2P_EN", "pronunciations of unknown English words"),

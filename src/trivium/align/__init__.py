@@ -3,6 +3,7 @@
 from trivium.align.arrays import load_aligned, save_aligned
 from trivium.align.collapse import COLLAPSE, Collapse, collapse_rows
 from trivium.align.overlap import SHORTEST_OVERLAP, Overlap, overlapping_rows
+from trivium.align.table import word_tables
 from trivium.align.windows import cut_into_windows
 from trivium.align.words import align
 
@@ -17,4 +18,5 @@ __all__ = [
     "load_aligned",
     "overlapping_rows",
     "save_aligned",
+    "word_tables",
 ]

@@ -17,6 +17,11 @@ _FOLDS = ("train", "valid", "test")
 _SHOWN_COLUMNS = 3
 _SHOWN_CLASSES = 8
 _SHOWN_TEXT = 160
+_SHOWN_CLIPS = 30
+_NOTHING = (
+    "The quality of this corpus cannot be told: it has no words, no columns of voice or face that trivium knows, "
+    "and no notes of an extraction. Extract the clips with trivium, or look at it with `trivium inspect`."
+)
 
 
 def command(
@@ -25,19 +30,38 @@ def command(
     check: Annotated[
         bool, typer.Option("--check", help="Also verify the hash of every shard, every length and every label.")
     ] = False,
+    quality: Annotated[
+        bool,
+        typer.Option("--quality", help="How far it can be trusted: words and their times, voice, face, loudness."),
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Also write the quality as one HTML page with small timelines.")
+    ] = None,
 ) -> None:
     """Show what is inside a corpus: modalities, lengths, missing parts, labels, groups, splits, provenance.
 
     Steps are counted per utterance (minimum, median, maximum). Other formats become a corpus with `trivium read`.
+
+    `--quality` says per clip and in total how many words have times and how they were timed, with what confidence; the
+    voiced share, the loudness and clipped samples; at how many words and frames a face was seen; unknown words; what
+    is missing and why; which ten clips to look at first; and what cannot be told from this corpus.
 
     **Examples**
 
     `trivium inspect corpus`
 
     `trivium inspect corpus --check --json | jq .modalities`
+
+    `trivium inspect corpus --quality --html quality.html`
     """
+    from trivium.corpus.store import check_corpus
     from trivium.corpus.summary import summary
 
+    if quality or html is not None:
+        if check:
+            check_corpus(path)
+        _tell_quality(path, html, as_json=json)
+        return
     found = summary(path, check=check)
     if json:
         from trivium.files import canonical_json
@@ -47,6 +71,31 @@ def command(
     from rich.console import Console
 
     _show(Console(highlight=False), found)
+
+
+def _tell_quality(path: Path, page: Path | None, *, as_json: bool) -> None:
+    from trivium.report.quality import corpus_quality
+    from trivium.report.quality_page import write_quality_page
+    from trivium.report.quality_tables import nothing_known, quality_json, quality_tables
+
+    found = corpus_quality(path)
+    if page is not None:
+        write_quality_page(page, found, path)
+    if as_json:
+        from trivium.files import canonical_json
+
+        print(canonical_json(quality_json(found)), end="")
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(str(path), markup=False)
+    if nothing_known(found):
+        console.print(_NOTHING, soft_wrap=True)
+    for table in quality_tables(found, clips=_SHOWN_CLIPS):
+        _table(console, table.title, table.heads, table.rows)
+    if page is not None:
+        console.print(f"page: {page}", markup=False, soft_wrap=True)
 
 
 def _show(console: Console, found: Mapping[str, Any]) -> None:
@@ -61,7 +110,9 @@ def _show(console: Console, found: Mapping[str, Any]) -> None:
         [name, _some(f"{fold} {folds[fold]}" for fold in _in_order(folds))] for name, folds in found["splits"].items()
     ]
     _table(console, "Splits", ["split", "folds"], splits)
-    provenance = [[key, _short(value)] for key, value in found["provenance"].items() if key != "findings"]
+    provenance = [
+        [key, _short(value)] for key, value in found["provenance"].items() if key not in ("findings", "notes")
+    ]
     _table(console, "Provenance", ["key", "value"], provenance)
     findings = [_finding_row(f) for f in _findings(found["provenance"])]
     _table(console, "Found while reading", ["kind", "modality", "utterances", "count", "done"], findings)

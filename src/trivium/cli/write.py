@@ -14,7 +14,9 @@ def command(
     source: Annotated[Path, typer.Argument(help="A corpus folder, or any file or folder that `trivium read` knows.")],
     format: Annotated[
         str,
-        typer.Option("--format", "-f", help="mmsa, mult, multibench, npz, csd, pandas, huggingface, clips or corpus."),
+        typer.Option(
+            "--format", "-f", help="mmsa, mult, multibench, npz, csd, pandas, words, huggingface, clips or corpus."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The file or folder to make.")],
     split: Annotated[
@@ -43,6 +45,8 @@ def command(
     `trivium write mosi --format mmsa --out unaligned.pkl`
 
     `trivium write corpus --format npz --split standard --out arrays.npz`
+
+    `trivium write corpus --format words --out words.parquet` (one row per word; CSV where the name ends in .csv)
     """
     from rich.console import Console
 

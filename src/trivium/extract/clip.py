@@ -10,19 +10,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from trivium.corpus import Specification, Stream, StreamSpecification, Utterance, Words
+from trivium.corpus.notes import ExtractionNote
 from trivium.errors import DataError, MediaError
 from trivium.extract.audio import voice_specification, voice_stream
 from trivium.extract.cutting import CUTS, Cut, pieces_of, voiced_spans
 from trivium.extract.face_landmarks import FaceTracker
 from trivium.extract.media import SOUND_RATE, Clip, open_clip
+from trivium.extract.notes import note_of
 from trivium.extract.recording import Recording
 from trivium.extract.speech import Timed
 from trivium.extract.spoken import transcript_to_cut, words_in_time
@@ -50,10 +53,18 @@ class Extracted:
         With the streams that the clip has.
     findings : tuple of Finding
         Modalities it lacks and why, how its words were found and timed, damage in the file.
+    note : ExtractionNote
+        What no stream keeps: how its words were timed, which were unknown, how many frames were seen, how loud it is.
     """
 
     utterance: Utterance
     findings: tuple[Finding, ...]
+    note: ExtractionNote = field(default_factory=ExtractionNote)
+
+
+class _Face(NamedTuple):
+    stream: Stream | None
+    frames: int
 
 
 class ClipExtractor:
@@ -216,9 +227,7 @@ class ClipExtractor:
         except Exception as error:
             return error
 
-    def _results(
-        self, source: _Source, pieces: Sequence[tuple[Recording, Stream | None]]
-    ) -> tuple[Extracted, ...] | Exception:
+    def _results(self, source: _Source, pieces: Sequence[tuple[Recording, _Face]]) -> tuple[Extracted, ...] | Exception:
         made: list[Extracted] = []
         empty: list[Finding] = []
         last: Exception | None = None
@@ -233,7 +242,7 @@ class ClipExtractor:
             return last
         return (replace(made[0], findings=(*made[0].findings, *empty)), *made[1:])
 
-    def _utterance(self, source: _Source, recording: Recording, face: Stream | None) -> Extracted:
+    def _utterance(self, source: _Source, recording: Recording, face: _Face) -> Extracted:
         findings: list[Finding] = []
         start, end = recording.span(source.seconds)
         if recording.end > source.seconds:
@@ -251,17 +260,18 @@ class ClipExtractor:
             _keep(streams, findings, recording.id, "audio", _voice(sound, source.begin(recording)), "no sound")
         if "vision" in self.modalities:
             why = "no face" if source.clip.facts.has_picture else "no picture"
-            _keep(streams, findings, recording.id, "vision", face, why)
+            _keep(streams, findings, recording.id, "vision", face.stream, why)
         if not streams:
             reasons = ", ".join(f"{f.modality}: {f.action}" for f in findings if f.kind == "missing")
             raise MediaError(f"gives none of the modalities ({reasons})", file=recording.path)
         findings += [Finding("damage", recording.id, action=text) for text in source.clip.findings]
-        return Extracted(_utterance(recording, streams, spoken, start, end), tuple(findings))
+        note = note_of(recording, spoken, sound, face.frames, findings)
+        return Extracted(_utterance(recording, streams, spoken, start, end), tuple(findings), note)
 
-    def _faces(self, clip: Clip, recordings: Sequence[Recording]) -> list[Stream | None]:
+    def _faces(self, clip: Clip, recordings: Sequence[Recording]) -> list[_Face]:
         """Faces of several spans, found in one pass over the frames."""
         if "vision" not in self.modalities or not clip.facts.has_picture:
-            return [None] * len(recordings)
+            return [_Face(None, 0)] * len(recordings)
         if self._tracker is None:
             self._tracker = face_tracker()
         # a frame lasts until the next one; where one is dropped, half as long again
@@ -272,7 +282,7 @@ class ClipExtractor:
             for (start, end), recorder in zip(spans, recorders, strict=True):
                 if start <= frame.time < end:
                     recorder.add(frame.time, frame.rgb)
-        return [recorder.stream(end) for recorder, (_, end) in zip(recorders, spans, strict=True)]
+        return [_Face(one.stream(end), one.frames) for one, (_, end) in zip(recorders, spans, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """A folder of clips becomes a corpus: clip by clip, in the order of their names, able to go on after a kill.
 
 A clip that cannot be read costs only itself. What failed, and what the others lack, is kept in the corpus' provenance
-(``failures`` and ``findings``).
+(``failures`` and ``findings``), and what no stream keeps in its ``notes`` (see :mod:`trivium.corpus.notes`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from trivium.corpus import Corpus, Specification
+from trivium.corpus.notes import ExtractionNote, pack_notes
 from trivium.corpus.specification import LabelSpecification
 from trivium.corpus.writer import CorpusWriter
 from trivium.errors import TriviumError
@@ -89,7 +90,7 @@ def extract_clips(
     -------
     Corpus
         One utterance per readable clip, ordered by id, or per span, in the order of the table; its provenance holds
-        ``failures`` (clip and reason) and ``findings``. All times are seconds of the clip.
+        ``failures`` (clip and reason), ``findings`` and ``notes``. All times are seconds of the clip.
 
     Raises
     ------
@@ -139,7 +140,8 @@ def _run(recordings: Sequence[Recording], extractor: ClipExtractor, writer: Corp
     if run.first is not None and not run.done:
         writer.discard()
         raise run.first
-    writer.provenance |= {"failures": run.failures, "findings": run.findings.to_json()}
+    told = {name: run.told[name] for name in sorted(run.told)}
+    writer.provenance |= {"failures": run.failures, "findings": run.findings.to_json(), "notes": pack_notes(told)}
     corpus = writer.finish([key for _, key in sorted(run.done.items())])
     shutil.rmtree(run.notes, ignore_errors=True)
     return corpus
@@ -160,7 +162,7 @@ class _Run:
         self.notes = writer.path.with_name(f".{writer.path.name}.notes")
         self.done: dict[int, str] = {}
         self.failures: list[dict[str, str]] = []
-        self.findings = Findings()
+        self.findings, self.told = Findings(), dict[str, ExtractionNote]()
         self.first: Exception | None = None
         self._extractor, self._writer = extractor, writer
 
@@ -203,12 +205,17 @@ class _Run:
         if isinstance(result, Exception):
             raise result
         # the note comes first: a clip counts as done when its part is there
-        write_json(self._note(key), [asdict(finding) for one in result for finding in one.findings])
+        findings = [asdict(finding) for one in result for finding in one.findings]
+        write_json(
+            self._note(key), {"findings": findings, "notes": {one.utterance.id: one.note.to_json() for one in result}}
+        )
         self._writer.stage(key, [one.utterance for one in result])
 
     def _take(self, place: int, key: str, recording: Recording, bar: Bar) -> None:
         bar.note(recording.id)
-        self.findings.extend(Finding(**row) for row in read_json(self._note(key)))
+        kept = read_json(self._note(key))
+        self.findings.extend(Finding(**row) for row in kept["findings"])
+        self.told |= {name: ExtractionNote(**note) for name, note in kept["notes"].items()}
         self.done[place] = key
         bar.advance()
 
@@ -230,6 +237,7 @@ def _key(recording: Recording, extractor: ClipExtractor, content: str) -> str:
         "splits": dict(recording.splits),
         "frames_per_second": extractor.frames_per_second,
         "specification": extractor.specification.to_json(),
+        "notes": 1,  # raised when other facts are noted, so that parts without them are made again
     }
     if not recording.is_whole:
         facts["span"] = [recording.start, recording.end]

@@ -129,6 +129,11 @@ class FaceRecorder:
         self._seen: list[int] = []
         self._rows: list[NDArray[np.float32]] = []
 
+    @property
+    def frames(self) -> int:
+        """Frames that were looked at, with a face or without."""
+        return len(self._begins)
+
     def add(self, time: float, picture: NDArray[np.uint8]) -> None:
         """Look at the next frame.
 
