@@ -260,7 +260,7 @@ def align_words(samples: Sound, words: Sequence[str], *, local: str | Path | Non
 
 def _with_floor(samples: Sound) -> Sound:
     """Add faint white noise, always the same; digital silence does not count for the power."""
-    power = np.sum(np.square(samples), dtype=np.float64) / max(np.count_nonzero(samples), 1)
+    power = np.sum(np.square(samples), dtype=np.float64) / max(int(np.count_nonzero(samples)), 1)
     noise = np.random.default_rng(0).standard_normal(len(samples), dtype=np.float32)
     return samples + noise * np.float32(np.sqrt(power) * 10 ** (_FLOOR_DB / 20))
 
