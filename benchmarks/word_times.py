@@ -2,7 +2,7 @@
 
 Usage: ``python benchmarks/word_times.py [--out FILE.json] [--only flite,espeak-ng] [--half tuning|reported]
 [--without-recogniser]``. Needs the extra ``extract``, the models (``trivium upstream fetch``), and the synthesisers'
-libraries (``apt-get install flite espeak-ng``). About nine minutes of sound for a half: two to
+libraries (``apt-get install flite espeak-ng``). About eleven minutes of sound for a half: two to
 three minutes of one core.
 
 The sentences of ``word_times.txt`` (written for this, four to a clip) are spoken by two synthesisers that know when
@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from synthetic_speech import SYNTHESISERS, Spoken, versions
 
+from trivium.errors import TriviumError
 from trivium.extract.media import SOUND_RATE
 from trivium.extract.speech import align_words, recognise
 from trivium.extract.transcript import read_transcript
@@ -229,4 +230,7 @@ def worst(words: Sequence[str], truth: Times, aligned: Times) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except TriviumError as error:
+        raise SystemExit(str(error)) from error
