@@ -260,3 +260,13 @@ def test_the_notes_say_how_many_pretraining_rows_share_a_cluster_with_test_rows(
     assert not any(
         "left out" in note for note in probe({"old": Stored()}, data, "feel", **{**options, "floors": ()}).notes()
     )
+
+
+def test_a_representation_that_says_what_a_floor_says_differs_by_exactly_nothing() -> None:
+    data = acted()
+    said = (data.label("feel") + np.random.default_rng(1).standard_normal(96))[None, :, None]
+    made = {name: Predictions((0,), said, np.full((1, 96), "1")) for name in ("floor", "same")}
+    _, row = rows_of(made, dict.fromkeys(made, 1), target_of(data, "feel"), data.group("speaker"), ("floor",), 50)
+    difference, interval = row.differences["floor"]
+    assert row.interval.high - row.interval.low > 0.05  # the score itself varies with the draw
+    assert (difference, interval.low, interval.high) == (0, 0, 0)  # as both are scored on the same draw

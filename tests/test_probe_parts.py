@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from trivium.errors import DataError
 from trivium.evaluate import LinearReadout, across, cluster_bootstrap, given_split, grouped_folds, repeated_folds
 from trivium.evaluate.bootstrap import resamples
+from trivium.evaluate.readout import _divisions as inner_divisions
 
 
 @settings(max_examples=30)
@@ -163,3 +164,10 @@ def test_the_interval_of_a_mean_is_that_of_theory_and_clusters_widen_it() -> Non
 def test_draws_without_a_score_are_left_out() -> None:
     interval = cluster_bootstrap(lambda rows: float("nan"), np.arange(3), times=5)
     assert np.isnan(interval.low) and not interval.excludes_zero
+
+
+def test_inner_folds_never_cut_through_a_group() -> None:
+    groups = np.repeat(np.arange(8), 5)[np.random.default_rng(0).permutation(40)]
+    divisions = inner_divisions(40, groups, None)
+    assert len(divisions) == 4
+    assert all(not set(groups[train]) & set(groups[valid]) for train, valid in divisions)
