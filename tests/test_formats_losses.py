@@ -52,6 +52,10 @@ EXPECTED = {
         *TIMED, "values of the stream", "group speaker", "clip", "start and end within the clip", "split b",
         "label mood",
     },
+    "words": {
+        "confidence of words", "times of its steps", "extractor and version",
+        "group speaker", "start and end within the clip", "split a", "split b", "label mood", "label sentiment", "text",
+    },
 }  # fmt: skip
 GUESSED = ("npz", "mult", "multibench")  # arrays of one length are taken for steps by word, right only by chance
 EXPECTED["multibench"] = EXPECTED["mult"]

@@ -20,6 +20,7 @@ from trivium.corpus import Aligned, Corpus, Specification
 from trivium.errors import AlignmentError
 from trivium.files import atomic_file
 from trivium.formats.findings import NonFinite
+from trivium.formats.losses import Kept
 from trivium.formats.tables import PandasFormat
 from trivium.progress import progress_bar
 
@@ -52,7 +53,7 @@ class WordsFormat:
         """
         return PandasFormat().read(path, nonfinite=nonfinite, source=source)
 
-    def write(self, corpus: Corpus, path: Path) -> None:
+    def write(self, corpus: Corpus, path: Path) -> Kept:
         """Write a Parquet file, or CSV where the name ends in ``.csv``; memory does not grow with the corpus.
 
         Parameters
@@ -80,6 +81,8 @@ class WordsFormat:
                 bar.advance(len(part))
             if len(corpus) and not rows:
                 raise AlignmentError("no utterance has words with times", remedy="extract or time the words first")
+        kept = [s.modality for s in corpus.specification.streams if s.dtype == "float32"]
+        return Kept(frozenset({"word times", "clip", "clocks"}), streams=kept, labels=(), spans=(), groups=(), splits=())
 
 
 def _opened(draft: Path, schema: pa.Schema, *, as_text: bool) -> AbstractContextManager[Any]:

@@ -98,4 +98,4 @@ def _report(corpus: Corpus, out: Path, as_json: bool) -> None:
             table.add_row(row["kind"], row["modality"], str(row["utterances"]), row["action"])
         console.print(table)
     for failure in failures:
-        console.print(f"failed: {failure['clip']}: {failure['reason']}", markup=False, soft_wrap=True)
+        typer.echo(f"failed: {failure['clip']}: {failure['reason']}", err=True)
