@@ -82,7 +82,9 @@ class WordsFormat:
             if len(corpus) and not rows:
                 raise AlignmentError("no utterance has words with times", remedy="extract or time the words first")
         kept = [s.modality for s in corpus.specification.streams if s.dtype == "float32"]
-        return Kept(frozenset({"word times", "clip", "clocks"}), streams=kept, labels=(), spans=(), groups=(), splits=())
+        return Kept(
+            frozenset({"word times", "clip", "clocks"}), streams=kept, labels=(), spans=(), groups=(), splits=()
+        )
 
 
 def _opened(draft: Path, schema: pa.Schema, *, as_text: bool) -> AbstractContextManager[Any]:
