@@ -20,6 +20,7 @@ Collapse: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.float32]], NDArr
 
 _Reduce: TypeAlias = Callable[[NDArray[np.float32]], NDArray[Any]]
 _MANY_ROWS = 256
+_MOST_PAIRS = 1 << 22  # of a step and a row of it in one product: 32 MB; what is beyond goes step by step
 
 
 def _mean(rows: NDArray[np.float32]) -> NDArray[Any]:
@@ -107,37 +108,45 @@ def collapse_into(
         _apply(collapse, values, times, reference, overlap, collapsed)
         return counts > 0
     reduce = _named(collapse)
-    few = (counts > 1) & (counts <= _MANY_ROWS) if reduce is _mean else np.zeros(len(counts), bool)
-    single = np.flatnonzero(counts == 1)
-    rows = overlap.first[single]
-    collapsed[single] = values[rows if overlap.order is None else overlap.order[rows]]
+    several = counts > 1
+    if not several.all():
+        single = np.flatnonzero(counts == 1)
+        rows = overlap.first[single]
+        collapsed[single] = values[rows if overlap.order is None else overlap.order[rows]]
+    left = np.flatnonzero(several)
     with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, and sums beyond float32, are what the data say
-        if few.any():
-            _means_of_few(collapsed, values, overlap, np.flatnonzero(few))
-            few[few] = np.isfinite(collapsed[few]).all(axis=1)  # a sum may pass float32 where its mean does not
-        for step in np.flatnonzero((counts > 1) & ~few).tolist():
+        if reduce is _mean and len(left):
+            left = _means_of_few(collapsed, values, overlap, left)
+        for step in left.tolist():
             collapsed[step] = reduce(values[overlap.rows(step)])
     return counts > 0
 
 
 def _means_of_few(
     collapsed: NDArray[np.float32], values: NDArray[np.float32], overlap: Overlap, steps: NDArray[np.int64]
-) -> None:
-    """Means of the rows of `steps`, which have at most 256 each; other steps are left as they are."""
+) -> NDArray[np.int64]:
+    """Means of those of `steps` that have at most 256 rows; give the steps that are left to do."""
     # One sparse product adds up the rows of all steps in a single pass, where a reduction for every step would be
     # nearly all overhead. Its sums are float32, as those of the SDK's mean are: off by at most (rows - 1) 6e-8 of the
     # mean magnitude of the column. Only a step's own rows take part, so NaN stays where it is.
-    first = overlap.first[steps].astype(np.int32)
-    counts = overlap.last[steps].astype(np.int32) - first
-    bounds = np.zeros(len(steps) + 1, np.int32)
+    first, last = overlap.first[steps], overlap.last[steps]
+    counts = last - first
+    few = np.flatnonzero((counts <= _MANY_ROWS) & (np.cumsum(counts) <= _MOST_PAIRS))
+    if len(few) < len(steps):
+        first, counts = first[few], counts[few]
+    bounds = np.zeros(len(few) + 1, np.int32)
     np.cumsum(counts, out=bounds[1:])
-    rows = np.arange(bounds[-1], dtype=np.int32) + np.repeat(first - bounds[:-1], counts)
+    rows = np.arange(bounds[-1], dtype=np.int32) + np.repeat((first - bounds[:-1]).astype(np.int32), counts)
     if overlap.order is not None:
         rows = overlap.order[rows]
-    chosen = csr_array((np.ones(len(rows), np.float32), rows, bounds), shape=(len(steps), len(values)))
+    chosen = csr_array((np.ones(len(rows), np.float32), rows, bounds), shape=(len(few), len(values)))
     means = chosen @ values
     means /= counts.astype(np.float32)[:, None]
-    collapsed[steps] = means
+    collapsed[steps[few]] = means
+    if len(few) == len(steps) and np.isfinite(means).all():
+        return steps[:0]
+    # a sum may pass float32 where its mean does not
+    return np.delete(steps, few[np.isfinite(means).all(axis=1)])
 
 
 def _named(collapse: str) -> _Reduce:

@@ -99,12 +99,13 @@ def align(
     timeline = _timeline(corpus, reference)
     _check(chosen.specification, words, pad)
     # the reference may be a modality that is not kept, so utterances are read with all of theirs
-    longest = max((len(timeline(u)) for u in corpus), default=0) if words is None else words
+    timelines = [timeline(u) for u in corpus] if words is None else None
+    longest = max(map(len, timelines), default=0) if timelines is not None else int(words or 0)
     aligned = _empty(chosen, longest)
     spoken: list[list[str]] = []
     told = False
     for row, utterance in enumerate(track(corpus, "aligning", show=show)):
-        steps = timeline(utterance)
+        steps = timeline(utterance) if timelines is None else timelines[row]
         told = told or steps.known
         steps = steps.crop(longest, pad)
         place = slice(longest - len(steps), longest) if pad == "left" else slice(0, len(steps))
