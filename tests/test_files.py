@@ -85,6 +85,13 @@ def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "corpus" / "corpus.json").read_text() == "the old one"
 
 
+def test_what_another_target_left_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    (tmp_path / ".corpus.v2.123.old").mkdir()
+    with atomic_folder(tmp_path / "corpus") as draft:
+        (draft / "new").write_text("new")
+    assert (tmp_path / ".corpus.v2.123.old").exists() and (tmp_path / "corpus" / "new").exists()
+
+
 def test_lines_of_progress_come_also_while_nothing_is_finished(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -152,12 +152,15 @@ def _said(target: Path) -> Iterator[None]:
 
 def _sweep(target: Path) -> None:
     """Mend what killed runs left: a target that had just been moved aside, drafts nothing was written to for a day."""
-    for old in sorted(target.parent.glob(f".{glob.escape(target.name)}.*.old")):
+    prefix = f".{target.name}."
+    for old in sorted(target.parent.glob(f"{glob.escape(prefix)}*.old")):
+        if not old.name[len(prefix) : -len(".old")].isdigit():
+            continue  # of another target, whose name begins with this one's
         if target.exists():
             shutil.rmtree(old, ignore_errors=True)
         else:
             old.rename(target)
-    for draft in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+    for draft in target.parent.glob(f"{glob.escape(prefix)}*.part"):
         try:
             newest = max(path.stat().st_mtime for path in (draft, *draft.rglob("*")))
         except OSError:  # another process is at work there

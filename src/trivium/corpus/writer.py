@@ -140,7 +140,7 @@ class CorpusWriter:
                 raise DataError(f"{len(missing)} parts are missing, first {missing[0]!r}", file=self._staging)
             self._write(order)
         # the rename ends the run in one step; what a kill leaves behind after it is rubbish, not state
-        rubbish = self._staging.with_name(f"{self._staging.name}.{os.getpid()}.old")
+        rubbish = self._staging.with_name(f"{self._staging.name}.{os.getpid()}.part")
         self._staging.rename(rubbish)
         shutil.rmtree(rubbish, ignore_errors=True)
         return Corpus.open(self.path)
