@@ -318,3 +318,11 @@ def test_a_real_clip_goes_all_the_way(data_folder: Path, tmp_path: Path) -> None
     (one,) = list(corpus)
     assert set(one.streams) == {"text", "audio", "vision"} and one.words is not None
     assert one.streams["audio"].steps == pytest.approx(100 * one.end, abs=6)
+
+
+def test_a_corpus_is_never_written_over_its_clips(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("clips/a.wav", seconds=0.5, fps=None)
+    for out in (tmp_path / "clips", tmp_path):
+        with pytest.raises(DataError, match="clips lie in the folder"):
+            extract_clips(tmp_path / "clips", out, modalities=["audio"], overwrite=True, show=False)
+    assert clip.exists()

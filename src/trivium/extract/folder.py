@@ -20,7 +20,7 @@ from trivium.corpus import Corpus, Specification
 from trivium.corpus.notes import ExtractionNote, pack_notes
 from trivium.corpus.specification import LabelSpecification
 from trivium.corpus.writer import CorpusWriter
-from trivium.errors import TriviumError
+from trivium.errors import DataError, TriviumError
 from trivium.extract.clip import FRAMES_PER_SECOND, MODALITIES, ClipExtractor, Extracted
 from trivium.extract.cutting import Cut
 from trivium.extract.listing import labelled_recordings
@@ -96,6 +96,8 @@ def extract_clips(
     ------
     MediaError
         No clip at all could be read; the message is that of the first.
+    DataError
+        The corpus would be written over the clips.
     UpstreamError
         A model is not on this machine; the message says how to fetch it.
 
@@ -113,6 +115,8 @@ def extract_clips(
     extractor.require_models(recordings)
     specification = Specification(extractor.specification.streams, tuple(labels))
     provenance = _provenance(extractor, recordings)
+    if out is not None and any(r.path.resolve().is_relative_to(Path(out).resolve()) for r in recordings):
+        raise DataError("clips lie in the folder that is to be written", file=Path(out), remedy="choose another folder")
     if out is None:
         with tempfile.TemporaryDirectory(prefix="trivium-") as name:
             stored = _run(recordings, extractor, CorpusWriter(Path(name) / "corpus", specification, provenance), show)
