@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,3 +154,12 @@ def test_the_command_prints_what_is_not_kept(tmp_path: Path) -> None:
     assert printed.exit_code == 0, printed.output
     assert "Not kept in a.npz" in printed.output
     assert "times of words: npz has no place for it" in printed.output
+
+
+def test_an_mmsa_file_without_labels_and_face_is_found_again(tmp_path: Path) -> None:
+    trivium.write(rich(), tmp_path / "a.pkl", format="mmsa", split="a")
+    assert len(trivium.read(tmp_path / "a.pkl")) == 2
+    plain = [replace(u, labels={}, splits={}) for u in rich()]
+    one = Corpus.from_utterances(plain, replace(rich().specification, labels=()))
+    trivium.write(one, tmp_path / "b.pkl", format="mmsa", fold="train")
+    assert set(trivium.read(tmp_path / "b.pkl").specification.modalities) == {"audio", "text"}

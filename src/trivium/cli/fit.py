@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trivium.cli.options import parsed_options, with_options
+
 if TYPE_CHECKING:
     from trivium.corpus import Aligned, Corpus
 
@@ -58,7 +60,7 @@ def command(
     from trivium.corpus import concat
 
     chosen = {
-        **_parsed(options or []),
+        **parsed_options(options or []),
         "words": words,
         "random_state": seed,
         "folder": _run_folder(out),
@@ -77,22 +79,6 @@ def command(
 
 def _run_folder(out: Path) -> Path:
     return out.with_name(f"{out.name}.run")
-
-
-def _parsed(options: Sequence[str]) -> dict[str, Any]:
-    """``option=value`` pairs; a value is JSON where it can be read as such, else text."""
-    from trivium.errors import SpecificationError
-
-    found: dict[str, Any] = {}
-    for option in options:
-        name, sign, value = option.partition("=")
-        if not sign:
-            raise SpecificationError(f"--set {option}: there is no value", remedy="write OPTION=VALUE")
-        try:
-            found[name] = json.loads(value)
-        except json.JSONDecodeError:
-            found[name] = value
-    return found
 
 
 def _require_places(out: Path, run: Path, *, resume: bool, overwrite: bool) -> None:
@@ -116,27 +102,7 @@ def _estimator(representation: str, options: Mapping[str, Any]) -> Any:
     kind = registry.load("representation", representation)
     if not hasattr(kind, "save"):
         raise SpecificationError(f"{representation} has nothing to learn that weights could hold")
-    known = kind().get_params()
-    unknown = [name for name in options if name not in known]
-    if unknown:
-        raise SpecificationError(
-            f"{representation} has no option {', '.join(unknown)}", remedy=f"choose from {', '.join(known)}"
-        )
-    for name, value in options.items():
-        if not _is_like(value, known[name]):
-            raise SpecificationError(f"{name} cannot be {value!r}", remedy=f"the default is {known[name]!r}")
-    return kind(**options)
-
-
-def _is_like(value: Any, default: Any) -> bool:
-    """Whether a value from the command line has the type of the default; None tells nothing."""
-    if default is None or isinstance(default, bool):
-        return default is None or isinstance(value, bool)
-    if isinstance(default, int):
-        return isinstance(value, int) and not isinstance(value, bool)
-    if isinstance(default, float):
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, type(default))
+    return with_options(kind(), representation, options)
 
 
 def _named(text: str) -> tuple[str, Path]:

@@ -10,6 +10,8 @@ import typer
 
 __all__ = ["command"]
 
+_FAR = 1.5  # our choice
+
 
 def command(
     source: Annotated[Path, typer.Argument(help="A clip, a folder of clips, a corpus, or what `trivium read` knows.")],
@@ -64,7 +66,14 @@ def _show(answers: list[dict[str, Any]], as_json: bool) -> None:
         return
     from rich.console import Console
 
-    Console().print(_table(answers))
+    console = Console(highlight=False)
+    console.print(_table(answers))
+    far = sum(row["distance"] > _FAR for row in answers)
+    if far:
+        console.print(
+            f"{far} of {len(answers)} lie far outside what the head learned from (distance above {_FAR}; its own lie "
+            "at 1): however sure it looks, such an answer means little."
+        )
 
 
 def _table(answers: list[dict[str, Any]]) -> Any:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trivium.cli.options import parsed_options, with_options
+
 if TYPE_CHECKING:
     from trivium.corpus import Aligned
     from trivium.evaluate import ProbeResult
@@ -30,6 +32,12 @@ def command(
             "--representation",
             "-r",
             help="Registered name (see `trivium list representation`) or stored weights.",
+        ),
+    ] = None,
+    set_options: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Option of the representations that are fitted, such as max_epochs=5.", metavar="OPTION=VALUE"
         ),
     ] = None,
     group: Annotated[
@@ -72,7 +80,10 @@ def command(
     `trivium probe mosi pom --label sentiment --combinations corpora --target mosi -r conv-autoencoder --json`
     """
     data = _joined(sources, words, modalities)
-    named = {Path(name).name if "/" in name else name: _representation(name) for name in representation or []}
+    named = {
+        Path(name).name if "/" in name else name: _representation(name, set_options or [])
+        for name in representation or []
+    }
     options: dict[str, Any] = {
         "group": group,
         "split": split,
@@ -140,12 +151,12 @@ def _opened(source: Path) -> Any:
     return Corpus.open(source) if (source / "corpus.json").is_file() else read(source)
 
 
-def _representation(name: str) -> Any:
+def _representation(name: str, options: list[str]) -> Any:
     from trivium import registry
     from trivium.weights import load_weights
 
     if name in {entry.name for entry in registry.entries("representation")}:
-        return registry.load("representation", name)()
+        return with_options(registry.load("representation", name)(), name, parsed_options(options))
     return load_weights(name)
 
 

@@ -281,8 +281,10 @@ class ProbeResult:
         return [
             f"Protocol: {self.protocol}.",
             *(f"{_heading(name)}: {metric(name).definition}" for name in self.metrics),
-            "Each measure is taken within every test fold and averaged over folds, then over seeds "
-            f"(up to {seeds}; ± is the standard deviation over seeds).",
+            "Each measure is taken within every test fold and averaged over folds; one seed."
+            if seeds == 1
+            else "Each measure is taken within every test fold and averaged over folds, then over seeds "
+            f"({seeds} at most; ± is the standard deviation over seeds).",
             f"Intervals: {first.name}, averaged over seeds, {self.settings.get('resamples')} resamples of whole "
             f"clusters ({self.settings.get('clusters')}); differences are paired on the same resamples. "
             "They hold the trained models fixed: training again would add to them.",

@@ -65,7 +65,7 @@ _KNOWN = (
     "classification_labels",
     "align",
 )
-_TELLING = {"regression_labels", "text_bert", "classification_labels", "audio_lengths", "annotations"}
+_TELLING = {"regression_labels", "text_bert", "classification_labels", "audio_lengths", "annotations", "raw_text"}
 _WIDE, _NARROW = (-3.0, 3.0), (-1.0, 1.0)
 
 

@@ -330,7 +330,9 @@ def fold_rows(
     if not chosen and fold is None:
         raise DataError(
             f"the corpus has {len(corpus.splits())} splits, and this format needs one",
-            remedy=f"name one of {', '.join(corpus.splits())}" if corpus.splits() else "name the fold for all (fold=)",
+            remedy=f"name one of {', '.join(corpus.splits())}"
+            if corpus.splits()
+            else "name the fold for all: fold=, or --fold train",
         )
     found: dict[str, list[Utterance]] = {name: [] for name in names}
     for utterance in corpus:
@@ -339,7 +341,7 @@ def fold_rows(
             raise DataError(
                 f"is in the fold {own!r}; the format knows {', '.join(names)}",
                 place=f"utterance {utterance.id}",
-                remedy="name the fold for such utterances (fold=), or leave them out",
+                remedy="name the fold for such utterances (fold=, or --fold train), or leave them out",
             )
         found[own].append(utterance)
     return found
