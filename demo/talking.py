@@ -76,8 +76,13 @@ class TalkingClip:
             Step("streams", str(len(self.utterance.streams)), modalities),
             Step("words", str(self.words), f"one step each{pieces}"),
             Step("vector", str(self.vectors.shape[1]), "numbers, whatever the length"),
-            Step("answer", classes[best], f"{100 * shares[best]:.0f} % of the probability; see what it is worth"),
+            Step("answer", classes[best], self._told(shares[best])),
         ]
+
+    def _told(self, share: float) -> str:
+        if self.distance < _STRANGE:
+            return f"{100 * share:.0f} % of the probability; see what it is worth"
+        return "from far outside what the head learned: it means little"
 
     def sections(self) -> list[Section]:
         """Timeline, matrices, vector and answer."""
