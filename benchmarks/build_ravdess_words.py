@@ -4,7 +4,7 @@ Needs the folder ``$TRIVIUM_DATA/ravdess`` (``clips/*.flac``, ``meta.csv``) and 
 Every clip gets its given sentence by forced alignment; one step per word; the voice is the mean over the word. What
 comes out holds no sound and no transcript beyond the two sentences that all 24 actors speak.
 
-    python benchmarks/build_ravdess_words.py --out demo/ravdess-words/corpus --work /tmp/ravdess-streams
+    python benchmarks/build_ravdess_words.py --out demo/ravdess-words/corpus --work STREAMS
 """
 
 from __future__ import annotations
