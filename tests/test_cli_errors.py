@@ -58,3 +58,12 @@ def test_an_option_of_another_type_is_refused_before_training(tmp_path: Path) ->
     asked = ["fit", str(tmp_path / "corpus"), "--set", "max_epochs=abc", "--out", str(tmp_path / "w")]
     with pytest.raises(SpecificationError, match="max_epochs cannot be 'abc'"):
         CliRunner().invoke(app, asked, catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"), [("nope=1", "has no option nope"), ("max_epochs=x", "max_epochs cannot be 'x'")]
+)
+def test_an_option_of_what_is_probed_is_checked_before_any_work(option: str, said: str, tmp_path: Path) -> None:
+    asked = ["probe", str(tmp_path / "corpus"), "--label", "mood", "-r", "conv-autoencoder", "--set", option]
+    with pytest.raises(SpecificationError, match=said):
+        CliRunner().invoke(app, asked, catch_exceptions=False)

@@ -107,6 +107,15 @@ def test_the_command_answers_for_a_clip(weights: Weights, make_clip: Callable[..
     assert sum(rows[0]["probabilities"].values()) == pytest.approx(1.0)
 
 
+def test_an_answer_from_far_outside_the_training_data_is_called_so(
+    weights: Weights, make_clip: Callable[..., Path]
+) -> None:
+    clip = make_clip("talk.wav", seconds=2.0, fps=None)
+    distance = json.loads(runner(clip, weights, "--transcript", "hello there", "--json"))[0]["distance"]
+    told = " ".join(runner(clip, weights, "--transcript", "hello there").split())
+    assert ("1 of 1 lie far outside what the head learned from" in told) == (distance > 1.5)
+
+
 def runner(clip: Path, weights: Weights, *more: str) -> str:
     done = CliRunner().invoke(app, ["predict", str(clip), "--weights", str(weights.folder), *more])
     assert done.exit_code == 0, done.output

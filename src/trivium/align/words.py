@@ -99,8 +99,11 @@ def align(
     timeline = _timeline(corpus, reference)
     _check(chosen.specification, words, pad)
     # the reference may be a modality that is not kept, so utterances are read with all of theirs
-    timelines = [timeline(u) for u in corpus] if words is None else None
-    longest = max(map(len, timelines), default=0) if timelines is not None else int(words or 0)
+    timelines: list[_Steps] | None = None
+    longest = words
+    if longest is None:
+        timelines = [timeline(u) for u in corpus]
+        longest = max(map(len, timelines), default=0)
     aligned = _empty(chosen, longest)
     spoken: list[list[str]] = []
     told = False

@@ -79,11 +79,11 @@ def command(
 
     `trivium probe mosi pom --label sentiment --combinations corpora --target mosi -r conv-autoencoder --json`
     """
-    data = _joined(sources, words, modalities)
     named = {
         Path(name).name if "/" in name else name: _representation(name, set_options or [])
         for name in representation or []
     }
+    data = _joined(sources, words, modalities)
     options: dict[str, Any] = {
         "group": group,
         "split": split,
