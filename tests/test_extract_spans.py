@@ -17,7 +17,6 @@ from trivium import upstream
 from trivium.cli import app
 from trivium.errors import DataError, FormatError, MediaError
 from trivium.extract import ClipExtractor, Recording, extract_clips, find_recordings
-from trivium.extract import clip as clip_module
 from trivium.extract.cutting import pieces_of, voiced_spans
 from trivium.extract.listing import TranscriptSource
 from trivium.extract.media import SOUND_RATE, Clip, open_clip
@@ -179,7 +178,7 @@ def test_overlapping_spans_follow_their_own_faces_in_one_pass(
     from trivium.extract import vision
 
     path = make_clip("a.mp4", seconds=2.0, fps=10, tone=None)
-    monkeypatch.setattr(clip_module, "face_tracker", _Tracker)
+    monkeypatch.setattr(vision.FaceExtractor, "tracker", lambda _: _Tracker())
     monkeypatch.setattr(vision, "_row", lambda face, *_: np.full(63, face, np.float32))
     passes = 0
     real = Clip.frames

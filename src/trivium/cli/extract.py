@@ -35,6 +35,9 @@ def command(
     ] = "whole",
     track: Annotated[int, typer.Option(min=1, help="Which sound track, where there are several.")] = 1,
     modalities: Annotated[str, typer.Option(help="Which to extract, separated by commas.")] = "text,audio,vision",
+    text: Annotated[str, typer.Option(help="What makes the columns of the words; see `trivium list`.")] = "minilm-l6",
+    audio: Annotated[str, typer.Option(help="What makes those of the voice; several: `voice,OTHER`.")] = "voice",
+    vision: Annotated[str, typer.Option(help="What makes those of the face.")] = "face",
     fps: Annotated[float, typer.Option(help="Frames of the picture per second that are looked at.")] = 12.5,
     upstream: Annotated[
         Path | None, typer.Option(help="Folder with models of the catalogue, looked at before the fetched ones.")
@@ -74,6 +77,9 @@ def command(
         spans=spans,
         cut=cut,  # type: ignore[arg-type]  # a wrong word is refused with the right ones
         track=track,
+        text=text,
+        audio=audio,
+        vision=vision,
         overwrite=overwrite,
     )
     _report(corpus, out, as_json)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,8 +24,9 @@ from trivium.corpus import Stream, StreamSpecification
 from trivium.errors import DataError
 from trivium.extract.columns import Column
 from trivium.extract.pitch import RATE, WINDOW, Candidates, candidates, cycle_measures, pitch_path
+from trivium.extract.speech import Heard
 
-__all__ = ["VOICE_COLUMNS", "voice_specification", "voice_stream"]
+__all__ = ["VOICE_COLUMNS", "VoiceExtractor", "voice_specification", "voice_stream"]
 
 HOP = 160
 _FRAME = 400
@@ -120,6 +122,38 @@ def voice_stream(samples: NDArray[np.float32], rate: int = RATE) -> Stream:
     times[-1] = sound.size / RATE
     table = _table(sound, steps) if steps else np.zeros((0, specification.dim))
     return Stream(table.astype(np.float32), specification, np.stack([times[:-1], times[1:]], axis=1))
+
+
+class VoiceExtractor:
+    """The extractor ``voice``: see :func:`voice_stream`.
+
+    Parameters
+    ----------
+    argument : str
+        Takes none.
+    local : path, optional
+        Needs no model.
+
+    Examples
+    --------
+    >>> VoiceExtractor().specification.columns[0]
+    'pitch_semitones'
+    """
+
+    models: tuple[str, ...] = ()
+    takes = ""
+
+    def __init__(self, argument: str = "", local: str | Path | None = None) -> None:
+        pass
+
+    @property
+    def specification(self) -> StreamSpecification:
+        """Specification of its streams."""
+        return voice_specification()
+
+    def stream(self, sound: NDArray[np.float32], heard: Heard | None = None) -> Stream:
+        """Values (T, D) of the sound (n,); what was heard in it is not used."""
+        return voice_stream(sound)
 
 
 def _check(samples: NDArray[np.float32], rate: int) -> None:

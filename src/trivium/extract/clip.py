@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,25 +21,21 @@ from threadpoolctl import threadpool_limits
 from trivium.corpus import Specification, Stream, StreamSpecification, Utterance, Words
 from trivium.corpus.notes import ExtractionNote
 from trivium.errors import DataError, MediaError
-from trivium.extract.audio import voice_specification, voice_stream
+from trivium.extract.choice import MODALITIES, Choice, choose
 from trivium.extract.cutting import CUTS, Cut, pieces_of, voiced_spans
 from trivium.extract.face_landmarks import FaceTracker
 from trivium.extract.media import SOUND_RATE, Clip, open_clip
 from trivium.extract.notes import note_of
 from trivium.extract.recording import Recording
-from trivium.extract.speech import Timed
-from trivium.extract.spoken import transcript_to_cut, words_in_time
-from trivium.extract.text import text_specification, text_stream
-from trivium.extract.transcript import Transcript
-from trivium.extract.vision import FaceRecorder, face_specification, face_tracker
+from trivium.extract.spoken import Spoken, transcript_to_cut, words_in_time
+from trivium.extract.vision import FaceRecorder
 from trivium.formats.findings import Finding
 from trivium.upstream import model_folder
 
-__all__ = ["MODALITIES", "ClipExtractor", "Extracted", "extract_clip"]
+__all__ = ["FRAMES_PER_SECOND", "ClipExtractor", "Extracted", "extract_clip"]
 
-MODALITIES = ("text", "audio", "vision")
 FRAMES_PER_SECOND = 12.5
-_MODELS = {"text": ("minilm-l6", "g2p-en"), "vision": ("face-landmarker",)}
+_TIMING_MODELS = ("g2p-en",)
 _RECOGNITION_MODELS = ("whisper-tiny-en",)
 
 
@@ -82,11 +78,15 @@ class ClipExtractor:
         Which sound track of the clips, counted from 1.
     cut : {"whole", "sentences", "voice"}
         Whether a clip, or a span of it, is one utterance, or one for each sentence or voiced stretch.
+    text, audio, vision : str
+        Extractors of each modality, such as ``voice,whisper`` (see :mod:`trivium.extract.choice`); empty: the usual.
 
     Raises
     ------
     DataError
-        There is no such modality, or no such way to cut.
+        There is no such modality, no such way to cut, or an extractor is used wrongly.
+    TriviumError
+        There is no such extractor.
 
     Examples
     --------
@@ -102,6 +102,9 @@ class ClipExtractor:
         upstream: str | Path | None = None,
         track: int = 1,
         cut: Cut = "whole",
+        text: str = "",
+        audio: str = "",
+        vision: str = "",
     ) -> None:
         self.modalities = tuple(dict.fromkeys(modalities))
         unknown = [name for name in self.modalities if name not in MODALITIES]
@@ -117,24 +120,22 @@ class ClipExtractor:
         self.upstream = upstream
         self.track, self.cut = track, cut
         self._tracker: FaceTracker | None = None
-
-    @property
-    def specification(self) -> Specification:
-        """Streams that the utterances have, where the clip has them."""
-        known: dict[str, StreamSpecification] = {
-            "text": text_specification(),
-            "audio": voice_specification(),
-            "vision": face_specification(),
-        }
-        return Specification(tuple(known[name] for name in self.modalities))
+        requests = {"text": text, "audio": audio, "vision": vision}
+        self._makers = [
+            _Maker(choice, choice.load(upstream))
+            for modality in self.modalities
+            for choice in choose(modality, requests[modality])
+        ]
+        self.specification = Specification(tuple(maker.specification for maker in self._makers))
 
     def models(self, recordings: Iterable[Recording]) -> list[str]:
         """Names of the models in the catalogue that these recordings need."""
-        needed = [name for modality in self.modalities for name in _MODELS.get(modality, ())]
-        words = "text" in self.modalities or self.cut == "sentences"
-        if words and any(r.transcript is None and r.fault is None for r in recordings):
-            needed += _RECOGNITION_MODELS
-        return needed
+        needed = [name for maker in self._makers for name in maker.extractor.models]
+        if "text" in self.modalities or self.cut == "sentences":
+            needed += _TIMING_MODELS
+            if any(r.transcript is None and r.fault is None for r in recordings):
+                needed += _RECOGNITION_MODELS
+        return list(dict.fromkeys(needed))
 
     def require_models(self, recordings: Iterable[Recording]) -> None:
         """Raise an :class:`UpstreamError` now if a model that will be needed is not on this machine."""
@@ -248,19 +249,18 @@ class ClipExtractor:
         if recording.end > source.seconds:
             findings.append(Finding("span", recording.id, action="ends after the clip, cut at its end"))
         sound = source.part(recording)
-        streams: dict[str, Stream] = {}
         spoken = (
             words_in_time(recording, sound, (start, end), findings, local=self.upstream)
             if "text" in self.modalities
             else None
         )
-        if spoken is not None:
-            streams["text"] = text_stream(spoken[0], spoken[1].times, local=self.upstream)
-        if "audio" in self.modalities:
-            _keep(streams, findings, recording.id, "audio", _voice(sound, source.begin(recording)), "no sound")
-        if "vision" in self.modalities:
-            why = "no face" if source.clip.facts.has_picture else "no picture"
-            _keep(streams, findings, recording.id, "vision", face.stream, why)
+        streams: dict[str, Stream] = {}
+        for maker in self._makers:
+            stream, why = self._stream(maker, source, recording, spoken, face)
+            if stream is not None:
+                streams[maker.choice.stream] = maker.named(stream)
+            elif why:
+                findings.append(Finding("missing", recording.id, maker.choice.stream, action=why))
         if not streams:
             reasons = ", ".join(f"{f.modality}: {f.action}" for f in findings if f.kind == "missing")
             raise MediaError(f"gives none of the modalities ({reasons})", file=recording.path)
@@ -268,12 +268,26 @@ class ClipExtractor:
         note = note_of(recording, spoken, sound, face.frames, findings)
         return Extracted(_utterance(recording, streams, spoken, start, end), tuple(findings), note)
 
+    def _stream(
+        self, maker: _Maker, source: _Source, recording: Recording, spoken: Spoken | None, face: _Face
+    ) -> tuple[Stream | None, str]:
+        """One stream, or none and why; why is empty where that was told already."""
+        if maker.choice.modality == "text":
+            return (maker.extractor.stream(spoken.transcript, spoken.timed.times) if spoken else None), ""
+        if maker.choice.modality == "vision":
+            return face.stream, "no face" if source.clip.facts.has_picture else "no picture"
+        sound = source.part(recording)
+        if sound is None or not len(sound):
+            return None, "no sound"
+        stream = maker.extractor.stream(sound, spoken.heard if spoken else None)
+        return _later(stream, source.begin(recording)), ""
+
     def _faces(self, clip: Clip, recordings: Sequence[Recording]) -> list[_Face]:
         """Faces of several spans, found in one pass over the frames."""
         if "vision" not in self.modalities or not clip.facts.has_picture:
             return [_Face(None, 0)] * len(recordings)
         if self._tracker is None:
-            self._tracker = face_tracker()
+            self._tracker = next(m.extractor for m in self._makers if m.choice.modality == "vision").tracker()
         # a frame lasts until the next one; where one is dropped, half as long again
         longest = 1.5 / min(self.frames_per_second, clip.facts.frames_per_second)
         spans = [_WHOLE if one.is_whole else one.span(clip.facts.seconds) for one in recordings]
@@ -283,6 +297,25 @@ class ClipExtractor:
                 if start <= frame.time < end:
                     recorder.add(frame.time, frame.rgb)
         return [_Face(one.stream(end), one.frames) for one, (_, end) in zip(recorders, spans, strict=True)]
+
+
+class _Maker(NamedTuple):
+    """A stream of the corpus and what makes it."""
+
+    choice: Choice
+    extractor: Any
+
+    @property
+    def specification(self) -> StreamSpecification:
+        return self.choice.named(self.extractor.specification)
+
+    def named(self, stream: Stream) -> Stream:
+        """The stream under its name in the corpus."""
+        return (
+            stream
+            if stream.specification.modality == self.choice.stream
+            else replace(stream, specification=self.specification)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -321,35 +354,23 @@ def _listed(pieces: list[Recording] | Exception) -> list[Recording]:
     return [] if isinstance(pieces, Exception) else pieces
 
 
-def _voice(sound: NDArray[np.float32] | None, begin: float) -> Stream | None:
-    if sound is None or not len(sound):
-        return None
-    stream = voice_stream(sound)
-    return replace(stream, times=stream.times + begin) if begin and stream.times is not None else stream
-
-
-def _keep(
-    streams: dict[str, Stream], findings: list[Finding], name: str, modality: str, stream: Stream | None, why: str
-) -> None:
-    if stream is None:
-        findings.append(Finding("missing", name, modality, action=why))
-    else:
-        streams[modality] = stream
+def _later(stream: Stream, seconds: float) -> Stream:
+    return replace(stream, times=stream.times + seconds) if seconds and stream.times is not None else stream
 
 
 def _utterance(
     recording: Recording,
     streams: Mapping[str, Stream],
-    spoken: tuple[Transcript, Timed] | None,
+    spoken: Spoken | None,
     start: float,
     end: float,
 ) -> Utterance:
-    words = Words(spoken[0].words, spoken[1].times, spoken[1].confidence) if spoken else None
+    words = Words(spoken.transcript.words, spoken.timed.times, spoken.timed.confidence) if spoken else None
     return Utterance(
         recording.id,
         streams,
         words,
-        text=spoken[0].text if spoken else "",
+        text=spoken.transcript.text if spoken else "",
         labels=recording.labels,
         groups=recording.groups,
         splits=recording.splits,

@@ -21,7 +21,8 @@ from trivium.corpus.notes import ExtractionNote, pack_notes
 from trivium.corpus.specification import LabelSpecification
 from trivium.corpus.writer import CorpusWriter
 from trivium.errors import DataError, TriviumError
-from trivium.extract.clip import FRAMES_PER_SECOND, MODALITIES, ClipExtractor, Extracted
+from trivium.extract.choice import MODALITIES
+from trivium.extract.clip import FRAMES_PER_SECOND, ClipExtractor, Extracted
 from trivium.extract.cutting import Cut
 from trivium.extract.listing import labelled_recordings
 from trivium.extract.recording import Recording
@@ -47,6 +48,9 @@ def extract_clips(
     spans: str | os.PathLike[str] | None = None,
     cut: Cut = "whole",
     track: int = 1,
+    text: str = "",
+    audio: str = "",
+    vision: str = "",
     overwrite: bool = False,
     show: bool = True,
 ) -> Corpus:
@@ -81,6 +85,8 @@ def extract_clips(
         somebody speaks; such utterances are named ``ID$_$0001`` and so on, and ``ID`` becomes their group ``video``.
     track : int
         Which sound track of the clips, counted from 1.
+    text, audio, vision : str
+        Extractors of each modality, such as ``voice,whisper`` (see :mod:`trivium.extract.choice`); empty: the usual.
     overwrite : bool
         Whether an existing corpus may be replaced.
     show : bool
@@ -111,7 +117,16 @@ def extract_clips(
         recordings, labels = listed[0], labels or listed[1]
     else:
         recordings = list(src)
-    extractor = ClipExtractor(modalities, frames_per_second=frames_per_second, upstream=upstream, track=track, cut=cut)
+    extractor = ClipExtractor(
+        modalities,
+        frames_per_second=frames_per_second,
+        upstream=upstream,
+        track=track,
+        cut=cut,
+        text=text,
+        audio=audio,
+        vision=vision,
+    )
     extractor.require_models(recordings)
     specification = Specification(extractor.specification.streams, tuple(labels))
     provenance = _provenance(extractor, recordings)

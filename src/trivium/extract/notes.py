@@ -14,8 +14,8 @@ from trivium.corpus.notes import ExtractionNote
 from trivium.errors import DependencyError
 from trivium.extract.recording import Recording
 from trivium.extract.speech import Timed
+from trivium.extract.spoken import Spoken
 from trivium.extract.timed_transcript import TimedTranscript
-from trivium.extract.transcript import Transcript
 from trivium.formats.findings import Finding
 
 __all__ = ["note_of", "sound_level", "unknown_words"]
@@ -26,7 +26,7 @@ _SILENCE_DB = -100.0
 
 def note_of(
     recording: Recording,
-    spoken: tuple[Transcript, Timed] | None,
+    spoken: Spoken | None,
     sound: NDArray[np.float32] | None,
     frames: int,
     findings: Iterable[Finding],
@@ -37,7 +37,7 @@ def note_of(
     ----------
     recording : Recording
         What it was made of.
-    spoken : (Transcript, Timed) or None
+    spoken : Spoken or None
         Its words and their times.
     sound : array of shape (n,), float32, or None
         Mono sound at 16 kHz.
@@ -48,7 +48,7 @@ def note_of(
     """
     told: dict[str, Any] = {"missing": {f.modality: f.action for f in findings if f.kind == "missing"}}
     if spoken is not None:
-        transcript, timed = spoken
+        transcript, timed = spoken.transcript, spoken.timed
         told |= _times_of(recording, timed)
         if sound is not None:
             told["unknown"] = unknown_words(transcript.words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,12 @@ from trivium.extract.cutting import heard_transcript
 from trivium.extract.media import SOUND_RATE
 from trivium.extract.recording import Recording
 from trivium.extract.segment_times import time_segments
-from trivium.extract.speech import LONGEST_ALIGNED_SECONDS, Timed, recognise, spread_words, time_words
+from trivium.extract.speech import LONGEST_ALIGNED_SECONDS, Heard, Timed, recognise, spread_words, time_words
 from trivium.extract.timed_transcript import TimedTranscript, sentences
 from trivium.extract.transcript import Transcript, read_transcript
 from trivium.formats.findings import Finding
 
-__all__ = ["transcript_to_cut", "words_in_time"]
+__all__ = ["Spoken", "transcript_to_cut", "words_in_time"]
 
 _HOW = {
     ("given", "aligned"): "given, aligned",
@@ -39,6 +40,24 @@ _TIMED_HOW = {
 }
 
 
+class Spoken(NamedTuple):
+    """Words of a recording, and what the recogniser heard where it listened to this very sound.
+
+    Parameters
+    ----------
+    transcript : Transcript
+        Tokens and W spoken words.
+    timed : Timed
+        Times in seconds of the clip.
+    heard : Heard or None
+        Its times are seconds of the sound.
+    """
+
+    transcript: Transcript
+    timed: Timed
+    heard: Heard | None = None
+
+
 def words_in_time(
     recording: Recording,
     sound: NDArray[np.float32] | None,
@@ -46,7 +65,7 @@ def words_in_time(
     findings: list[Finding],
     *,
     local: str | Path | None = None,
-) -> tuple[Transcript, Timed] | None:
+) -> Spoken | None:
     """Words of a recording and their times.
 
     Recognised words of more than 15 minutes are aligned sentence by sentence.
@@ -66,8 +85,8 @@ def words_in_time(
 
     Returns
     -------
-    (Transcript, Timed) or None
-        Times in seconds of the clip; None where nobody speaks.
+    Spoken or None
+        None where nobody speaks.
     """
     if isinstance(recording.transcript, TimedTranscript):
         return _timed(recording.id, recording.transcript, sound, span, findings, local)
@@ -88,7 +107,7 @@ def words_in_time(
     if span[0]:
         timed = replace(timed, times=timed.times + span[0])
     _tell_words(findings, recording.id, timed, _HOW["given" if heard is None else "recognised", timed.timing])
-    return transcript, timed
+    return Spoken(transcript, timed, heard)
 
 
 def _timed(
@@ -98,7 +117,7 @@ def _timed(
     span: tuple[float, float],
     findings: list[Finding],
     local: str | Path | None,
-) -> tuple[Transcript, Timed] | None:
+) -> Spoken | None:
     """Words of a transcript with times, as far as they lie in the span."""
     findings += [Finding("transcript", name, "text", count=n, action=what) for what, n in told.findings]
     inside = told.within(*span)
@@ -111,7 +130,7 @@ def _timed(
         findings.append(Finding("missing", name, "text", action="the transcript has no words at this time"))
         return None
     _tell_words(findings, name, spoken[1], _TIMED_HOW.get((told.word_times, spoken[1].timing), spoken[1].timing))
-    return spoken
+    return Spoken(*spoken)
 
 
 def _tell_words(findings: list[Finding], name: str, timed: Timed, how: str) -> None:

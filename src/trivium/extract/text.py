@@ -21,7 +21,7 @@ from trivium.errors import DataError, UpstreamError
 from trivium.extract.transcript import Transcript
 from trivium.upstream import model, model_folder
 
-__all__ = ["WordEncoder", "load_word_encoder", "text_specification", "text_stream"]
+__all__ = ["MinilmExtractor", "WordEncoder", "load_word_encoder", "text_specification", "text_stream"]
 
 _HEADS = 12
 _EPSILON = 1e-12
@@ -75,6 +75,38 @@ def text_stream(transcript: Transcript, times: NDArray[np.float64], *, local: st
     vectors = load_word_encoder(local).encode(transcript.tokens)
     values = vectors[np.asarray(transcript.source, dtype=np.intp)]
     return Stream(np.ascontiguousarray(values), text_specification(), times)
+
+
+class MinilmExtractor:
+    """The extractor ``minilm-l6``: see :func:`text_stream`.
+
+    Parameters
+    ----------
+    argument : str
+        Takes none.
+    local : path, optional
+        See :func:`trivium.upstream.model_folder`.
+
+    Examples
+    --------
+    >>> MinilmExtractor().specification.dim
+    384
+    """
+
+    models = ("minilm-l6",)
+    takes = ""
+
+    def __init__(self, argument: str = "", local: str | Path | None = None) -> None:
+        self._local = local
+
+    @property
+    def specification(self) -> StreamSpecification:
+        """Specification of its streams."""
+        return text_specification()
+
+    def stream(self, transcript: Transcript, times: NDArray[np.float64]) -> Stream:
+        """Values (W, 384) at the times (W, 2) of the W words."""
+        return text_stream(transcript, times, local=self._local)
 
 
 class WordEncoder:

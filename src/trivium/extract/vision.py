@@ -20,7 +20,7 @@ from trivium.extract.head_pose import CanonicalFace, head_pose, openings
 from trivium.extract.region import Region
 from trivium.upstream import model_file
 
-__all__ = ["FACE_COLUMNS", "FaceRecorder", "face_specification", "face_stream", "face_tracker"]
+__all__ = ["FACE_COLUMNS", "FaceExtractor", "FaceRecorder", "face_specification", "face_stream", "face_tracker"]
 
 FACE_COLUMNS: tuple[Column, ...] = (
     *(Column(f"blendshape_{name}", "1", "Strength of this expression; 0 to 1") for name in BLENDSHAPES),
@@ -49,6 +49,38 @@ def face_specification() -> StreamSpecification:
     """
     names = tuple(column.name for column in FACE_COLUMNS)
     return StreamSpecification("vision", names, clock="seconds", extractor="trivium-face", version="1")
+
+
+class FaceExtractor:
+    """The extractor ``face``: see :func:`face_stream`.
+
+    Parameters
+    ----------
+    argument : str
+        Takes none.
+    local : path, optional
+        See :func:`trivium.upstream.model_folder`.
+
+    Examples
+    --------
+    >>> FaceExtractor().models
+    ('face-landmarker',)
+    """
+
+    models = ("face-landmarker",)
+    takes = ""
+
+    def __init__(self, argument: str = "", local: str | PathLike[str] | None = None) -> None:
+        self._local = local
+
+    @property
+    def specification(self) -> StreamSpecification:
+        """Specification of its streams."""
+        return face_specification()
+
+    def tracker(self) -> FaceTracker:
+        """Networks that follow a face."""
+        return face_tracker(self._local)
 
 
 def face_tracker(local: str | PathLike[str] | None = None, *, threads: int = 1) -> FaceTracker:

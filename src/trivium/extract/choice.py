@@ -1,0 +1,166 @@
+"""Which extractors make the streams of a corpus: chosen by name for text, audio and vision.
+
+A request names one extractor of the registry or several, separated by commas: ``voice``, ``voice,whisper``. What
+follows a colon is an extractor's argument: ``glove:vectors.txt``. The first one makes the stream that is called like
+its modality; each further one makes a stream of its own, ``MODALITY_NAME``: ``audio`` and ``audio_whisper``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trivium.corpus import Stream, StreamSpecification
+from trivium.errors import DataError
+from trivium.extract.speech import Heard
+from trivium.extract.transcript import Transcript
+from trivium.registry import load
+
+__all__ = ["MODALITIES", "USUAL_EXTRACTORS", "AudioExtractor", "Choice", "Extractor", "TextExtractor", "choose"]
+
+MODALITIES = ("text", "audio", "vision")
+USUAL_EXTRACTORS: Mapping[str, str] = {"text": "minilm-l6", "audio": "voice", "vision": "face"}
+
+
+class Extractor(Protocol):
+    """What every extractor has; its constructor takes its argument and the folder of the user's own models.
+
+    Attributes
+    ----------
+    models : tuple of str
+        Names of the models of the catalogue that it needs.
+    takes : str
+        What its argument is, for people, such as ``FILE``; empty where it takes none.
+    """
+
+    models: tuple[str, ...]
+    takes: str
+
+    @property
+    def specification(self) -> StreamSpecification:
+        """Columns, clock, extractor and version of its streams; two that are equal give the same bytes."""
+
+
+class TextExtractor(Extractor, Protocol):
+    """Gives a vector for every spoken word."""
+
+    def stream(self, transcript: Transcript, times: NDArray[np.float64]) -> Stream:
+        """Values (W, D) at the times (W, 2) of the W words."""
+
+
+class AudioExtractor(Extractor, Protocol):
+    """Gives columns of the sound."""
+
+    def stream(self, sound: NDArray[np.float32], heard: Heard | None) -> Stream:
+        """Values (T, D) of mono sound at 16 kHz, in seconds from its beginning.
+
+        What the recogniser heard in this very sound comes along, where it listened.
+        """
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One stream of the corpus that is to be, and the extractor that makes it.
+
+    Parameters
+    ----------
+    modality : str
+        ``text``, ``audio`` or ``vision``.
+    stream : str
+        Name of the stream in the corpus.
+    name, argument : str
+        Extractor, as the registry calls it, and what followed the colon.
+
+    Examples
+    --------
+    >>> Choice("audio", "audio", "voice").specification().dim >= 48
+    True
+    """
+
+    modality: str
+    stream: str
+    name: str
+    argument: str = ""
+
+    def load(self, local: str | Path | None = None) -> Any:
+        """Make the extractor.
+
+        Parameters
+        ----------
+        local : path, optional
+            See :func:`trivium.upstream.model_folder`.
+
+        Raises
+        ------
+        DataError
+            An argument is missing, or there is one too many.
+        TriviumError
+            There is no such extractor; the message names those that exist.
+        """
+        made = load(f"{self.modality}-extractor", self.name)
+        if bool(self.argument) != bool(made.takes):
+            usage = f"{self.name}:{made.takes}" if made.takes else self.name
+            raise DataError(f"the extractor {self.name!r} is not used like this", remedy=f"write {usage}")
+        return made(self.argument, local)
+
+    def specification(self, local: str | Path | None = None) -> StreamSpecification:
+        """Specification of the stream, under its name in the corpus.
+
+        Parameters
+        ----------
+        local : path, optional
+            See :func:`trivium.upstream.model_folder`.
+        """
+        return self.named(self.load(local).specification)
+
+    def named(self, specification: StreamSpecification) -> StreamSpecification:
+        """The extractor's specification under the stream's name.
+
+        Parameters
+        ----------
+        specification : StreamSpecification
+            Of the extractor.
+        """
+        return replace(specification, modality=self.stream)
+
+
+def choose(modality: str, request: str = "") -> tuple[Choice, ...]:
+    """Streams that a request asks for.
+
+    Parameters
+    ----------
+    modality : str
+        ``text``, ``audio`` or ``vision``.
+    request : str
+        Extractors by name; empty for the usual one.
+
+    Returns
+    -------
+    tuple of Choice
+        In the order of the request.
+
+    Raises
+    ------
+    DataError
+        There is no such modality, or an extractor is named twice.
+
+    Examples
+    --------
+    >>> [choice.stream for choice in choose("audio", "voice")]
+    ['audio']
+    """
+    if modality not in MODALITIES:
+        raise DataError(f"there is no extractor for {modality}", remedy=f"use {', '.join(MODALITIES)}")
+    asked = [part.strip().partition(":") for part in (request or USUAL_EXTRACTORS[modality]).split(",") if part.strip()]
+    names = [name for name, _, _ in asked]
+    if len(set(names)) != len(names):
+        raise DataError(f"{modality} names an extractor twice: {request}", remedy="name each one once")
+    return tuple(
+        Choice(modality, f"{modality}_{name.replace('-', '_')}" if place else modality, name, argument)
+        for place, (name, _, argument) in enumerate(asked)
+    )
