@@ -7,16 +7,18 @@ waveform and a wide-band spectrogram (0 to 8 kHz, windows of 5 ms) of 1.2 second
 lines stand every 50 ms and ticks every 10 ms. Where a picture begins follows from the energy alone.
 
 What was read lies in ``ravdess_boundaries.csv``. It was read from these pictures by one machine reader that is no
-phonetician and saw no aligner's output of these clips; nobody has checked it. A word that begins with a stop begins where
-its closure begins; after a silence of more than 0.2 seconds, at its burst. ``start_certain`` and ``end_certain`` are "no"
-where the picture shows no edge within about 20 ms: a nasal that runs into a closure, a voice that fades, a glide.
+phonetician and saw no aligner's output of these clips; nobody has checked it. A word that begins with a stop begins
+where its closure begins; after a silence of more than 0.2 seconds, at its burst. ``start_certain`` and
+``end_certain`` are "no" where the picture shows no edge within about 20 ms: a nasal that runs into a closure, a voice
+that fades, a glide.
 
-``--again`` draws the boundaries of every third clip for a second reading, each alone: half a second of sound in grey, on
-an axis that counts from 0, with the boundary up to 0.15 seconds off the middle, in a shuffled order and without the
-clip's name, so that no time and no duration can be carried over. ``--key FILE`` writes what each crop was, for after the
-reading; the result is ``start_again`` and ``end_again``. It was the same reader, minutes later, with the same rules: it
-says how finely the pictures are read, not whether the rules are right. (An earlier second reading of whole clips on a
-moved axis was thrown away: the reader remembered durations, and its differences of 2 ms in the median meant nothing.)
+``--again`` draws the boundaries of every third clip for a second reading, each alone: half a second of sound in grey,
+on an axis that counts from 0, with the boundary up to 0.15 seconds off the middle, in a shuffled order and without
+the clip's name, so that no time and no duration can be carried over. ``--key FILE`` writes what each crop was, for
+after the reading; the result is ``start_again`` and ``end_again``. It was the same reader, minutes later, with the
+same rules: it says how finely the pictures are read, not whether the rules are right. (An earlier second reading of
+whole clips on a moved axis was thrown away: the reader remembered durations, and its differences of 2 ms in the
+median meant nothing.)
 
 The times in ``ravdess_boundaries.csv`` are derived from RAVDESS (Livingstone & Russo 2018,
 https://doi.org/10.1371/journal.pone.0196391) and are licensed under CC BY-NC-SA 4.0, not under the code's licence.
