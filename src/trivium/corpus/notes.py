@@ -29,6 +29,8 @@ class ExtractionNote:
         Words that alone could not be aligned and were spread between their neighbours.
     unknown : list of str, optional
         Words that the pronouncing dictionary lacks: how they are spoken was guessed. One entry per occurrence.
+    doubts : list of str, optional
+        Why its transcript may be the wrong one.
     frames : int, optional
         Frames of the picture that were looked at, with a face or without.
     peak_db : float, optional
@@ -48,6 +50,7 @@ class ExtractionNote:
     timing: str | None = None
     guessed: int | None = None
     unknown: list[str] | None = None
+    doubts: list[str] | None = None
     frames: int | None = None
     peak_db: float | None = None
     clipped: float | None = None
@@ -62,7 +65,7 @@ class ExtractionNote:
 _FACTS = tuple(f.name for f in fields(ExtractionNote))
 _KINDS: dict[str, type | tuple[type, ...]] = {
     **{"origin": str, "timing": str, "guessed": int, "frames": int},
-    **{"unknown": list, "peak_db": (int, float), "clipped": (int, float), "missing": dict},
+    **{"unknown": list, "doubts": list, "peak_db": (int, float), "clipped": (int, float), "missing": dict},
 }
 
 
@@ -125,6 +128,6 @@ def _is_whole(stored: Any) -> bool:
     known = all(
         value is None or isinstance(value, kind) for name, kind in _KINDS.items() for value in stored.get(name, ())
     )
-    texts = [*stored["id"], *(w for words in stored.get("unknown", ()) for w in words or ())]
+    texts = [*stored["id"], *(w for key in ("unknown", "doubts") for words in stored.get(key, ()) for w in words or ())]
     texts += [t for why in stored.get("missing", ()) for pair in (why or {}).items() for t in pair]
     return known and all(isinstance(text, str) for text in texts)

@@ -37,6 +37,7 @@ __all__ = [
     "recognise",
     "spread_words",
     "time_words",
+    "times_as_heard",
 ]
 
 Timing: TypeAlias = Literal["aligned", "recognised", "spread", "set"]
@@ -233,7 +234,7 @@ def time_words(
         if heard is not None:
             return Timed(heard.times, heard.confidence, "recognised")
         told = recognise(samples, model=model, language=language, local=local)
-        return _times_as_heard(words, told, len(samples) / SOUND_RATE)
+        return times_as_heard(words, told, len(samples) / SOUND_RATE)
     aligned = align_words(samples, words, local=local)
     if heard is None:
         return aligned or spread_words(words, len(samples) / SOUND_RATE)
@@ -242,8 +243,29 @@ def time_words(
     return Timed(aligned.times, heard.confidence, "aligned", aligned.guessed)
 
 
-def _times_as_heard(words: Sequence[str], heard: Heard, seconds: float) -> Timed:
-    """Times of the words that were heard as they were given, in order; the others lie between them."""
+def times_as_heard(words: Sequence[str], heard: Heard, seconds: float) -> Timed:
+    """Times of the words that were heard as they were given, in order; the others lie between them.
+
+    Parameters
+    ----------
+    words : sequence of W str
+        Given words.
+    heard : Heard
+        What the recogniser heard.
+    seconds : float
+        Length of the sound.
+
+    Returns
+    -------
+    Timed
+        The timing is "recognised", or "spread" where no word was heard as it was given.
+
+    Examples
+    --------
+    >>> heard = Heard(read_transcript("so good"), np.array([[1.0, 1.2], [1.4, 2.0]]), np.ones(2, np.float32))
+    >>> times_as_heard(["so", "very", "good"], heard, 3.0).times.tolist()
+    [[1.0, 1.2], [1.2, 1.4], [1.4, 2.0]]
+    """
     times, confidence = np.full((len(words), 2), np.nan), np.zeros(len(words), np.float32)
     matcher = SequenceMatcher(None, list(words), list(heard.transcript.words), autojunk=False)
     for first, other, size in matcher.get_matching_blocks():

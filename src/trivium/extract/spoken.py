@@ -10,11 +10,21 @@ from numpy.typing import NDArray
 
 from trivium.errors import DataError
 from trivium.extract.cutting import heard_transcript
+from trivium.extract.doubts import (
+    ANOTHER_CLIP,
+    ANOTHER_LANGUAGE,
+    SAID_SHARE,
+    UNSURE,
+    fits_badly,
+    is_foreign,
+    listen,
+    said_share,
+)
 from trivium.extract.media import SOUND_RATE
 from trivium.extract.recogniser import ENGLISH
 from trivium.extract.recording import Recording
 from trivium.extract.segment_times import time_segments
-from trivium.extract.speech import LONGEST_ALIGNED_SECONDS, Timed, recognise, spread_words, time_words
+from trivium.extract.speech import LONGEST_ALIGNED_SECONDS, Timed, recognise, spread_words, time_words, times_as_heard
 from trivium.extract.timed_transcript import TimedTranscript, sentences
 from trivium.extract.transcript import Transcript, read_transcript
 from trivium.formats.findings import Finding
@@ -57,6 +67,10 @@ def words_in_time(
     Recognised words of more than 15 minutes are aligned sentence by sentence. Words of other languages than English are
     not aligned: they have the recogniser's times, and the finding says so.
 
+    Given words that cannot be aligned, or fit badly, are compared with what the recogniser hears, if it is on this
+    machine: where it hears the same words, those that could not be aligned get its times; where it hears others, a
+    finding says that the transcript may belong to another clip.
+
     Parameters
     ----------
     recording : Recording
@@ -93,11 +107,39 @@ def words_in_time(
         timed = spread_words(transcript.words, span[1] - span[0])
     else:
         timed = time_words(sound, transcript.words, heard, model=model, language=language, local=local)
+        if heard is None and language == ENGLISH:
+            timed = _doubted(recording.id, transcript, timed, sound, findings, model, local)
     if span[0]:
         timed = replace(timed, times=timed.times + span[0])
     how = _HOW["given" if heard is None else "recognised", timed.timing]
     _tell_words(findings, recording.id, timed, how, language)
     return transcript, timed
+
+
+def _doubted(
+    name: str,
+    transcript: Transcript,
+    timed: Timed,
+    sound: NDArray[np.float32],
+    findings: list[Finding],
+    model: str | Path | None,
+    local: str | Path | None,
+) -> Timed:
+    """Say whether given words may belong to something else; better times for those that could not be aligned."""
+    if is_foreign(transcript.words):
+        findings.append(Finding("doubt", name, "text", action=ANOTHER_LANGUAGE))
+        return timed
+    if not fits_badly(timed):
+        return timed
+    lost = timed.timing == "spread"
+    heard = listen(sound, whole=lost, model=model, local=local)
+    if heard is None:
+        findings += [] if lost else [Finding("doubt", name, "text", action=UNSURE)]
+    elif said_share(transcript.words, heard) < SAID_SHARE:
+        findings.append(Finding("doubt", name, "text", action=ANOTHER_CLIP))
+    elif lost and heard.transcript.words:
+        return times_as_heard(transcript.words, heard, len(sound) / SOUND_RATE)
+    return timed
 
 
 def _timed(
@@ -120,6 +162,8 @@ def _timed(
     if spoken is None or not spoken[0].words:
         findings.append(Finding("missing", name, "text", action="the transcript has no words at this time"))
         return None
+    if language == ENGLISH and is_foreign(spoken[0].words):
+        findings.append(Finding("doubt", name, "text", action=ANOTHER_LANGUAGE))
     how = _TIMED_HOW.get((told.word_times, spoken[1].timing), spoken[1].timing)
     _tell_words(findings, name, spoken[1], how, language)
     return spoken
