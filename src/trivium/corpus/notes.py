@@ -29,8 +29,6 @@ class ExtractionNote:
         Words that alone could not be aligned and were spread between their neighbours.
     unknown : list of str, optional
         Words that the pronouncing dictionary lacks: how they are spoken was guessed. One entry per occurrence.
-    doubts : list of str, optional
-        Why its transcript may be the wrong one.
     frames : int, optional
         Frames of the picture that were looked at, with a face or without.
     peak_db : float, optional
@@ -39,6 +37,8 @@ class ExtractionNote:
         Share of its samples at .99 of full scale or above (our choice).
     missing : mapping of str to str
         Modalities that it lacks, and why.
+    doubts : list of str, optional
+        Why its transcript may be the wrong one.
 
     Examples
     --------
@@ -50,11 +50,11 @@ class ExtractionNote:
     timing: str | None = None
     guessed: int | None = None
     unknown: list[str] | None = None
-    doubts: list[str] | None = None
     frames: int | None = None
     peak_db: float | None = None
     clipped: float | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
+    doubts: list[str] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain builtins, without what is not known."""

@@ -24,9 +24,11 @@ __all__ = [
     "ANOTHER_LANGUAGE",
     "SAID_SHARE",
     "UNSURE",
+    "WEAK_FIT",
     "fits_badly",
     "is_foreign",
     "listen",
+    "mean_fit",
     "said_share",
 ]
 
@@ -36,9 +38,9 @@ ANOTHER_LANGUAGE = (
 ANOTHER_CLIP = "the transcript may belong to another clip: the recogniser hears other words"
 UNSURE = "the transcript may belong to another clip: it fits worse than 95 % of right ones (no recogniser here to ask)"
 _UNKNOWN_SHARE, _FEWEST_WORDS = 0.25, 8
-_WEAK_FIT = 0.045
+WEAK_FIT = 0.045
 _LEAST_FIT = 1e-4
-SAID_SHARE = 0.3
+SAID_SHARE = 0.25
 _LISTEN_SECONDS = 30.0
 
 
@@ -61,8 +63,6 @@ def is_foreign(words: Sequence[str]) -> bool:
 def fits_badly(timed: Timed) -> bool:
     """Whether given words could not be aligned, or fit worse than 95 % of right transcripts of real talk.
 
-    The fit is the geometric mean of the words' confidence, weighted by their length.
-
     Parameters
     ----------
     timed : Timed
@@ -74,11 +74,25 @@ def fits_badly(timed: Timed) -> bool:
     >>> fits_badly(Timed(times, np.array([0.2], np.float32), "aligned"))
     False
     """
-    if timed.timing != "aligned":
-        return timed.timing == "spread"
+    return timed.timing == "spread" or (timed.timing == "aligned" and mean_fit(timed) < WEAK_FIT)
+
+
+def mean_fit(timed: Timed) -> float:
+    """Geometric mean of the words' confidence, weighted by their length.
+
+    Parameters
+    ----------
+    timed : Timed
+        Of at least one word.
+
+    Examples
+    --------
+    >>> times = np.array([[0.0, 0.1], [0.1, 0.2]])
+    >>> round(mean_fit(Timed(times, np.array([0.1, 0.4], np.float32), "aligned")), 3)
+    0.2
+    """
     seconds = np.maximum(timed.times[:, 1] - timed.times[:, 0], 0.01)
-    fit = np.average(np.log(np.maximum(timed.confidence, _LEAST_FIT)), weights=seconds)
-    return bool(np.exp(fit) < _WEAK_FIT)
+    return float(np.exp(np.average(np.log(np.maximum(timed.confidence, _LEAST_FIT)), weights=seconds)))
 
 
 def listen(
