@@ -111,13 +111,61 @@ def test_names_with_spaces_quotes_and_cyrillic_letters(folder: Path, name: str) 
     assert corpus.provenance["failures"] == [] and corpus[0].clip == name and corpus[0].id == Path(name).stem
 
 
-def test_a_video_without_sound_and_a_sound_without_video(make_clip: MakeClip) -> None:
+def test_a_video_without_sound(make_clip: MakeClip) -> None:
     seen = make_clip("seen.mp4", tone=None, seconds=0.5)
     with pytest.raises(MediaError, match="audio: no sound"):
         extract_clips(seen, modalities=["audio"], show=False)
+
+
+def test_a_sound_without_video(make_clip: MakeClip) -> None:
     heard = make_clip("heard.wav", fps=None, seconds=0.5)
-    (one,) = extract_clips(heard, modalities=["audio", "vision"], show=False)
-    assert set(one.streams) == {"audio"}
+    corpus = extract_clips(heard, modalities=["audio", "vision"], show=False)
+    assert set(corpus[0].streams) == {"audio"}
+    assert [(row["kind"], row["action"]) for row in corpus.provenance["findings"]] == [("missing", "no picture")]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [("good,0.1,0.1,bad", "its span from 0.1 to 0.1 s is empty"), ("good,5,6,bad", "begins at 5 s, and the clip ends")],
+    ids=["a span of no length", "a span that begins past the end"],
+)
+def test_a_span_with_nothing_in_it(folder: Path, tmp_path: Path, row: str, reason: str) -> None:
+    table = tmp_path / "spans.csv"
+    table.write_text(f"clip,start,end,id\ngood,0,0.2,good\n{row}\n")
+    corpus = extract_clips(folder, spans=table, modalities=["audio"], show=False)
+    assert corpus.ids.tolist() == ["good"]
+    (failure,) = corpus.provenance["failures"]
+    assert failure["id"] == "bad" and reason in failure["reason"]
+
+
+def test_a_span_that_ends_past_the_end(folder: Path, tmp_path: Path) -> None:
+    table = tmp_path / "spans.csv"
+    table.write_text("clip,start,end,id\ngood,0.1,9,long\n")
+    corpus = extract_clips(folder, spans=table, modalities=["audio"], show=False)
+    assert corpus[0].end == pytest.approx(0.3, abs=0.05) and corpus[0].streams["audio"].steps == pytest.approx(
+        20, abs=5
+    )
+    assert [row["action"] for row in corpus.provenance["findings"]] == ["ends after the clip, cut at its end"]
+
+
+def test_two_people_talking(need_models: Callable[..., None], tmp_path: Path) -> None:
+    need_models("sample-voice", "minilm-l6", "g2p-en", "whisper-tiny-en")
+    from trivium.upstream import model_file
+
+    one = open_clip(model_file("sample-voice")).sound()
+    assert one is not None
+    # a deeper voice that begins while the first one speaks, half as loud: the same person, played slower
+    other = 0.5 * np.interp(np.arange(0, len(one) - 1, 0.8), np.arange(len(one)), one)
+    both = np.zeros(5 * SOUND_RATE // 2 + len(other))
+    both[: len(one)] += one
+    both[-len(other) :] += other
+    path = _write(tmp_path / "two.wav", [((both * 16000 / np.abs(both).max()).astype(np.int16), SOUND_RATE, "mono")])
+    words = "Unless to be rather cold-hearted and rather selfish is to be ill-disposed."
+    corpus = extract_clips(path, transcripts={"two": words}, modalities=["text", "audio"], show=False)
+    assert corpus.provenance["failures"] == [] and set(corpus[0].streams) == {"text", "audio"}
+    known = corpus[0].words
+    assert known is not None and known.times is not None and len(known) == 14
+    assert np.all(np.diff(known.times[:, 0]) >= 0) and known.times[-1, 1] <= corpus[0].end + 1e-9
 
 
 def test_a_picture_of_one_pixel(tmp_path: Path) -> None:

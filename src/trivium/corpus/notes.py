@@ -37,6 +37,8 @@ class ExtractionNote:
         Share of its samples at .99 of full scale or above (our choice).
     missing : mapping of str to str
         Modalities that it lacks, and why.
+    doubts : list of str, optional
+        Why its transcript may be the wrong one.
 
     Examples
     --------
@@ -52,6 +54,7 @@ class ExtractionNote:
     peak_db: float | None = None
     clipped: float | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
+    doubts: list[str] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain builtins, without what is not known."""
@@ -62,7 +65,7 @@ class ExtractionNote:
 _FACTS = tuple(f.name for f in fields(ExtractionNote))
 _KINDS: dict[str, type | tuple[type, ...]] = {
     **{"origin": str, "timing": str, "guessed": int, "frames": int},
-    **{"unknown": list, "peak_db": (int, float), "clipped": (int, float), "missing": dict},
+    **{"unknown": list, "doubts": list, "peak_db": (int, float), "clipped": (int, float), "missing": dict},
 }
 
 
@@ -125,6 +128,6 @@ def _is_whole(stored: Any) -> bool:
     known = all(
         value is None or isinstance(value, kind) for name, kind in _KINDS.items() for value in stored.get(name, ())
     )
-    texts = [*stored["id"], *(w for words in stored.get("unknown", ()) for w in words or ())]
+    texts = [*stored["id"], *(w for key in ("unknown", "doubts") for words in stored.get(key, ()) for w in words or ())]
     texts += [t for why in stored.get("missing", ()) for pair in (why or {}).items() for t in pair]
     return known and all(isinstance(text, str) for text in texts)

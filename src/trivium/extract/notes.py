@@ -52,6 +52,7 @@ def note_of(
         told |= _times_of(recording, timed)
         if sound is not None:
             told["unknown"] = unknown_words(transcript.words)
+        told["doubts"] = [f.action for f in findings if f.kind == "doubt"] or None
     if sound is not None and len(sound):
         told["peak_db"], told["clipped"] = sound_level(sound)
     return ExtractionNote(**told, frames=frames or None)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.extract.media import SOUND_RATE
+from trivium.extract.recogniser import ENGLISH
 from trivium.extract.speech import Sound, Timed, Times, align_words
 from trivium.extract.timed_transcript import Segment, TimedTranscript
 from trivium.extract.transcript import Transcript, read_transcript
@@ -33,14 +34,20 @@ class _Part:
 
 
 def time_segments(
-    samples: Sound | None, told: TimedTranscript, start: float, end: float, *, local: str | Path | None = None
+    samples: Sound | None,
+    told: TimedTranscript,
+    start: float,
+    end: float,
+    *,
+    language: str = ENGLISH,
+    local: str | Path | None = None,
 ) -> tuple[Transcript, Timed]:
     """Spoken words of a timed transcript, and their times.
 
-    Word times that were set in an annotation tool stay as they are, with the confidence 1. All other words are aligned
-    with the sound of their segment and 0.2 seconds around it, as far as the neighbours leave room; a recogniser's
-    probabilities stay their confidence. Where that fails, the recogniser's times are taken, and where there are none,
-    the words are spread evenly over their segment.
+    Word times that were set in an annotation tool stay as they are, with the confidence 1. All other words are
+    aligned with the sound of their segment and 0.2 seconds around it, as far as the neighbours leave room; a
+    recogniser's probabilities stay their confidence. Where that fails, and in other languages than English, the
+    recogniser's times are taken, and where there are none, the words are spread evenly over their segment.
 
     Parameters
     ----------
@@ -50,6 +57,8 @@ def time_segments(
         What is said within the span.
     start, end : float
         The span, in seconds of the clip.
+    language : str
+        Whisper's code of the language that is spoken.
     local : path, optional
         See :func:`trivium.upstream.model_folder`.
 
@@ -74,7 +83,9 @@ def time_segments(
         low = max(edges[number], segment.start - _MARGIN_SECONDS)
         high = min(edges[number + 1], segment.end + _MARGIN_SECONDS)
         parts.append(
-            _given(segment, "set") if _is_set(told, segment) else _timed(samples, segment, start, low, high, local)
+            _given(segment, "set", language)
+            if _is_set(told, segment)
+            else _timed(samples, segment, (start, low, high), language, local)
         )
     kinds = {part.how for part in parts if len(part.times)}
     guessed = tuple(word for part in parts if part.how == "spread" for word in part.transcript.words)
@@ -92,12 +103,20 @@ def _is_set(told: TimedTranscript, segment: Segment) -> bool:
 
 
 def _timed(
-    samples: Sound | None, segment: Segment, start: float, low: float, high: float, local: str | Path | None
+    samples: Sound | None,
+    segment: Segment,
+    edges: tuple[float, float, float],
+    language: str,
+    local: str | Path | None,
 ) -> _Part:
-    transcript = read_transcript(segment.text)
+    """Align a segment; `edges` are the start of the sound and the edges of its part, in seconds of the clip."""
+    start, low, high = edges
+    transcript = read_transcript(segment.text, language)
     first, last = (max(round((edge - start) * SOUND_RATE), 0) for edge in (low, high))
-    aligned = None if samples is None else align_words(samples[first:last], transcript.words, local=local)
-    known = _given(segment, "recognised") if segment.words else None
+    aligned = None
+    if samples is not None and language == ENGLISH:
+        aligned = align_words(samples[first:last], transcript.words, local=local)
+    known = _given(segment, "recognised", language) if segment.words else None
     if aligned is not None:
         told = known is not None and len(known.confidence) == len(aligned.confidence) and known.confidence.any()
         sure = known.confidence if known is not None and told else aligned.confidence
@@ -110,9 +129,9 @@ def _timed(
     return _Part(transcript, times, np.zeros(len(times), np.float32), "spread")
 
 
-def _given(segment: Segment, how: str) -> _Part:
+def _given(segment: Segment, how: str, language: str) -> _Part:
     """Times as the transcript gives them; what is spoken as several words shares the time of the written one."""
-    transcripts = [read_transcript(word.text) for word in segment.words]
+    transcripts = [read_transcript(word.text, language) for word in segment.words]
     edges = [
         np.linspace(word.start, word.end, len(said.words) + 1)
         for word, said in zip(segment.words, transcripts, strict=True)

@@ -1,18 +1,19 @@
 """Speech to words, and words to times.
 
 Recognition is Whisper tiny.en (Radford et al. 2023) behind Silero's voice activity detector, with beam search at
-temperature 0: nothing is sampled, so the same sound gives the same words. Its own word times begin at 0 even through
-silence, so words (recognised or given) are put in time by forced alignment with PocketSphinx's English acoustic model,
-on a grid of 10 ms. Its model knows recorded rooms only, so the sound gets a faint floor of noise first: in digital
-silence (gated, edited or synthetic sound) it would lose its way. Both settings of ours were chosen on synthetic speech
-with known word times, ``docs/results/word-times.md``.
+temperature 0: nothing is sampled, so the same sound gives the same words. A Whisper model of the user's may stand in
+its place, also one of other languages; the aligner knows English only. The recogniser's own word times begin at 0
+even through silence, so words (recognised or given) are put in time by forced alignment with PocketSphinx's English
+acoustic model, on a grid of 10 ms. Its model knows recorded rooms only, so the sound gets a faint floor of noise
+first: in digital silence (gated, edited or synthetic sound) it would lose its way. Both settings of ours were chosen
+on synthetic speech with known word times, ``docs/results/word-times.md``.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -24,8 +25,8 @@ from numpy.typing import NDArray
 from trivium.errors import DependencyError
 from trivium.extract.media import SOUND_RATE
 from trivium.extract.pronunciation import load_pronouncer
+from trivium.extract.recogniser import ENGLISH, WITHOUT_SPACES, load_recogniser
 from trivium.extract.transcript import Transcript, read_transcript
-from trivium.upstream import model_folder
 
 __all__ = [
     "LONGEST_ALIGNED_SECONDS",
@@ -36,6 +37,7 @@ __all__ = [
     "recognise",
     "spread_words",
     "time_words",
+    "times_as_heard",
 ]
 
 Timing: TypeAlias = Literal["aligned", "recognised", "spread", "set"]
@@ -97,13 +99,23 @@ class Timed:
     guessed: tuple[str, ...] = ()
 
 
-def recognise(samples: Sound, *, local: str | Path | None = None) -> Heard:
-    """Words of English speech.
+def recognise(
+    samples: Sound,
+    *,
+    model: str | Path | None = None,
+    language: str = ENGLISH,
+    local: str | Path | None = None,
+) -> Heard:
+    """Words of speech.
 
     Parameters
     ----------
     samples : array of shape (n,), float32
         Mono sound at 16 kHz.
+    model : path, optional
+        Folder of a Whisper model in CTranslate2's format; the catalogue's English one where left out.
+    language : str
+        Whisper's code of the language that is spoken.
     local : path, optional
         See :func:`trivium.upstream.model_folder`.
 
@@ -115,17 +127,20 @@ def recognise(samples: Sound, *, local: str | Path | None = None) -> Heard:
     Raises
     ------
     UpstreamError
-        The recogniser is not on this machine.
+        The recogniser is not on this machine, or cannot be loaded.
+    DataError
+        It does not speak the language.
 
     Examples
     --------
     >>> recognise(np.zeros(16000, np.float32)).transcript.words  # doctest: +SKIP
     ()
     """
+    recogniser = load_recogniser(model, language, local=local)
     tokens: list[list[Any]] = []
     for first, last in _blocks(samples):
-        tokens += _tokens(samples[first:last], first / SOUND_RATE, local)
-    return _heard(tokens)
+        tokens += _tokens(samples[first:last], first / SOUND_RATE, recogniser, language)
+    return _heard(tokens, language)
 
 
 def _blocks(samples: Sound) -> list[tuple[int, int]]:
@@ -143,11 +158,11 @@ def _blocks(samples: Sound) -> list[tuple[int, int]]:
     return list(pairwise([*edges, len(samples)]))
 
 
-def _tokens(samples: Sound, begin: float, local: str | Path | None) -> list[list[Any]]:
+def _tokens(samples: Sound, begin: float, recogniser: Any, language: str) -> list[list[Any]]:
     """Text, start, end and probability of every token, in seconds from `begin`."""
-    segments, _ = _recogniser(local).transcribe(
+    segments, _ = recogniser.transcribe(
         samples,
-        language="en",
+        language=language,
         beam_size=5,
         temperature=0.0,
         condition_on_previous_text=False,
@@ -157,7 +172,7 @@ def _tokens(samples: Sound, begin: float, local: str | Path | None) -> list[list
     # a token that begins without a space belongs to the one before it ("5", "%")
     tokens: list[list[Any]] = []
     for word in (word for segment in segments for word in segment.words or ()):
-        if word.word.startswith(" ") or not tokens:
+        if word.word.startswith(" ") or not tokens or language in WITHOUT_SPACES:
             tokens.append([word.word.strip(), word.start + begin, word.end + begin, word.probability])
         else:
             tokens[-1][0] += word.word.strip()
@@ -165,12 +180,12 @@ def _tokens(samples: Sound, begin: float, local: str | Path | None) -> list[list
     return tokens
 
 
-def _heard(tokens: list[list[Any]]) -> Heard:
-    transcript = read_transcript(" ".join(token for token, *_ in tokens))
+def _heard(tokens: list[list[Any]], language: str = ENGLISH) -> Heard:
+    transcript = read_transcript(" ".join(token for token, *_ in tokens), language)
     # brackets and lone signs may have been left out: find every token of the transcript again, in order
     known, place = [], 0
     for token in transcript.tokens:
-        while place < len(tokens) - 1 and read_transcript(tokens[place][0]).tokens != (token,):
+        while place < len(tokens) - 1 and read_transcript(tokens[place][0], language).tokens != (token,):
             place += 1
         known.append(tokens[place])
         place += 1
@@ -189,21 +204,19 @@ def _shared(times: Times, source: NDArray[np.intp]) -> Times:
     return np.stack([start, start + width], axis=1)
 
 
-@lru_cache(maxsize=2)
-def _recogniser(local: str | Path | None) -> Any:
-    folder = model_folder("whisper-tiny-en", local)
-    try:
-        from faster_whisper import WhisperModel
-    except ImportError as cause:
-        raise DependencyError("faster-whisper is not installed", remedy="pip install 'trivium[extract]'") from cause
-    threads = min(os.cpu_count() or 1, 4)
-    return WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True)
-
-
 def time_words(
-    samples: Sound, words: Sequence[str], heard: Heard | None = None, *, local: str | Path | None = None
+    samples: Sound,
+    words: Sequence[str],
+    heard: Heard | None = None,
+    *,
+    model: str | Path | None = None,
+    language: str = ENGLISH,
+    local: str | Path | None = None,
 ) -> Timed:
     """Put words in time: by forced alignment, else by the recogniser's times, else spread evenly.
+
+    Words of other languages than English cannot be aligned. Those that are given are recognised, and take the times of
+    the words that were heard as they were given; the others are spread between these.
 
     Parameters
     ----------
@@ -214,15 +227,55 @@ def time_words(
     heard : Heard, optional
         What the recogniser said, if `words` are its words: its times are the second choice, and its probabilities
         the confidence.
-    local : path, optional
-        See :func:`trivium.upstream.model_folder`.
+    model, language, local
+        See :func:`recognise`, whose errors it raises too where it has to recognise.
     """
+    if language != ENGLISH:
+        if heard is not None:
+            return Timed(heard.times, heard.confidence, "recognised")
+        told = recognise(samples, model=model, language=language, local=local)
+        return times_as_heard(words, told, len(samples) / SOUND_RATE)
     aligned = align_words(samples, words, local=local)
     if heard is None:
         return aligned or spread_words(words, len(samples) / SOUND_RATE)
     if aligned is None:
         return Timed(heard.times, heard.confidence, "recognised")
     return Timed(aligned.times, heard.confidence, "aligned", aligned.guessed)
+
+
+def times_as_heard(words: Sequence[str], heard: Heard, seconds: float) -> Timed:
+    """Times of the words that were heard as they were given, in order; the others lie between them.
+
+    Parameters
+    ----------
+    words : sequence of W str
+        Given words.
+    heard : Heard
+        What the recogniser heard.
+    seconds : float
+        Length of the sound.
+
+    Returns
+    -------
+    Timed
+        The timing is "recognised", or "spread" where no word was heard as it was given.
+
+    Examples
+    --------
+    >>> heard = Heard(read_transcript("so good"), np.array([[1.0, 1.2], [1.4, 2.0]]), np.ones(2, np.float32))
+    >>> times_as_heard(["so", "very", "good"], heard, 3.0).times.tolist()
+    [[1.0, 1.2], [1.2, 1.4], [1.4, 2.0]]
+    """
+    times, confidence = np.full((len(words), 2), np.nan), np.zeros(len(words), np.float32)
+    matcher = SequenceMatcher(None, list(words), list(heard.transcript.words), autojunk=False)
+    for first, other, size in matcher.get_matching_blocks():
+        times[first : first + size] = heard.times[other : other + size]
+        confidence[first : first + size] = heard.confidence[other : other + size]
+    missing = np.isnan(times[:, 0])
+    if missing.all():
+        return spread_words(words, seconds)
+    guessed = tuple(word for word, lacks in zip(words, missing, strict=True) if lacks)
+    return Timed(np.minimum(_filled(times, seconds), seconds), confidence, "recognised", guessed)
 
 
 def spread_words(words: Sequence[str], seconds: float) -> Timed:

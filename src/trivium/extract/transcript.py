@@ -22,6 +22,7 @@ _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)", re.I)
 _TIME = re.compile(r"(\d{1,2}):(\d{2})")
 _INITIALS = re.compile(r"(?:[a-z]\.){2,}[a-z]?", re.I)
 _PIECE = re.compile(r"\d[\d,]*(?:\.\d+)?(?:st|nd|rd|th)?(?![a-z\d])|[a-z]+(?:'[a-z]+)*'?|\d+|[^\W\d_]+", re.I)
+_WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 _CURRENCY = {"$": "dollar", "£": "pound", "€": "euro"}
 _SIGNS = {"&": "and", "@": "at", "%": "percent", "+": "plus", "=": "equals"}
 _ABBREVIATIONS = {"mr": "mister", "mrs": "missus", "dr": "doctor", "vs": "versus", "etc": "et cetera"}
@@ -53,7 +54,7 @@ class Transcript:
         return " ".join(self.tokens)
 
 
-def read_transcript(text: str) -> Transcript:
+def read_transcript(text: str, language: str = "en") -> Transcript:
     """Split a transcript into written tokens and spoken words.
 
     Remarks in square, curly or angle brackets are left out, and so are the customary ones in round brackets.
@@ -62,9 +63,14 @@ def read_transcript(text: str) -> Transcript:
     ----------
     text : str
         Free text of any length.
+    language : str
+        Numbers, currencies and abbreviations are written out in English only; in other languages they stay, and words
+        keep their accents.
 
     Examples
     --------
+    >>> read_transcript("Schön, um 10 geht's!", "de").words
+    ('schön', 'um', '10', "geht's")
     >>> heard = read_transcript("She paid $5 in 1999 — didn't she? [laughs]")
     >>> heard.words
     ('she', 'paid', 'five', 'dollars', 'in', 'nineteen', 'ninety', 'nine', "didn't", 'she')
@@ -76,7 +82,7 @@ def read_transcript(text: str) -> Transcript:
     words: list[str] = []
     source: list[int] = []
     for place, token in enumerate(tokens):
-        found = spoken_words(token)
+        found = spoken_words(token) if language == "en" else _WORD.findall(token.lower())
         words += found
         source += [place] * len(found)
     return Transcript(tokens, tuple(words), tuple(source))

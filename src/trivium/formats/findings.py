@@ -30,7 +30,8 @@ class Finding:
     Parameters
     ----------
     kind : str
-        ``nonfinite``, ``missing``, ``length``, ``duplicate``, ``empty``, ``untimed``, ``dropped`` or ``label``.
+        ``nonfinite``, ``missing``, ``length``, ``duplicate``, ``empty``, ``untimed``, ``dropped``, ``label``,
+        ``words``, ``transcript``, ``doubt``, ``span`` or ``damage``.
     utterance : str
         Id of the utterance, or the key that was dropped.
     modality : str

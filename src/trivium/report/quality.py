@@ -53,6 +53,8 @@ class UtteranceQuality:
         recognised words: the recogniser's probability.
     unknown : list of str, optional
         Words whose pronunciation was guessed.
+    doubts : list of str, optional
+        Why its transcript may be the wrong one.
     voice_steps : int
         Steps of the voice.
     voiced : float, optional
@@ -82,6 +84,7 @@ class UtteranceQuality:
     guessed: int | None
     confidence: float | None
     unknown: list[str] | None
+    doubts: list[str] | None
     voice_steps: int
     voiced: float | None
     level_db: float | None
@@ -259,6 +262,7 @@ def assess(utterance: Utterance, note: ExtractionNote, missing: Mapping[str, str
         guessed=len(timed) if note.timing == "spread" else note.guessed,
         confidence=certain,
         unknown=note.unknown,
+        doubts=note.doubts,
         voice_steps=0 if voice is None else voice.steps,
         voiced=_voiced(voice),
         level_db=_level(voice),

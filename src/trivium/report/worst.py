@@ -103,6 +103,7 @@ def _of_words(one: UtteranceQuality, usual: Usual) -> Iterator[Problem]:
     if count and one.unknown:
         some = ", ".join(dict.fromkeys(one.unknown[:3])) + (" ..." if len(one.unknown) > 3 else "")
         yield Problem(len(one.unknown) / count, f"{len(one.unknown)} of {count} words unknown ({some})")
+    yield from (Problem(1.0, doubt) for doubt in one.doubts or ())
     median = usual.confidence.get(one.origin or "")
     if one.confidence is not None and median and one.timing != "spread":
         yield Problem(_below_half(one.confidence, median), f"confidence {one.confidence:.2f}, median {median:.2f}")

@@ -1,0 +1,149 @@
+"""Transcripts that belong to something else: another clip, another language."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from trivium.corpus.notes import read_notes
+from trivium.errors import UpstreamError
+from trivium.extract import doubts, extract_clips, speech
+from trivium.extract.doubts import ANOTHER_CLIP, ANOTHER_LANGUAGE, UNSURE, fits_badly, is_foreign, said_share
+from trivium.extract.media import SOUND_RATE, open_clip
+from trivium.extract.recording import Recording
+from trivium.extract.speech import Heard, Timed
+from trivium.extract.spoken import words_in_time
+from trivium.extract.timed_transcript import Segment, tidy
+from trivium.extract.transcript import read_transcript
+from trivium.formats.findings import Finding
+
+NeedModels = Callable[..., None]
+_SAID = "Unless to be rather cold-hearted and rather selfish is to be ill-disposed."
+_OTHER = "My uncle bought seven green bicycles in the village for his youngest daughter."
+_GERMAN = "Wir haben uns gestern Abend im Garten lange über das Wetter unterhalten."
+_SPANISH = "Ayer por la tarde hablamos mucho tiempo en el jardín sobre el tiempo."
+_RUSSIAN = "Вчера вечером мы долго говорили в саду о погоде и о детях."
+
+
+@pytest.fixture(scope="module")
+def voice(need_models: NeedModels, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip of 5.3 seconds in which a person reads ``_SAID``."""
+    need_models("sample-voice", "minilm-l6", "g2p-en", "whisper-tiny-en")
+    from trivium.upstream import model_file
+
+    source = model_file("sample-voice")
+    return Path(shutil.copy(source, tmp_path_factory.mktemp("voice") / f"voice{source.suffix}"))
+
+
+def _sound(path: Path) -> NDArray[np.float32]:
+    samples = open_clip(path).sound()
+    assert samples is not None
+    return samples
+
+
+def _spoken(path: Path, transcript: Any) -> tuple[Any, list[Finding]]:
+    findings: list[Finding] = []
+    sound = _sound(path)
+    recording = Recording(path, "a", transcript=transcript)
+    return words_in_time(recording, sound, (0.0, len(sound) / SOUND_RATE), findings), findings
+
+
+def _doubts(findings: list[Finding]) -> list[str]:
+    return [finding.action for finding in findings if finding.kind == "doubt"]
+
+
+def test_a_right_transcript_raises_no_doubt(voice: Path) -> None:
+    spoken, findings = _spoken(voice, _SAID)
+    assert _doubts(findings) == [] and spoken[1].timing == "aligned" and not fits_badly(spoken[1])
+
+
+def test_the_transcript_of_another_clip(voice: Path, tmp_path: Path) -> None:
+    corpus = extract_clips(
+        voice, tmp_path / "out", transcripts={"voice": _OTHER}, modalities=["text", "audio"], show=False
+    )
+    assert corpus.provenance["failures"] == [] and corpus[0].text == _OTHER
+    assert [row["action"] for row in corpus.provenance["findings"] if row["kind"] == "doubt"] == [ANOTHER_CLIP]
+    assert read_notes(corpus.provenance)["voice"].doubts == [ANOTHER_CLIP]
+
+
+@pytest.mark.parametrize("transcript", [_GERMAN, _SPANISH, _RUSSIAN])
+def test_a_transcript_in_another_language(voice: Path, transcript: str, tmp_path: Path) -> None:
+    corpus = extract_clips(
+        voice, tmp_path / "out", transcripts={"voice": transcript}, modalities=["text", "audio"], show=False
+    )
+    assert corpus.provenance["failures"] == [] and set(corpus[0].streams) == {"text", "audio"}
+    assert [row["action"] for row in corpus.provenance["findings"] if row["kind"] == "doubt"] == [ANOTHER_LANGUAGE]
+    assert read_notes(corpus.provenance)["voice"].doubts == [ANOTHER_LANGUAGE]
+
+
+def test_subtitles_in_another_language(voice: Path) -> None:
+    _, findings = _spoken(voice, tidy([Segment(0.0, 5.0, _GERMAN)]))
+    assert _doubts(findings) == [ANOTHER_LANGUAGE]
+
+
+def test_names_and_few_words_are_not_another_language() -> None:
+    assert not is_foreign(read_transcript("Mr. Zbrowskiy met Qwertzuiop and his old friend at the station.").words)
+    assert not is_foreign(["guten", "tag", "grüß", "gott"])
+    assert is_foreign(read_transcript(_GERMAN).words)
+
+
+def test_what_cannot_be_aligned_but_is_heard_gets_the_recognisers_times(
+    voice: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = speech.align_words(_sound(voice), read_transcript(_SAID).words)
+    monkeypatch.setattr(speech, "align_words", lambda *_, **__: None)
+    (transcript, timed), findings = _spoken(voice, _SAID.replace("rather selfish", "rather very selfish"))
+    assert usual is not None and timed.timing == "recognised" and timed.guessed == ("very",)
+    assert _doubts(findings) == [] and "with the times of the same words as recognised" in findings[0].action
+    same = [place for place, word in enumerate(transcript.words) if word != "very"]
+    assert np.median(np.abs(timed.times[same] - usual.times)) < 0.3
+    assert np.all(timed.times[1:, 0] >= timed.times[:-1, 0]) and timed.confidence[transcript.words.index("very")] == 0
+
+
+@pytest.mark.parametrize(("timing", "expected"), [("aligned", [UNSURE]), ("spread", [])])
+def test_without_a_recogniser_only_a_bad_fit_tells(
+    voice: Path, monkeypatch: pytest.MonkeyPatch, timing: Any, expected: list[str]
+) -> None:
+    def nowhere(*_: object, **__: object) -> None:
+        raise UpstreamError("is not on this machine")
+
+    def poor(samples: NDArray[np.float32], words: Any, *_: object, **__: object) -> Timed:
+        times = np.stack([np.arange(len(words)), np.arange(1, len(words) + 1)], axis=1) / 4
+        return Timed(times, np.full(len(words), 0.01, np.float32), timing)
+
+    monkeypatch.setattr(doubts, "require_recogniser", nowhere)
+    monkeypatch.setattr("trivium.extract.spoken.time_words", poor)
+    assert _doubts(_spoken(voice, _SAID)[1]) == expected
+
+
+def test_a_bad_fit_is_the_mean_of_logarithms_weighted_by_length() -> None:
+    times = np.array([[0.0, 0.1], [0.1, 1.0]])
+    good, bad = (np.array(pair, np.float32) for pair in ((0.001, 0.1), (0.1, 0.001)))
+    assert not fits_badly(Timed(times, good, "aligned")) and fits_badly(Timed(times, bad, "aligned"))
+    assert fits_badly(Timed(times, good, "spread")) and not fits_badly(Timed(times, bad, "set"))
+
+
+@pytest.mark.parametrize(
+    ("heard", "share"), [("kids are talking", 1.0), ("kids were talking", 2 / 3), ("talking kids", 0.5), ("", 1.0)]
+)
+def test_share_of_heard_words_that_were_given_in_order(heard: str, share: float) -> None:
+    words = read_transcript(heard)
+    count = len(words.words)
+    told = Heard(words, np.zeros((count, 2)), np.zeros(count, np.float32))
+    assert said_share("kids are talking by the door".split(), told) == pytest.approx(share)
+
+
+def test_doubts_are_among_the_problems_of_a_corpus(voice: Path, tmp_path: Path) -> None:
+    from trivium.report.quality import corpus_quality
+    from trivium.report.worst import Usual, problems_of
+
+    corpus = extract_clips(voice, tmp_path / "out", transcripts={"voice": _GERMAN}, modalities=["text"], show=False)
+    quality = corpus_quality(corpus)
+    (one,) = quality.utterances
+    assert ANOTHER_LANGUAGE in [problem.text for problem in problems_of(one, Usual.of(quality))]
