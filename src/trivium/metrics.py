@@ -29,7 +29,9 @@ __all__ = [
     "accuracy_7",
     "accuracy_7_sdk",
     "f1_2_has0",
+    "f1_2_has0_by_prediction",
     "f1_2_non0",
+    "f1_2_non0_by_prediction",
     "mean_absolute_error",
     "mean_pearson",
     "metric",
@@ -130,7 +132,8 @@ def weighted_f1(truth: ArrayLike, prediction: ArrayLike) -> float:
     """
     y, p = _one_label(truth, prediction)
     classes, counts = np.unique(y, return_counts=True)
-    return float(sum(_f1(y == c, p == c) * n for c, n in zip(classes, counts, strict=True)) / len(y))
+    # NumPy's sum, in the order of the classes: the same last bit as scikit-learn's weighted average
+    return float(np.sum([_f1(y == c, p == c) * n for c, n in zip(classes, counts, strict=True)]) / len(y))
 
 
 def weighted_f1_by_prediction(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -180,7 +183,7 @@ def mean_absolute_error(truth: ArrayLike, prediction: ArrayLike) -> float:
     Parameters
     ----------
     truth, prediction : arrays of shape (N,)
-        Numbers.
+        Numbers. Where both are float32 so is the arithmetic, as in the field's codes; everything else is float64.
 
     Examples
     --------
@@ -188,7 +191,9 @@ def mean_absolute_error(truth: ArrayLike, prediction: ArrayLike) -> float:
     0.5
     """
     y, p = _pair(truth, prediction)
-    return float(np.mean(np.abs(_as(np.float64, y) - _as(np.float64, p))))
+    if not y.dtype == p.dtype == np.float32:
+        y, p = _as(np.float64, y), _as(np.float64, p)
+    return float(np.mean(np.abs(p - y)))
 
 
 def pearson(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -270,6 +275,18 @@ def f1_2_has0(truth: ArrayLike, prediction: ArrayLike) -> float:
     return weighted_f1(y >= 0, p >= 0)
 
 
+def f1_2_has0_by_prediction(truth: ArrayLike, prediction: ArrayLike) -> float:
+    """F1 of negative against non-negative, weighted by the predictions: the swapped order of arguments.
+
+    Parameters
+    ----------
+    truth, prediction : arrays of shape (N,)
+        Sentiment, MOSI or MOSEI.
+    """
+    y, p = _numbers(truth, prediction)
+    return weighted_f1_by_prediction(y >= 0, p >= 0)
+
+
 def _non0(truth: ArrayLike, prediction: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     y, p = _numbers(truth, prediction)
     kept = y != 0
@@ -305,8 +322,19 @@ def f1_2_non0(truth: ArrayLike, prediction: ArrayLike) -> float:
     return weighted_f1(*_non0(truth, prediction))
 
 
+def f1_2_non0_by_prediction(truth: ArrayLike, prediction: ArrayLike) -> float:
+    """F1 of negative against positive without labels of 0, weighted by the predictions: what MulT and MISA print.
+
+    Parameters
+    ----------
+    truth, prediction : arrays of shape (N,)
+        Sentiment, MOSI or MOSEI.
+    """
+    return weighted_f1_by_prediction(*_non0(truth, prediction))
+
+
 def accuracy_2_zero_negative(truth: ArrayLike, prediction: ArrayLike) -> float:
-    """V > 0 on all utterances, so 0 counts as negative: a third Acc-2 that some public codes print.
+    """Positive (v > 0) against the rest on all utterances, so 0 is negative: the third Acc-2, which MultiBench prints.
 
     Parameters
     ----------
@@ -504,8 +532,10 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             Metric("mean_r", mean_pearson, suits=("number", "numbers")),
             Metric("acc2_has0", accuracy_2_has0),
             Metric("f1_has0", f1_2_has0),
+            Metric("f1_has0_by_prediction", f1_2_has0_by_prediction),
             Metric("acc2_non0", accuracy_2_non0),
             Metric("f1_non0", f1_2_non0),
+            Metric("f1_non0_by_prediction", f1_2_non0_by_prediction),
             Metric("acc2_zero_negative", accuracy_2_zero_negative),
             Metric("acc3", accuracy_3),
             Metric("acc5", accuracy_5),

@@ -1,31 +1,51 @@
-"""Evaluation: protocols, the linear probe with its floors, and intervals that respect speakers and videos."""
+"""Evaluation: protocols by name, scores with intervals that respect speakers and videos, probes beside their floors."""
 
+from trivium.evaluate.answers import Answers, answers_of
 from trivium.evaluate.bootstrap import Interval, cluster_bootstrap
 from trivium.evaluate.clusters import clusters_of
+from trivium.evaluate.comparison import Comparison, Difference, compare
+from trivium.evaluate.named_protocols import NAMED_PROTOCOLS, Measure, NamedProtocol, named_protocol
+from trivium.evaluate.predictions import PredictionTable, read_predictions, write_predictions
 from trivium.evaluate.probe import probe
 from trivium.evaluate.protocols import Fold, Protocol, across, given_split, grouped_folds, repeated_folds
 from trivium.evaluate.readout import LinearReadout
 from trivium.evaluate.report import ProbeResult, Row, TestReads
 from trivium.evaluate.runners import leave_one_corpus_out, modality_combinations, pretraining_combinations
+from trivium.evaluate.scorecard import Line, Scorecard, score_answers
 from trivium.evaluate.study import FLOORS
 
 __all__ = [
     "FLOORS",
+    "NAMED_PROTOCOLS",
+    "Answers",
+    "Comparison",
+    "Difference",
     "Fold",
     "Interval",
+    "Line",
     "LinearReadout",
+    "Measure",
+    "NamedProtocol",
+    "PredictionTable",
     "ProbeResult",
     "Protocol",
     "Row",
+    "Scorecard",
     "TestReads",
     "across",
+    "answers_of",
     "cluster_bootstrap",
     "clusters_of",
+    "compare",
     "given_split",
     "grouped_folds",
     "leave_one_corpus_out",
     "modality_combinations",
+    "named_protocol",
     "pretraining_combinations",
     "probe",
+    "read_predictions",
     "repeated_folds",
+    "score_answers",
+    "write_predictions",
 ]
