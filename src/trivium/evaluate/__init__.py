@@ -5,6 +5,7 @@ from trivium.evaluate.bootstrap import Interval, cluster_bootstrap
 from trivium.evaluate.clusters import clusters_of
 from trivium.evaluate.comparison import Comparison, Difference, compare
 from trivium.evaluate.named_protocols import NAMED_PROTOCOLS, Measure, NamedProtocol, named_protocol
+from trivium.evaluate.plan import EvaluationPlan, plan_evaluation
 from trivium.evaluate.predictions import PredictionTable, read_predictions, write_predictions
 from trivium.evaluate.probe import probe
 from trivium.evaluate.protocols import Fold, Protocol, across, given_split, grouped_folds, repeated_folds
@@ -13,6 +14,7 @@ from trivium.evaluate.report import ProbeResult, Row, TestReads
 from trivium.evaluate.runners import leave_one_corpus_out, modality_combinations, pretraining_combinations
 from trivium.evaluate.scorecard import Line, Scorecard, score_answers
 from trivium.evaluate.study import FLOORS
+from trivium.evaluate.test_fold import LearningFold, ReadCount, ReadLedger, TestFold
 
 __all__ = [
     "FLOORS",
@@ -20,8 +22,10 @@ __all__ = [
     "Answers",
     "Comparison",
     "Difference",
+    "EvaluationPlan",
     "Fold",
     "Interval",
+    "LearningFold",
     "Line",
     "LinearReadout",
     "Measure",
@@ -29,8 +33,11 @@ __all__ = [
     "PredictionTable",
     "ProbeResult",
     "Protocol",
+    "ReadCount",
+    "ReadLedger",
     "Row",
     "Scorecard",
+    "TestFold",
     "TestReads",
     "across",
     "answers_of",
@@ -42,6 +49,7 @@ __all__ = [
     "leave_one_corpus_out",
     "modality_combinations",
     "named_protocol",
+    "plan_evaluation",
     "pretraining_combinations",
     "probe",
     "read_predictions",
