@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 
 from trivium.errors import DataError
 from trivium.evaluate.answers import Answers
-from trivium.evaluate.bootstrap import Interval, percentile_interval, resamples
+from trivium.evaluate.bootstrap import Interval, drawn_counts, percentile_interval
+from trivium.evaluate.cluster_sums import ClusterSums
 from trivium.evaluate.named_protocols import Measure, NamedProtocol
 from trivium.evaluate.scorecard import values_of
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+_BLOCK = 1 << 22  # numbers in one block of permutations: 32 MiB
+_ROUNDING = 1e-10
 
 __all__ = ["Comparison", "Difference", "compare"]
 
@@ -186,21 +190,24 @@ def compare(ours: Answers, theirs: Answers, protocol: NamedProtocol, *, times: i
     _require_one_truth(a, b)
     b = replace(b, clusters=a.clusters, folds=np.broadcast_to(a.folds[0], b.folds.shape))
     means = [values_of(system, protocol, np.arange(len(a))).mean(axis=1) for system in (a, b)]
-    drawn = np.array([_difference(a, b, protocol, rows) for rows in resamples(a.clusters, times, seed)])
+    mine_sums, your_sums = ClusterSums.of(a, protocol, beside=[b]), ClusterSums.of(b, protocol, beside=[a])
+    counts = drawn_counts(mine_sums.clusters, times, seed)
+    blocks = [mine_sums.values(block) - your_sums.values(block) for block in counts]
+    drawn = np.concatenate([np.empty((0, len(means[0]))), *blocks])
     permuted = len(a.seeds) == len(b.seeds) and times > 0
-    p = _permutation_p(a, b, protocol, times, seed) if permuted else np.full(len(means[0]), np.nan)
+    p = _permutation_p(mine_sums, your_sums, times, seed) if permuted else np.full(len(means[0]), np.nan)
     differences = tuple(
         Difference(
             m,
             float(means[0][k]),
             float(means[1][k]),
-            percentile_interval(drawn[:, k] if times else np.empty(0)),
+            percentile_interval(drawn[:, k]),
             float(p[k]),
         )
         for k, m in enumerate(protocol.measures)
     )
-    counts = (len(shared), len(ours) - len(shared), len(theirs) - len(shared), len(np.unique(a.clusters)))
-    return Comparison(differences, *counts, a.group, times, (ours.name, theirs.name), permuted)
+    sizes = (len(shared), len(ours) - len(shared), len(theirs) - len(shared), len(np.unique(a.clusters)))
+    return Comparison(differences, *sizes, a.group, times, (ours.name, theirs.name), permuted)
 
 
 def _require_one_truth(a: Answers, b: Answers) -> None:
@@ -214,30 +221,21 @@ def _require_one_truth(a: Answers, b: Answers) -> None:
         )
 
 
-def _difference(a: Answers, b: Answers, protocol: NamedProtocol, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Ours minus theirs for every measure (M,), each averaged over its seeds."""
-    return np.asarray(values_of(a, protocol, rows).mean(axis=1) - values_of(b, protocol, rows).mean(axis=1))
-
-
-def _permutation_p(a: Answers, b: Answers, protocol: NamedProtocol, times: int, seed: int) -> NDArray[np.float64]:
+def _permutation_p(ours: ClusterSums, theirs: ClusterSums, times: int, seed: int) -> NDArray[np.float64]:
     """Two-sided p for every measure (M,); NaN where the observed difference is not defined."""
-    rows = np.arange(len(a))
-    observed = np.abs(_difference(a, b, protocol, rows))
-    _, cluster = np.unique(a.clusters, return_inverse=True)
+
+    def size(swapped: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.abs(ours.exchanged(theirs, swapped) - theirs.exchanged(ours, swapped))
+
+    observed = size(np.zeros((1, ours.clusters)))
     rng = np.random.default_rng(seed)
-    as_large = np.ones(len(observed))
-    for _ in range(times):
-        swapped = rng.integers(2, size=cluster.max() + 1).astype(bool)[cluster]
-        mixed = _difference(_swapped(a, b, swapped), _swapped(b, a, swapped), protocol, rows)
-        # an undefined difference counts as large, and a rounding error below 1e-12 decides nothing
-        as_large += ~(np.abs(mixed) < observed - 1e-12)
-    return np.where(np.isnan(observed), np.nan, as_large / (times + 1))
-
-
-def _swapped(one: Answers, other: Answers, rows: NDArray[np.bool_]) -> Answers:
-    """The first system with the answers of the other on some rows."""
-    where = rows.reshape(1, -1, *([1] * (one.said.ndim - 2)))
-    return replace(one, said=np.where(where, other.said, one.said))
+    as_large = np.ones(ours.measures)
+    most = max(1, _BLOCK // ours.clusters)
+    for start in range(0, times, most):
+        swapped = rng.integers(2, size=(min(most, times - start), ours.clusters)).astype(np.float64)
+        # an undefined difference counts as large, and a rounding error decides nothing
+        as_large += (~(size(swapped) < observed - _ROUNDING)).sum(axis=0)
+    return np.where(np.isnan(observed[0]), np.nan, as_large / (times + 1))
 
 
 def _number(value: float) -> float | None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from trivium.errors import DataError
 from trivium.evaluate.answers import Answers
-from trivium.evaluate.bootstrap import Interval, percentile_interval, resamples
+from trivium.evaluate.bootstrap import Interval, drawn_counts, percentile_interval
+from trivium.evaluate.cluster_sums import ClusterSums
 from trivium.evaluate.named_protocols import Measure, NamedProtocol
 from trivium.metrics import metric
 
@@ -195,11 +196,11 @@ def score_answers(
     """
     rows = np.arange(len(answers))
     exact = values_of(answers, protocol, rows)
-    draws = resamples(answers.clusters, times, seed=0)
-    drawn = np.array([values_of(answers, protocol, draw).mean(axis=1) for draw in draws])
+    sums = ClusterSums.of(answers, protocol)
+    blocks = [sums.values(counts) for counts in drawn_counts(sums.clusters, times, seed=0)]
+    drawn = np.concatenate([np.empty((0, sums.measures)), *blocks])
     lines = tuple(
-        Line(m, tuple(exact[k].tolist()), percentile_interval(drawn[:, k] if times else np.empty(0)))
-        for k, m in enumerate(protocol.measures)
+        Line(m, tuple(exact[k].tolist()), percentile_interval(drawn[:, k])) for k, m in enumerate(protocol.measures)
     )
     return Scorecard(protocol, answers, lines, times, provenance or {})
 
