@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,7 @@ GOOD = {"id": ["a", "b", "c"], "prediction": ["0.5", "-1", "2"], "label": ["1", 
         ({"id": ["a", "b", "a"]}, "mosi", r"p\.csv \(line 4, column id\): the id 'a' is there twice"),
         ({"prediction": ["0.5", "nan", "2"]}, "mosi", r"\(line 3, column prediction\): NaN cannot be scored.*Remedy"),
         ({"prediction": ["0.5", "1e60", "2"]}, "mosi", r"line 3.*infinity"),
+        ({"prediction": ["0.5", "1_0", "2"]}, "mosi", r"line 3.*'1_0' is no number"),
         ({"prediction": ["0.5", "", "2"]}, "mosi", r"line 3.*is empty"),
         ({"prediction": ["0.5", "good", "2"]}, "mosi", r"line 3, column prediction\): 'good' is no number"),
         ({"label": ["1", "-1", "3.5"]}, "mosi", r"line 4, column label\): 3\.5 is outside -3 \.\.\. 3"),
@@ -263,6 +265,8 @@ def test_a_missing_column_is_named(missing: str, tmp_path: Path) -> None:
         ("p.csv", b"id,prediction,label\n\xff\xfe,1,1\n", "UTF-8"),
         ("p.jsonl", b'{"id": "a"\n', "line 1.*no JSON"),
         ("p.jsonl", b"[1]\n", "line 1.*no JSON object"),
+        ("p.jsonl", b'{"id": ' + b"9" * 5000 + b"}\n", "line 1.*no JSON"),
+        ("p.csv", b'id,label\n"' + b"a" * 200_000 + b'",1\n', "no readable table"),
         ("p.parquet", b"PAR1 and no more", "no readable table"),
         ("p.xlsx", b"PK", "no table of predictions"),
     ],
@@ -271,6 +275,32 @@ def test_a_broken_file_is_one_clear_error(name: str, content: bytes, said: str, 
     (tmp_path / name).write_bytes(content)
     with pytest.raises(TriviumError, match=said):
         read_predictions(tmp_path / name)
+
+
+@settings(max_examples=60)
+@given(st.binary(max_size=60), st.sampled_from(["csv", "tsv", "jsonl", "parquet"]))
+def test_any_bytes_are_a_table_or_one_clear_error(tail: bytes, ending: str) -> None:
+    head = {"jsonl": b'{"id": 1, "label": 1, "prediction": ', "parquet": b"PAR1"}.get(ending, b"id,prediction,label\n")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"p.{ending}"
+        file.write_bytes(head + tail)
+        try:
+            answers_of(read_predictions(file), named_protocol("mosi"))
+        except TriviumError as error:
+            assert error.file is not None
+
+
+def test_a_number_too_large_for_a_float_is_infinity(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text('{"id": "a", "label": 1, "prediction": ' + "9" * 400 + "}\n")
+    with pytest.raises(DataError, match=r"line 1.*infinity"):
+        run(tmp_path / "p.jsonl", "--protocol", "mosi")
+
+
+def test_provenance_that_is_no_object_is_refused(tmp_path: Path) -> None:
+    write_csv(tmp_path / "p.csv", **GOOD)
+    (tmp_path / "p.csv.provenance.json").write_text("[]")
+    with pytest.raises(FormatError, match=r"provenance\.json: is no JSON object"):
+        read_predictions(tmp_path / "p.csv")
 
 
 def test_labels_may_not_depend_on_the_seed() -> None:

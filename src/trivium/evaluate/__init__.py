@@ -4,6 +4,7 @@ from trivium.evaluate.answers import Answers, answers_of
 from trivium.evaluate.bootstrap import Interval, cluster_bootstrap
 from trivium.evaluate.clusters import clusters_of
 from trivium.evaluate.comparison import Comparison, Difference, compare
+from trivium.evaluate.missing import MissingCurve, drop_modalities, drop_steps, keep_modalities, missing_curve
 from trivium.evaluate.named_protocols import NAMED_PROTOCOLS, Measure, NamedProtocol, named_protocol
 from trivium.evaluate.plan import EvaluationPlan, plan_evaluation
 from trivium.evaluate.predictions import PredictionTable, read_predictions, write_predictions
@@ -29,6 +30,7 @@ __all__ = [
     "Line",
     "LinearReadout",
     "Measure",
+    "MissingCurve",
     "NamedProtocol",
     "PredictionTable",
     "ProbeResult",
@@ -44,9 +46,13 @@ __all__ = [
     "cluster_bootstrap",
     "clusters_of",
     "compare",
+    "drop_modalities",
+    "drop_steps",
     "given_split",
     "grouped_folds",
+    "keep_modalities",
     "leave_one_corpus_out",
+    "missing_curve",
     "modality_combinations",
     "named_protocol",
     "plan_evaluation",

@@ -109,14 +109,15 @@ class Comparison:
 
     def table(self) -> Table:
         """Rich table for the terminal."""
+        from rich.box import SIMPLE
         from rich.table import Table
 
-        table = Table(title="ours minus theirs")
+        table = Table(title="ours minus theirs", box=SIMPLE, pad_edge=False)
         table.add_column("measure", no_wrap=True)
-        for head in ("ours", "theirs", "difference", "95 % interval", "p"):
+        for head in ("ours", "theirs", "minus", "95 % interval", "p"):
             table.add_column(head, justify="right", no_wrap=True)
         for d in self.differences:
-            interval = f"[{d.interval.low:+.4f}, {d.interval.high:+.4f}]" if not math.isnan(d.interval.low) else ""
+            interval = f"[{d.interval.low:+.3f}, {d.interval.high:+.3f}]" if not math.isnan(d.interval.low) else ""
             signs = [f"{d.ours:.4f}", f"{d.theirs:.4f}", f"{d.value:+.4f}"]
             shown = ["not defined"] * 3 if math.isnan(d.value) else signs
             table.add_row(d.measure.name, *shown, interval, "" if math.isnan(d.p) else f"{d.p:.3f}")

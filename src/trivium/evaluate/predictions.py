@@ -143,7 +143,9 @@ class PredictionTable:
         if cell in _MISSING:
             raise DataError("the cell is empty", file=self.file, place=place, remedy="fill it, or leave out the row")
         try:
-            number = float(cell)
+            number = float(cell.replace("_", " ") if isinstance(cell, str) else cell)  # Python reads 1_0 as 10
+        except OverflowError:
+            number = float("inf")
         except (TypeError, ValueError) as cause:
             raise DataError(f"{cell!r} is no number", file=self.file, place=place, remedy="correct the cell") from cause
         if not abs(number) <= _MOST:
@@ -221,9 +223,16 @@ def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:
             raise DataError("holds no predictions", file=file, remedy="write one row per utterance") from cause
         raise
     names = list(dict.fromkeys(name for row in rows for name in row))
-    beside = _provenance_file(file)
-    provenance = read_json(beside) if beside.exists() else {}
-    return PredictionTable({name: [row.get(name) for row in rows] for name in names}, provenance, str(file), lines)
+    return PredictionTable({name: [row.get(name) for row in rows] for name in names}, _beside(file), str(file), lines)
+
+
+def _beside(file: Path) -> dict[str, Any]:
+    """Provenance from the file beside a table of text."""
+    note = _provenance_file(file)
+    told = read_json(note) if note.exists() else {}
+    if not isinstance(told, dict):
+        raise FormatError("is no JSON object", file=note, remedy="remove it, or write one")
+    return told
 
 
 def _csv_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -253,7 +262,7 @@ def _json_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 continue
             try:
                 row = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as cause:
+            except (ValueError, RecursionError) as cause:
                 raise FormatError(f"is no JSON: {cause}", file=file, place=f"line {number}") from cause
             if not isinstance(row, dict):
                 raise FormatError("is no JSON object", file=file, place=f"line {number}", remedy="write one per row")
@@ -271,7 +280,7 @@ def _read_parquet(file: Path) -> PredictionTable:
         if unpacked > _MAX_UNPACKED_BYTES:
             raise LimitError(f"would unpack to {unpacked} bytes", file=file, remedy="leave out other columns")
         table = opened.read()
-    except (pa.ArrowInvalid, OSError) as cause:
+    except (pa.ArrowException, OSError, ValueError) as cause:
         raise FormatError(f"is no readable table: {cause}", file=file, remedy="it may be cut off") from cause
     stored = (table.schema.metadata or {}).get(_KEY, b"{}")
     try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trivium.errors import DataError
+from trivium.errors import DataError, SpecificationError
 from trivium.evaluate.answers import Answers
 from trivium.evaluate.bootstrap import Interval, drawn_counts, percentile_interval
 from trivium.evaluate.cluster_sums import ClusterSums
@@ -78,7 +78,10 @@ class Scorecard:
 
     def line(self, name: str) -> Line:
         """Give a number by the name of its measure, such as ``acc7`` or ``happy.accuracy``."""
-        return {line.measure.name: line for line in self.lines}[name]
+        found = {line.measure.name: line for line in self.lines}
+        if name not in found:
+            raise SpecificationError(f"there is no number {name!r}", remedy=f"choose one of {', '.join(found)}")
+        return found[name]
 
     def to_json(self) -> dict[str, Any]:
         """Everything that is printed, as plain builtins; null where a number is not defined."""
