@@ -59,9 +59,10 @@ def protocols() -> str:
 
     parts = [
         "# Protocols",
-        "How the corpora of the field are evaluated, by name. Made from the data that `trivium score` and training read.\n"
-        "A protocol says which label, which numbers in which order, what chooses (on validation only), and how the folds\n"
-        "are made. Equality with MMSA's numbers is measured in [results/mmsa-metrics.md](results/mmsa-metrics.md).",
+        "How the corpora of the field are evaluated, by name. Made from the data that `trivium score` and training\n"
+        "read. A protocol says which label, which numbers in which order, what chooses (on validation only), and how\n"
+        "the folds are made. Equality with MMSA's numbers is measured in\n"
+        "[results/mmsa-metrics.md](results/mmsa-metrics.md).",
     ]
     for protocol in NAMED_PROTOCOLS.values():
         sizes = " or ".join(f"{size:,}" for size in protocol.test_sizes)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -198,6 +200,18 @@ def test_the_interval_resamples_groups() -> None:
 def test_a_table_of_another_size_is_said_to_be_not_comparable() -> None:
     card = scored("sims", id=["a", "b"], label=[0.2, -0.4], prediction=[0.1, 0.3])
     assert "457" in " ".join(card.notes()) and "not comparable" in " ".join(card.notes())
+
+
+def test_scoring_imports_neither_torch_nor_scikit_learn_nor_onnx() -> None:
+    code = "import sys, trivium.cli.score, trivium.evaluate.comparison, trivium.evaluate.plan; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(ran.stdout.split()) & {"torch", "sklearn", "onnxruntime"}
+
+
+def test_the_probe_stays_a_function_beside_its_module() -> None:
+    code = "import trivium.evaluate.probe, trivium.evaluate as e; print(callable(e.probe), len(e.FLOORS) > 3)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "True True\n"
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
