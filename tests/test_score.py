@@ -352,3 +352,35 @@ def test_the_table_of_a_probe_can_be_scored(tmp_path: Path) -> None:
     file = write_csv(tmp_path / "p.csv", **columns)
     told = json.loads(run(file, "--protocol", "classification", "--row", "cae", "--json").output)
     assert told["scores"]["accuracy"]["mean"] == 0.5
+
+
+def test_the_numbers_of_a_probe_can_be_scored_under_their_labels_name() -> None:
+    columns = {"id": ["a", "b"], "label_sentiment": [1, -1], "prediction_sentiment": [0.5, 0.5]}
+    assert scored("mosi", **columns).line("acc2_has0").mean == 0.5
+
+
+def test_an_utterance_without_a_group_is_a_cluster_of_its_own(tmp_path: Path) -> None:
+    cells = {"id": list("abcd"), "label": [1, 0, 1, 0], "prediction": [1, 0, 0, 1], "group": ["v", "v", None, None]}
+    write_predictions(tmp_path / "p.parquet", PredictionTable(cells))
+    answers = answers_of(read_predictions(tmp_path / "p.parquet"), named_protocol("mustard"))
+    assert len(np.unique(answers.clusters)) == 3
+    assert answers.clusters[0] == answers.clusters[1]
+
+
+def test_a_group_that_depends_on_the_seed_is_refused() -> None:
+    columns = {"id": ["a", "a"], "label": [1, 1], "prediction": [1, 1], "seed": [1, 2], "group": ["v", "w"]}
+    with pytest.raises(DataError, match="group differs between seeds"):
+        scored("mosi", **columns)
+
+
+def test_rows_in_another_order_give_the_same_numbers() -> None:
+    rng = np.random.default_rng(0)
+    columns: dict[str, Any] = {
+        "id": [str(k) for k in range(40)],
+        "label": rng.integers(-3, 4, 40),
+        "prediction": rng.normal(0, 2, 40),
+    }
+    order = rng.permutation(40)
+    shuffled = {name: [cells[k] for k in order] for name, cells in columns.items()}
+    first, second = (resampled("mosi", 50, c) for c in (columns, shuffled))
+    assert first.to_json() == second.to_json()
