@@ -173,7 +173,7 @@ def page(told: dict[str, Any]) -> str:
         "",
         "Acc-3 of MOSI is computed there and never returned. A correlation is not defined where answers are constant, "
         "or for one utterance. On a tie in the fifth digit NumPy's numbers and Python's round differently: ours are "
-        "rounded as MMSA's of the same name. Labels that are all 0 stop MMSA with an error and are not among the cases.",
+        "rounded as MMSA's are. Labels that are all 0 stop MMSA with an error and are not among the cases.",
         "",
         f"MMSA {told['mmsa']} (`metricsTop.py`, SHA-256 {told['file'][:16]}...), NumPy {told['numpy']}, "
         f"scikit-learn {told['sklearn']}.",
