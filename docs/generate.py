@@ -1,4 +1,4 @@
-"""Make the pages that are made from the code: papers.md from file headers, commands.md from the command line's help.
+"""Make the pages that are made from the code: papers.md from file headers, commands.md from the help, protocols.md.
 
 usage: python docs/generate.py [--check]
 """
@@ -52,6 +52,40 @@ def _command_words(root: object, before: tuple[str, ...] = ()) -> list[tuple[str
     return found
 
 
+def protocols() -> str:
+    """One section per named protocol, and the definition of every metric they print."""
+    from trivium.evaluate.named_protocols import NAMED_PROTOCOLS
+    from trivium.metrics import METRICS
+
+    parts = [
+        "# Protocols",
+        "How the corpora of the field are evaluated, by name. Made from the data that `trivium score` and training\n"
+        "read. A protocol says which label, which numbers in which order, what chooses (on validation only), and how\n"
+        "the folds are made. Equality with MMSA's numbers is measured in\n"
+        "[results/mmsa-metrics.md](results/mmsa-metrics.md).",
+    ]
+    for protocol in NAMED_PROTOCOLS.values():
+        sizes = " or ".join(f"{size:,}" for size in protocol.test_sizes)
+        rows = [
+            ("label", protocol.expects),
+            ("folds", protocol.divides),
+            ("chooses", protocol.chooses),
+            ("intervals resample", f"group {protocol.group}"),
+            *([("test utterances", sizes)] if sizes else []),
+            ("source", protocol.source),
+            ("numbers", ", ".join(f"`{name}`" for name in protocol.metrics)),
+        ]
+        table = "\n".join(f"| {name} | {text} |" for name, text in rows)
+        parts.append(
+            f"## `{protocol.name}`\n\n{protocol.title[0].upper()}{protocol.title[1:]}.\n\n| | |\n|---|---|\n{table}"
+        )
+    used = dict.fromkeys(name for protocol in NAMED_PROTOCOLS.values() for name in protocol.metrics)
+    definitions = {name: METRICS[name].definition.replace("|", r"\|") for name in used}
+    lines = [f"| `{name}` | {text} |" for name, text in definitions.items()]
+    parts.append("## What the numbers are\n\n| name | definition |\n|---|---|\n" + "\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
 def main() -> int:
     """Write the pages, or with ``--check`` say which are out of date."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -59,7 +93,7 @@ def main() -> int:
     check = parser.parse_args().check
     os.environ["COLUMNS"] = "100"
     stale = []
-    for name, text in (("papers.md", papers()), ("commands.md", commands())):
+    for name, text in (("papers.md", papers()), ("commands.md", commands()), ("protocols.md", protocols())):
         page = DOCS / name
         if not page.exists() or page.read_text(encoding="utf-8") != text:
             stale.append(name)

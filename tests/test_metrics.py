@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -167,3 +169,78 @@ def test_classes_are_refused_where_numbers_are_measured(name: str) -> None:
 def test_an_infinite_prediction_has_no_correlation() -> None:
     with pytest.raises(DataError, match="finite"):
         m.pearson([1.0, 2.0, 3.0], [1.0, np.inf, 2.0])
+
+
+MMSA = json.loads((Path(__file__).parents[1] / "docs" / "results" / "mmsa-metrics.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("kind", ["MOSI", "SIMS"])
+def test_measures_equal_what_mmsa_printed(kind: str) -> None:
+    """Recorded by benchmarks/mmsa_metrics.py: small cases on edges, half classes, constant and beyond the range."""
+    for case in MMSA["recorded"][kind]:
+        y, p = (np.array(case[name].split(), dtype=np.float32) for name in ("truth", "prediction"))
+        for name, printed in case["printed"].items():
+            value = m.metric(name).function(y, p)
+            if printed is None:
+                assert np.isnan(value), name
+            else:
+                assert value == pytest.approx(printed, abs=5.0001e-5), name
+
+
+def test_the_run_beside_mmsa_left_no_printed_digit_different() -> None:
+    for rows in MMSA["measures"].values():
+        assert {row["digits"] for row in rows.values()} == {MMSA["cases"]} == {1000}
+
+
+SIMS = st.one_of(
+    st.floats(-1.5, 1.5, width=32), st.sampled_from([float(np.float32(v)) for v in (-0.7, -0.1, 0.1, 0.7)])
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(SIMS, SIMS), min_size=1, max_size=25))
+def test_sims_equals_loops_over_its_bins(pairs: list[tuple[float, float]]) -> None:
+    y, p = (np.array(v, np.float32) for v in zip(*pairs, strict=True))
+
+    def binned(values: NDArray[np.float32], edges: list[float]) -> list[int]:
+        found = []
+        for value in values:
+            clipped = min(max(value, np.float32(-1)), np.float32(1))
+            inside = [k for k in range(len(edges) - 1) if np.float32(edges[k]) < clipped <= np.float32(edges[k + 1])]
+            assert len(inside) == 1
+            found += inside
+        return found
+
+    for name, edges in (
+        ("sims_acc2", [-1.01, 0, 1.01]),
+        ("sims_acc3", [-1.01, -0.1, 0.1, 1.01]),
+        ("sims_acc5", [-1.01, -0.7, -0.1, 0.1, 0.7, 1.01]),
+    ):
+        assert m.metric(name).function(y, p) == sk.accuracy_score(binned(y, edges), binned(p, edges))
+    two = [-1.01, 0, 1.01]
+    expected = sk.f1_score(binned(y, two), binned(p, two), average="weighted", zero_division=0)
+    assert m.sims_f1_2(y, p) == expected
+    assert m.sims_mean_absolute_error(y, p) == np.mean(np.abs(np.clip(p, -1, 1) - np.clip(y, -1, 1)))
+
+
+@settings(max_examples=40)
+@given(CLASSES)
+def test_weighted_f1_equals_that_of_scikit_learn_to_the_last_bit(pairs: list[tuple[int, int]]) -> None:
+    y, p = two(pairs)
+    assert m.weighted_f1(y, p) == sk.f1_score(y, p, average="weighted", zero_division=0)
+
+
+def test_float32_answers_are_averaged_in_float32_and_others_are_not() -> None:
+    rng = np.random.default_rng(0)
+    y, p = rng.standard_normal((2, 686)).astype(np.float32)
+    assert m.mean_absolute_error(y, p) == float(np.mean(np.abs(p - y)))
+    assert m.mean_absolute_error(y, p.astype(np.float64)) == np.mean(np.abs(p.astype(np.float64) - y))
+    assert m.mean_absolute_error([1], [3]) == 2.0
+
+
+def test_f1_weighted_by_the_predictions_swaps_the_weights_only() -> None:
+    y, p = np.array([-1.0, 2, 0, 1, -3]), np.array([0.5, 1, -1, -1, -2])
+    assert m.f1_2_has0_by_prediction(y, p) == pytest.approx(sk.f1_score(p >= 0, y >= 0, average="weighted"))
+    kept = y != 0
+    expected = sk.f1_score(p[kept] > 0, y[kept] > 0, average="weighted")
+    assert m.f1_2_non0_by_prediction(y, p) == pytest.approx(expected)

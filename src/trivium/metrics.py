@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -29,7 +30,9 @@ __all__ = [
     "accuracy_7",
     "accuracy_7_sdk",
     "f1_2_has0",
+    "f1_2_has0_by_prediction",
     "f1_2_non0",
+    "f1_2_non0_by_prediction",
     "mean_absolute_error",
     "mean_pearson",
     "metric",
@@ -47,6 +50,8 @@ __all__ = [
 ]
 
 Float = TypeVar("Float", np.float32, np.float64)
+_Rows = tuple[NDArray[Any], NDArray[Any]]  # truth and prediction, row by row
+_SIMS_EDGES_2 = (0.0,)
 _SIMS_EDGES_3 = (-0.1, 0.1)
 _SIMS_EDGES_5 = (-0.7, -0.1, 0.1, 0.7)
 
@@ -130,7 +135,8 @@ def weighted_f1(truth: ArrayLike, prediction: ArrayLike) -> float:
     """
     y, p = _one_label(truth, prediction)
     classes, counts = np.unique(y, return_counts=True)
-    return float(sum(_f1(y == c, p == c) * n for c, n in zip(classes, counts, strict=True)) / len(y))
+    # NumPy's sum, in the order of the classes: the same last bit as scikit-learn's weighted average
+    return float(np.sum([_f1(y == c, p == c) * n for c, n in zip(classes, counts, strict=True)]) / len(y))
 
 
 def weighted_f1_by_prediction(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -167,11 +173,10 @@ def weighted_accuracy(truth: ArrayLike, prediction: ArrayLike) -> float:
     >>> weighted_accuracy([2.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.5])
     0.8333333333333333
     """
-    y, p = _numbers(truth, prediction)
-    present = y > 0
+    present, said = _positive(truth, prediction)
     if present.all() or not present.any():
         raise DataError("weighted accuracy needs utterances with and without the emotion")
-    return unweighted_average_recall(present, p > 0)
+    return unweighted_average_recall(present, said)
 
 
 def mean_absolute_error(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -180,7 +185,7 @@ def mean_absolute_error(truth: ArrayLike, prediction: ArrayLike) -> float:
     Parameters
     ----------
     truth, prediction : arrays of shape (N,)
-        Numbers.
+        Numbers. Where both are float32 so is the arithmetic, as in the field's codes; everything else is float64.
 
     Examples
     --------
@@ -188,7 +193,9 @@ def mean_absolute_error(truth: ArrayLike, prediction: ArrayLike) -> float:
     0.5
     """
     y, p = _pair(truth, prediction)
-    return float(np.mean(np.abs(_as(np.float64, y) - _as(np.float64, p))))
+    if not y.dtype == p.dtype == np.float32:
+        y, p = _as(np.float64, y), _as(np.float64, p)
+    return float(np.mean(np.abs(p - y)))
 
 
 def pearson(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -241,6 +248,11 @@ def mean_pearson(truth: ArrayLike, prediction: ArrayLike) -> float:
     return float(np.nan_to_num(_correlations(y, p)).mean())
 
 
+def _not_negative(truth: ArrayLike, prediction: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    y, p = _numbers(truth, prediction)
+    return y >= 0, p >= 0
+
+
 def accuracy_2_has0(truth: ArrayLike, prediction: ArrayLike) -> float:
     """Negative against non-negative (v >= 0), all utterances: the Acc-2 of papers before 2019.
 
@@ -254,8 +266,7 @@ def accuracy_2_has0(truth: ArrayLike, prediction: ArrayLike) -> float:
     >>> accuracy_2_has0([0.0, -1.0], [-0.1, -2.0])
     0.5
     """
-    y, p = _numbers(truth, prediction)
-    return accuracy(y >= 0, p >= 0)
+    return accuracy(*_not_negative(truth, prediction))
 
 
 def f1_2_has0(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -266,16 +277,35 @@ def f1_2_has0(truth: ArrayLike, prediction: ArrayLike) -> float:
     truth, prediction : arrays of shape (N,)
         Sentiment, MOSI or MOSEI.
     """
+    return weighted_f1(*_not_negative(truth, prediction))
+
+
+def f1_2_has0_by_prediction(truth: ArrayLike, prediction: ArrayLike) -> float:
+    """F1 of negative against non-negative, weighted by the predictions: the swapped order of arguments.
+
+    Parameters
+    ----------
+    truth, prediction : arrays of shape (N,)
+        Sentiment, MOSI or MOSEI.
+    """
+    return weighted_f1_by_prediction(*_not_negative(truth, prediction))
+
+
+def _positive(truth: ArrayLike, prediction: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     y, p = _numbers(truth, prediction)
-    return weighted_f1(y >= 0, p >= 0)
+    return y > 0, p > 0
+
+
+def _not_zero(truth: ArrayLike) -> NDArray[np.bool_]:
+    return np.asarray(_as(np.float32, np.asarray(truth)) != 0)
 
 
 def _non0(truth: ArrayLike, prediction: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    y, p = _numbers(truth, prediction)
-    kept = y != 0
+    y, p = _positive(truth, prediction)
+    kept = _not_zero(truth)
     if not kept.any():
         raise DataError("every label is 0, so nothing is negative or positive")
-    return y[kept] > 0, p[kept] > 0
+    return y[kept], p[kept]
 
 
 def accuracy_2_non0(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -305,22 +335,32 @@ def f1_2_non0(truth: ArrayLike, prediction: ArrayLike) -> float:
     return weighted_f1(*_non0(truth, prediction))
 
 
-def accuracy_2_zero_negative(truth: ArrayLike, prediction: ArrayLike) -> float:
-    """V > 0 on all utterances, so 0 counts as negative: a third Acc-2 that some public codes print.
+def f1_2_non0_by_prediction(truth: ArrayLike, prediction: ArrayLike) -> float:
+    """F1 of negative against positive without labels of 0, weighted by the predictions: what MulT and MISA print.
 
     Parameters
     ----------
     truth, prediction : arrays of shape (N,)
         Sentiment, MOSI or MOSEI.
     """
-    y, p = _numbers(truth, prediction)
-    return accuracy(y > 0, p > 0)
+    return weighted_f1_by_prediction(*_non0(truth, prediction))
 
 
-def _rounded(truth: ArrayLike, prediction: ArrayLike, bound: float) -> float:
+def accuracy_2_zero_negative(truth: ArrayLike, prediction: ArrayLike) -> float:
+    """Positive (v > 0) against the rest on all utterances, so 0 is negative: the third Acc-2, which MultiBench prints.
+
+    Parameters
+    ----------
+    truth, prediction : arrays of shape (N,)
+        Sentiment, MOSI or MOSEI.
+    """
+    return accuracy(*_positive(truth, prediction))
+
+
+def _rounded(truth: ArrayLike, prediction: ArrayLike, bound: float) -> _Rows:
     y, p = _numbers(truth, prediction)
     # numpy rounds half to even, as the field's codes do; floor(x + .5) would differ exactly there
-    return accuracy(np.round(np.clip(y, -bound, bound)), np.round(np.clip(p, -bound, bound)))
+    return np.round(np.clip(y, -bound, bound)), np.round(np.clip(p, -bound, bound))
 
 
 def accuracy_3(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -331,7 +371,7 @@ def accuracy_3(truth: ArrayLike, prediction: ArrayLike) -> float:
     truth, prediction : arrays of shape (N,)
         Sentiment, MOSI or MOSEI.
     """
-    return _rounded(truth, prediction, 1)
+    return accuracy(*_rounded(truth, prediction, 1))
 
 
 def accuracy_5(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -342,7 +382,7 @@ def accuracy_5(truth: ArrayLike, prediction: ArrayLike) -> float:
     truth, prediction : arrays of shape (N,)
         Sentiment, MOSI or MOSEI.
     """
-    return _rounded(truth, prediction, 2)
+    return accuracy(*_rounded(truth, prediction, 2))
 
 
 def accuracy_7(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -358,7 +398,12 @@ def accuracy_7(truth: ArrayLike, prediction: ArrayLike) -> float:
     >>> accuracy_7([1.6, 2.5, -3.0], [2.4, 3.0, -9.0])
     0.6666666666666666
     """
-    return _rounded(truth, prediction, 3)
+    return accuracy(*_rounded(truth, prediction, 3))
+
+
+def _away_from_zero(truth: ArrayLike, prediction: ArrayLike) -> _Rows:
+    y, p = (np.sign(v) * np.minimum(3, np.ceil(np.abs(v))) for v in _numbers(truth, prediction))
+    return y, p
 
 
 def accuracy_7_sdk(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -374,8 +419,7 @@ def accuracy_7_sdk(truth: ArrayLike, prediction: ArrayLike) -> float:
     >>> accuracy_7_sdk([0.2, -1.0], [1.0, -1.1])
     0.5
     """
-    y, p = _numbers(truth, prediction)
-    return accuracy(*(np.sign(v) * np.minimum(3, np.ceil(np.abs(v))) for v in (y, p)))
+    return accuracy(*_away_from_zero(truth, prediction))
 
 
 def _sims(truth: ArrayLike, prediction: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -400,7 +444,7 @@ def sims_accuracy_2(truth: ArrayLike, prediction: ArrayLike) -> float:
     truth, prediction : arrays of shape (N,)
         Sentiment, CH-SIMS.
     """
-    return accuracy(*_sims_bins(truth, prediction, (0.0,)))
+    return accuracy(*_sims_bins(truth, prediction, _SIMS_EDGES_2))
 
 
 def sims_f1_2(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -411,7 +455,7 @@ def sims_f1_2(truth: ArrayLike, prediction: ArrayLike) -> float:
     truth, prediction : arrays of shape (N,)
         Sentiment, CH-SIMS.
     """
-    return weighted_f1(*_sims_bins(truth, prediction, (0.0,)))
+    return weighted_f1(*_sims_bins(truth, prediction, _SIMS_EDGES_2))
 
 
 def sims_accuracy_3(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -472,6 +516,9 @@ class Metric:
         False for errors.
     suits : tuple of str
         Labels that it can measure: ``classes``, one ``number``, or several ``numbers`` at once.
+    rows, kept, base : callable, optional
+        The function in three steps: what truth and prediction become row by row, which rows stay (by the truth; None:
+        all), and the measure of what they became (None: the function itself).
 
     Examples
     --------
@@ -483,6 +530,9 @@ class Metric:
     function: Callable[[ArrayLike, ArrayLike], float]
     higher_is_better: bool = True
     suits: tuple[str, ...] = ("number",)
+    rows: Callable[[ArrayLike, ArrayLike], _Rows] = _pair
+    kept: Callable[[ArrayLike], NDArray[np.bool_]] | None = None
+    base: Callable[[ArrayLike, ArrayLike], float] | None = None
 
     @property
     def definition(self) -> str:
@@ -498,25 +548,35 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             Metric("uar", unweighted_average_recall, suits=("classes",)),
             Metric("weighted_f1", weighted_f1, suits=("classes",)),
             Metric("weighted_f1_by_prediction", weighted_f1_by_prediction, suits=("classes",)),
-            Metric("weighted_accuracy", weighted_accuracy),
+            Metric("weighted_accuracy", weighted_accuracy, rows=_positive),
             Metric("mae", mean_absolute_error, higher_is_better=False, suits=("number", "numbers")),
             Metric("r", pearson),
             Metric("mean_r", mean_pearson, suits=("number", "numbers")),
-            Metric("acc2_has0", accuracy_2_has0),
-            Metric("f1_has0", f1_2_has0),
-            Metric("acc2_non0", accuracy_2_non0),
-            Metric("f1_non0", f1_2_non0),
-            Metric("acc2_zero_negative", accuracy_2_zero_negative),
-            Metric("acc3", accuracy_3),
-            Metric("acc5", accuracy_5),
-            Metric("acc7", accuracy_7),
-            Metric("acc7_sdk", accuracy_7_sdk),
-            Metric("sims_acc2", sims_accuracy_2),
-            Metric("sims_f1", sims_f1_2),
-            Metric("sims_acc3", sims_accuracy_3),
-            Metric("sims_acc5", sims_accuracy_5),
-            Metric("sims_mae", sims_mean_absolute_error, higher_is_better=False),
-            Metric("sims_r", sims_pearson),
+            Metric("acc2_has0", accuracy_2_has0, rows=_not_negative, base=accuracy),
+            Metric("f1_has0", f1_2_has0, rows=_not_negative, base=weighted_f1),
+            Metric(
+                "f1_has0_by_prediction", f1_2_has0_by_prediction, rows=_not_negative, base=weighted_f1_by_prediction
+            ),
+            Metric("acc2_non0", accuracy_2_non0, rows=_positive, kept=_not_zero, base=accuracy),
+            Metric("f1_non0", f1_2_non0, rows=_positive, kept=_not_zero, base=weighted_f1),
+            Metric(
+                "f1_non0_by_prediction",
+                f1_2_non0_by_prediction,
+                rows=_positive,
+                kept=_not_zero,
+                base=weighted_f1_by_prediction,
+            ),
+            Metric("acc2_zero_negative", accuracy_2_zero_negative, rows=_positive, base=accuracy),
+            Metric("acc3", accuracy_3, rows=partial(_rounded, bound=1), base=accuracy),
+            Metric("acc5", accuracy_5, rows=partial(_rounded, bound=2), base=accuracy),
+            Metric("acc7", accuracy_7, rows=partial(_rounded, bound=3), base=accuracy),
+            Metric("acc7_sdk", accuracy_7_sdk, rows=_away_from_zero, base=accuracy),
+            Metric("sims_acc2", sims_accuracy_2, rows=partial(_sims_bins, edges=_SIMS_EDGES_2), base=accuracy),
+            Metric("sims_f1", sims_f1_2, rows=partial(_sims_bins, edges=_SIMS_EDGES_2), base=weighted_f1),
+            Metric("sims_acc3", sims_accuracy_3, rows=partial(_sims_bins, edges=_SIMS_EDGES_3), base=accuracy),
+            Metric("sims_acc5", sims_accuracy_5, rows=partial(_sims_bins, edges=_SIMS_EDGES_5), base=accuracy),
+            Metric("sims_mae", sims_mean_absolute_error, higher_is_better=False, rows=_sims, base=mean_absolute_error),
+            Metric("sims_r", sims_pearson, rows=_sims, base=pearson),
         )
     }
 )

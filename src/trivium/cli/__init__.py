@@ -22,6 +22,7 @@ COMMANDS: tuple[str, ...] = (
     "align",
     "fit",
     "probe",
+    "score",
     "embed",
     "predict",
     "weights",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from trivium.errors import DataError
 
-__all__ = ["Interval", "cluster_bootstrap", "percentile_interval", "resamples"]
+__all__ = ["Interval", "cluster_bootstrap", "drawn_counts", "percentile_interval", "resamples"]
 
+_BLOCK = 1 << 22  # numbers in one block of resamples: 32 MiB
 Score = Callable[[NDArray[np.int64]], float]
 
 
@@ -60,6 +61,35 @@ def resamples(clusters: NDArray[Any], times: int, seed: int) -> list[NDArray[np.
     members = np.split(order, np.cumsum(np.bincount(which))[:-1])
     rng = np.random.default_rng(seed)
     return [np.concatenate([members[c] for c in rng.integers(len(members), size=len(members))]) for _ in range(times)]
+
+
+def drawn_counts(clusters: int, times: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """How often each cluster is in each resample, in blocks that fit into memory.
+
+    Parameters
+    ----------
+    clusters : int
+        C clusters.
+    times : int
+        Number of resamples.
+    seed : int
+        Of the draws.
+
+    Yields
+    ------
+    array of shape (T, C)
+        Of T resamples; all blocks together have `times`.
+
+    Examples
+    --------
+    >>> [block.sum(axis=1).tolist() for block in drawn_counts(3, 2, seed=0)]
+    [[3.0, 3.0]]
+    """
+    rng = np.random.default_rng(seed)
+    most = max(1, _BLOCK // clusters)
+    for start in range(0, times, most):
+        draws = rng.integers(clusters, size=(min(most, times - start), clusters))
+        yield np.stack([np.bincount(draw, minlength=clusters) for draw in draws]).astype(np.float64)
 
 
 def cluster_bootstrap(score: Score, clusters: NDArray[Any], *, times: int = 1000, seed: int = 0) -> Interval:
