@@ -12,23 +12,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from trivium.corpus import Specification, Stream, StreamSpecification, Utterance, Words
+from trivium.corpus import Specification, Stream, Utterance, Words
 from trivium.corpus.notes import ExtractionNote
 from trivium.errors import DataError, MediaError
-from trivium.extract.choice import MODALITIES, Choice, choose
+from trivium.extract.choice import MODALITIES, StreamMaker, choose
 from trivium.extract.cutting import CUTS, Cut, pieces_of, voiced_spans
 from trivium.extract.face_landmarks import FaceTracker
-from trivium.extract.media import SOUND_RATE, Clip, open_clip
+from trivium.extract.faces import SeenFace, see_faces
+from trivium.extract.media import Clip, open_clip
 from trivium.extract.notes import note_of
+from trivium.extract.opened import OpenedClip
 from trivium.extract.recording import Recording
 from trivium.extract.spoken import Spoken, transcript_to_cut, words_in_time
-from trivium.extract.vision import FaceRecorder
 from trivium.formats.findings import Finding
 from trivium.upstream import model_folder
 
@@ -56,11 +54,6 @@ class Extracted:
     utterance: Utterance
     findings: tuple[Finding, ...]
     note: ExtractionNote = field(default_factory=ExtractionNote)
-
-
-class _Face(NamedTuple):
-    stream: Stream | None
-    frames: int
 
 
 class ClipExtractor:
@@ -122,7 +115,7 @@ class ClipExtractor:
         self._tracker: FaceTracker | None = None
         requests = {"text": text, "audio": audio, "vision": vision}
         self._makers = [
-            _Maker(choice, choice.load(upstream))
+            StreamMaker(choice, choice.load(upstream))
             for modality in self.modalities
             for choice in choose(modality, requests[modality])
         ]
@@ -207,12 +200,12 @@ class ClipExtractor:
                 result = pieces if isinstance(pieces, Exception) else self._results(source, own)
             yield recording, result
 
-    def _open(self, path: Path) -> _Source:
+    def _open(self, path: Path) -> OpenedClip:
         clip = open_clip(path, track=self.track)
         heard = self.cut != "whole" or {"text", "audio"} & set(self.modalities)
-        return _Source(clip, clip.sound() if heard else None)
+        return OpenedClip(clip, clip.sound() if heard else None)
 
-    def _cut(self, recording: Recording, source: _Source) -> list[Recording] | Exception:
+    def _cut(self, recording: Recording, source: OpenedClip) -> list[Recording] | Exception:
         """The recording itself, or its pieces; an error where there is nothing to extract."""
         try:
             span = recording.span(source.seconds)
@@ -228,7 +221,9 @@ class ClipExtractor:
         except Exception as error:
             return error
 
-    def _results(self, source: _Source, pieces: Sequence[tuple[Recording, _Face]]) -> tuple[Extracted, ...] | Exception:
+    def _results(
+        self, source: OpenedClip, pieces: Sequence[tuple[Recording, SeenFace]]
+    ) -> tuple[Extracted, ...] | Exception:
         made: list[Extracted] = []
         empty: list[Finding] = []
         last: Exception | None = None
@@ -243,7 +238,7 @@ class ClipExtractor:
             return last
         return (replace(made[0], findings=(*made[0].findings, *empty)), *made[1:])
 
-    def _utterance(self, source: _Source, recording: Recording, face: _Face) -> Extracted:
+    def _utterance(self, source: OpenedClip, recording: Recording, face: SeenFace) -> Extracted:
         findings: list[Finding] = []
         start, end = recording.span(source.seconds)
         if recording.end > source.seconds:
@@ -269,7 +264,7 @@ class ClipExtractor:
         return Extracted(_utterance(recording, streams, spoken, start, end), tuple(findings), note)
 
     def _stream(
-        self, maker: _Maker, source: _Source, recording: Recording, spoken: Spoken | None, face: _Face
+        self, maker: StreamMaker, source: OpenedClip, recording: Recording, spoken: Spoken | None, face: SeenFace
     ) -> tuple[Stream | None, str]:
         """One stream, or none and why; why is empty where that was told already."""
         if maker.choice.modality == "text":
@@ -282,67 +277,12 @@ class ClipExtractor:
         stream = maker.extractor.stream(sound, spoken.heard if spoken else None)
         return _later(stream, source.begin(recording)), ""
 
-    def _faces(self, clip: Clip, recordings: Sequence[Recording]) -> list[_Face]:
-        """Faces of several spans, found in one pass over the frames."""
+    def _faces(self, clip: Clip, recordings: Sequence[Recording]) -> list[SeenFace]:
         if "vision" not in self.modalities or not clip.facts.has_picture:
-            return [_Face(None, 0)] * len(recordings)
+            return [SeenFace()] * len(recordings)
         if self._tracker is None:
             self._tracker = next(m.extractor for m in self._makers if m.choice.modality == "vision").tracker()
-        # a frame lasts until the next one; where one is dropped, half as long again
-        longest = 1.5 / min(self.frames_per_second, clip.facts.frames_per_second)
-        spans = [_WHOLE if one.is_whole else one.span(clip.facts.seconds) for one in recordings]
-        recorders = [FaceRecorder(self._tracker, longest) for _ in recordings]
-        for frame in clip.frames(self.frames_per_second, () if _WHOLE in spans else spans):
-            for (start, end), recorder in zip(spans, recorders, strict=True):
-                if start <= frame.time < end:
-                    recorder.add(frame.time, frame.rgb)
-        return [_Face(one.stream(end), one.frames) for one, (_, end) in zip(recorders, spans, strict=True)]
-
-
-class _Maker(NamedTuple):
-    """A stream of the corpus and what makes it."""
-
-    choice: Choice
-    extractor: Any
-
-    @property
-    def specification(self) -> StreamSpecification:
-        return self.choice.named(self.extractor.specification)
-
-    def named(self, stream: Stream) -> Stream:
-        """The stream under its name in the corpus."""
-        return (
-            stream
-            if stream.specification.modality == self.choice.stream
-            else replace(stream, specification=self.specification)
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class _Source:
-    """A clip that is open, and its sound."""
-
-    clip: Clip
-    sound: NDArray[np.float32] | None
-
-    @property
-    def seconds(self) -> float:
-        return self.clip.facts.seconds
-
-    def begin(self, recording: Recording) -> float:
-        """Second of the clip at which the first sample of the recording lies."""
-        return round(recording.span(self.seconds)[0] * SOUND_RATE) / SOUND_RATE
-
-    def part(self, recording: Recording) -> NDArray[np.float32] | None:
-        """Sound of the recording; None where there is none."""
-        if self.sound is None or recording.is_whole:
-            return self.sound
-        first, last = (round(edge * SOUND_RATE) for edge in recording.span(self.seconds))
-        part = self.sound[first:last]
-        return part if len(part) else None
-
-
-_WHOLE = (float("-inf"), float("inf"))
+        return see_faces(clip, recordings, self._tracker, self.frames_per_second)
 
 
 def _one_thread() -> AbstractContextManager[object]:
