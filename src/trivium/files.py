@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from trivium.errors import DataError, FormatError, LimitError, TriviumError
+from trivium.errors import DataError, DiskError, FormatError, LimitError, TriviumError
 
 __all__ = [
     "atomic_file",
@@ -147,7 +147,7 @@ def _said(target: Path) -> Iterator[None]:
         yield
     except OSError as cause:
         remedy = "check the folder, its permissions and the space left"
-        raise DataError(f"cannot be written: {cause.strerror or cause}", file=target, remedy=remedy) from cause
+        raise DiskError(f"cannot be written: {cause.strerror or cause}", file=target, remedy=remedy) from cause
 
 
 def _sweep(target: Path) -> None:

@@ -63,7 +63,13 @@ class TextExtractor(Extractor, Protocol):
 
 
 class AudioExtractor(Extractor, Protocol):
-    """Gives columns of the sound."""
+    """Gives columns of the sound.
+
+    Attributes
+    ----------
+    uses_heard : bool
+        Whether its values depend on what the recogniser heard; one that does not say counts as if they did.
+    """
 
     def stream(self, sound: NDArray[np.float32], heard: Heard | None) -> Stream:
         """Values (T, D) of mono sound at 16 kHz, in seconds from its beginning.
@@ -162,6 +168,11 @@ class StreamMaker(NamedTuple):
     def specification(self) -> StreamSpecification:
         """Specification of the stream under its name in the corpus."""
         return self.choice.named(self.extractor.specification)
+
+    @property
+    def uses_heard(self) -> bool:
+        """Whether its values depend on what the recogniser heard."""
+        return self.choice.modality == "audio" and getattr(self.extractor, "uses_heard", True)
 
     def named(self, stream: Stream) -> Stream:
         """What the extractor gave, under its name in the corpus.

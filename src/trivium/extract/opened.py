@@ -1,12 +1,14 @@
-"""A clip that is open, and its sound: what every span of it is made from."""
+"""A clip that is open, with its sound and what earlier runs made of it: what every span of it is made from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trivium.extract.earlier import Earlier
 from trivium.extract.media import SOUND_RATE, Clip
 from trivium.extract.recording import Recording
 
@@ -15,23 +17,31 @@ __all__ = ["OpenedClip"]
 
 @dataclass(frozen=True, eq=False)
 class OpenedClip:
-    """A clip and its sound, decoded once for all its spans.
+    """A clip and its sound, which is decoded once, when somebody listens.
 
     Parameters
     ----------
     clip : Clip
         The file.
-    sound : array of shape (n,), float32, or None
-        Mono at 16 kHz; None where the clip has none, or nobody listens.
+    content : str
+        Hash of the file.
+    earlier : Earlier
+        What may be taken over.
     """
 
     clip: Clip
-    sound: NDArray[np.float32] | None
+    content: str = ""
+    earlier: Earlier = field(default_factory=Earlier)
 
     @property
     def seconds(self) -> float:
         """Length of the clip."""
         return self.clip.facts.seconds
+
+    @cached_property
+    def sound(self) -> NDArray[np.float32] | None:
+        """Mono sound at 16 kHz, (n,); None where the clip has none."""
+        return self.clip.sound()
 
     def begin(self, recording: Recording) -> float:
         """Second of the clip at which the first sample of the recording lies.
