@@ -191,6 +191,7 @@ class _Crew:
         self.stopped.set()
         for worker in self.workers:
             worker.process.kill()
+            worker.process.wait()
 
 
 def _work(

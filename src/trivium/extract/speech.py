@@ -196,7 +196,8 @@ def _recogniser(local: str | Path | None) -> Any:
         from faster_whisper import WhisperModel
     except ImportError as cause:
         raise DependencyError("faster-whisper is not installed", remedy="pip install 'trivium[extract]'") from cause
-    threads = min(os.cpu_count() or 1, 4)
+    # the number changes no byte (tested); several processes take one each
+    threads = int(os.environ.get("OMP_NUM_THREADS") or min(os.cpu_count() or 1, 4))
     return WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True)
 
 

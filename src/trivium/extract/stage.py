@@ -15,7 +15,7 @@ from trivium.extract.clip import ClipExtractor
 from trivium.extract.cutting import pieces_to_json
 from trivium.extract.earlier import Earlier
 from trivium.extract.extracted import Extracted
-from trivium.extract.products import finding_to_json, key_of
+from trivium.extract.products import WORDS, finding_to_json, key_of
 from trivium.extract.recording import Recording
 from trivium.files import sha256_file
 
@@ -124,7 +124,7 @@ class Stager:
 
     def _count(self, outcome: Outcome, key: str) -> None:
         for products in self._staging.part(key).notes["products"].values():
-            outcome.counts.update((product["name"], "taken") for product in products)
+            outcome.counts.update((product["name"], "taken") for product in products if _holds_something(product))
 
     def _stage(self, outcome: Outcome, key: str, made: tuple[Extracted, ...], cut_key: str) -> None:
         notes: dict[str, Any] = {
@@ -134,8 +134,14 @@ class Stager:
         if cut_key:
             notes["cut"] = {"key": cut_key, "pieces": pieces_to_json(made[0].pieces)}
         self._staging.stage(key, [one.utterance for one in made], notes)
-        for product in (product for one in made for product in one.products):
-            outcome.counts[product.name, "taken" if self._earlier.has(product.key) else "made"] += 1
+        for product in (product for products in notes["products"].values() for product in products):
+            if _holds_something(product):
+                outcome.counts[product["name"], "taken" if self._earlier.has(product["key"]) else "made"] += 1
+
+
+def _holds_something(product: Mapping[str, Any]) -> bool:
+    """Whether there are streams or words, and not only the reason why there are none."""
+    return bool(product.get("streams") or (product["name"] == WORDS and product.get("facts")))
 
 
 def part_key(recording: Recording, extractor: ClipExtractor, content: str) -> str:
