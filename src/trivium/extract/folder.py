@@ -91,7 +91,7 @@ def extract_clips(
         Extractors of each modality, such as ``voice,whisper`` (see :mod:`trivium.extract.choice`); empty: the usual.
     workers : int
         Processes that work at the same time, each on a clip of its own and with one thread; 1: this process alone.
-        One that dies costs no more than the clip it was at.
+        One that dies costs no more than the clip it was at. A single clip is heard and seen at the same time.
     overwrite : bool
         Whether an existing corpus may be replaced. What still holds of it is taken over.
     show : bool
@@ -178,6 +178,7 @@ def _run(
         if count > 1:
             extract_in_processes(jobs, extractor.options, writer.staging, count, run.begin, run.take)
         else:
+            extractor.side_by_side = workers > count  # one clip alone takes two cores
             stager = Stager(extractor, writer.staging)
             for job in jobs:
                 run.begin(job)
