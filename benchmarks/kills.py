@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 SENTENCES = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
-LATE = 3  # kills after the last clip was staged
+LATE = 3  # kills while the corpus is put together
 
 
 def gather(data: Path, folder: Path, clips: int) -> tuple[Path, Path]:
@@ -60,17 +60,24 @@ def start(line: list[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
-def kill_at(line: list[str], out: Path, count: int, delay: float) -> dict[str, Any]:
-    """Start, wait for so many staged clips and a little longer, kill everything, and tell what was there."""
+def drafts(out: Path) -> set[Path]:
+    """Corpora that are being put together, or were when a kill came."""
+    return set(out.with_name(f".{out.name}.staging").glob(f".{out.name}.*.part"))
+
+
+def kill_at(line: list[str], out: Path, count: int | None, delay: float) -> dict[str, Any]:
+    """Start, wait for so many staged clips (None: for the corpus to be begun), kill all, and tell what was there."""
+    before = drafts(out)
     run = start(line)
-    while staged(out) < count and run.poll() is None:
-        time.sleep(0.002)
+    while run.poll() is None and (staged(out) < count if count is not None else drafts(out) <= before):
+        time.sleep(0.001)
     time.sleep(delay)
     ended = run.poll() is not None
     if not ended:
         os.killpg(run.pid, signal.SIGKILL)
     run.wait()
-    return {"staged": staged(out), "corpus_is_there": out.exists(), "run_had_ended": ended}
+    found = {"staged": staged(out), "corpus_begun": bool(drafts(out)), "corpus_is_there": out.exists()}
+    return {**found, "run_had_ended": ended}
 
 
 def content(out: Path) -> dict[str, str]:
@@ -84,7 +91,8 @@ def trial(folder: Path, clips: int, kills: int, workers: int, seed: int, straigh
     out = folder / f"killed-{workers}"
     line = command(folder, out, workers)
     early = sorted(rng.sample(range(clips), kills - LATE))
-    moments = [(count, rng.uniform(0, 0.5)) for count in early] + [(clips, rng.uniform(0, 0.1)) for _ in range(LATE)]
+    moments: list[tuple[int | None, float]] = [(count, rng.uniform(0, 0.5)) for count in early]
+    moments += [(None, rng.uniform(0, 0.1)) for _ in range(LATE)]
     began = time.perf_counter()
     told = [kill_at(line, out, count, delay) for count, delay in moments]
     last = [] if out.exists() else [start(line).wait()]
@@ -136,9 +144,9 @@ def page(told: dict[str, Any]) -> str:
         f"{told['versions']['trivium']}, Python {told['versions']['python']}; data SHA-256 "
         f"`{told['data_sha256'][:16]}`, [JSON](kills.json).",
         "",
-        f"{told['clips']} clips (four fifths RAVDESS sound, one fifth real talking videos, transcripts given, 5 frames/s). "
-        "SIGKILL goes to the whole process group; then the same command runs again. `staged` is the number of clips "
-        f"that were done at each kill; the last {LATE} kills are aimed at the moment when the corpus is put together. "
+        f"{told['clips']} clips (four fifths RAVDESS sound, one fifth real talking videos, transcripts given, "
+        "5 frames/s). SIGKILL goes to the whole process group; then the same command runs again. `staged` is "
+        f"the number of clips that were done at each kill; the last {LATE} kills come while the corpus is put together. "
         "The bytes are those of all files of the corpus folder, compared with a run that nobody disturbed.",
         "",
         "| processes | kills that hit | staged at each kill | same bytes | left behind |",

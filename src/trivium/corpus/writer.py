@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -174,7 +175,10 @@ class CorpusWriter:
         groups, splits = part_names(names, "group"), part_names(names, "split")
         schema = table_schema(self.specification, groups, splits)
         batches = (_with_schema(batch, schema) for part in parts for batch in part.batches())
-        with atomic_folder(self.path, replace=self._replace) as draft:
+        drafts = self.staging.folder
+        for left in drafts.glob(f".{glob.escape(self.path.name)}.*.part"):  # of a run that was killed here
+            shutil.rmtree(left, ignore_errors=True)
+        with atomic_folder(self.path, replace=self._replace, drafts=drafts) as draft:
             write_folder(draft, batches, self.specification, self.provenance, groups, splits)
             manifest = sha256_file(draft / MANIFEST)
             _write_notes(draft / PARTS, manifest, order, parts)
