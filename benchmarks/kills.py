@@ -146,7 +146,7 @@ def page(told: dict[str, Any]) -> str:
         "",
         f"{told['clips']} clips (four fifths RAVDESS sound, one fifth real talking videos, transcripts given, "
         "5 frames/s). SIGKILL goes to the whole process group; then the same command runs again. `staged` is "
-        f"the number of clips that were done at each kill; the last {LATE} kills come while the corpus is put together. "
+        f"the number of clips that were done; the last {LATE} kills come while the corpus is put together. "
         "The bytes are those of all files of the corpus folder, compared with a run that nobody disturbed.",
         "",
         "| processes | kills that hit | staged at each kill | same bytes | left behind |",
