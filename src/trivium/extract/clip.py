@@ -214,6 +214,8 @@ class ClipExtractor:
     def keys(self, recording: Recording, content: str) -> Keys:
         """Keys of what is made of a recording: what they do not change with may be taken over from another run.
 
+        Every option that changes words or what is seen has to be among the facts here.
+
         Parameters
         ----------
         recording : Recording

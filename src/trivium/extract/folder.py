@@ -184,7 +184,8 @@ def _run(
                 run.begin(job)
                 run.take(stager.clip(job.path, job.recordings))
     if run.first is not None and not run.done:
-        writer.discard()
+        if not writer.staging.parts():  # else they are of a run with other options, which may be worth hours
+            writer.discard()
         raise run.first
     if show:
         _tell_taken(run.counts)

@@ -43,6 +43,8 @@ class Product:
         Its share of the :class:`~trivium.corpus.notes.ExtractionNote`.
     spoken : Spoken, optional
         Of the product ``words``, where somebody speaks.
+    taken : bool
+        Whether it was taken over from an earlier run.
 
     Examples
     --------
@@ -56,6 +58,12 @@ class Product:
     findings: tuple[Finding, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     spoken: Spoken | None = None
+    taken: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are neither streams nor words, but only the reason why, or a level."""
+        return not self.streams and self.spoken is None
 
     def to_json(self) -> dict[str, Any]:
         """Plain builtins; values of streams and words lie in the utterance."""
@@ -106,7 +114,7 @@ def product_from_json(told: Mapping[str, Any], utterance: Utterance, name: str =
         Finding(**{"action": "", **row, "utterance": name or row["utterance"]}) for row in told.get("findings", ())
     )
     streams = {modality: utterance.streams[modality] for modality in told.get("streams", ())}
-    return Product(told["name"], told["key"], streams, tuple(findings), told.get("facts", {}), spoken)
+    return Product(told["name"], told["key"], streams, tuple(findings), told.get("facts", {}), spoken, taken=True)
 
 
 def _spoken(utterance: Utterance, facts: Mapping[str, Any]) -> Spoken | None:

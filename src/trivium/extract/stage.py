@@ -134,9 +134,9 @@ class Stager:
         if cut_key:
             notes["cut"] = {"key": cut_key, "pieces": pieces_to_json(made[0].pieces)}
         self._staging.stage(key, [one.utterance for one in made], notes)
-        for product in (product for products in notes["products"].values() for product in products):
-            if _holds_something(product):
-                outcome.counts[product["name"], "taken" if self._earlier.has(product["key"]) else "made"] += 1
+        for product in (product for one in made for product in one.products):
+            if not product.is_empty:
+                outcome.counts[product.name, "taken" if product.taken else "made"] += 1
 
 
 def _holds_something(product: Mapping[str, Any]) -> bool:
