@@ -38,10 +38,11 @@ check: $(INSTALLED)  ## style, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy src/trivium tests benchmarks
 
-bench: $(FETCHED)  ## speed: alignment, store, embedding (JSON on the screen)
+bench: $(FETCHED)  ## speed: alignment, store, embedding, extraction (JSON on the screen)
 	$(BIN)/python benchmarks/align.py
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/embed.py
+	$(BIN)/python benchmarks/extract.py
 
 docs: $(INSTALLED)  ## regenerate the pages that are made from the code
 	$(BIN)/python docs/generate.py

@@ -220,14 +220,14 @@ def test_a_sound_track_is_chosen(tmp_path: Path) -> None:
 
 def test_a_chosen_track_is_part_of_what_a_stopped_run_remembers(tmp_path: Path) -> None:
     from trivium.extract import ClipExtractor, Recording
-    from trivium.extract.folder import _key
+    from trivium.extract.stage import part_key
 
     one = Recording(tmp_path / "a.mkv", "a")
-    usual = _key(one, ClipExtractor(["audio"]), "0")
-    assert usual == _key(one, ClipExtractor(["audio"], track=1, cut="whole"), "0")
+    usual = part_key(one, ClipExtractor(["audio"]), "0")
+    assert usual == part_key(one, ClipExtractor(["audio"], track=1, cut="whole"), "0")
     others = {
-        _key(one, ClipExtractor(["audio"], track=2), "0"),
-        _key(one, ClipExtractor(["audio"], cut="voice"), "0"),
-        _key(Recording(one.path, "a", start=0.0, end=1.0), ClipExtractor(["audio"]), "0"),
+        part_key(one, ClipExtractor(["audio"], track=2), "0"),
+        part_key(one, ClipExtractor(["audio"], cut="voice"), "0"),
+        part_key(Recording(one.path, "a", start=0.0, end=1.0), ClipExtractor(["audio"]), "0"),
     }
     assert len(others | {usual}) == 4

@@ -152,14 +152,14 @@ def test_a_broken_clip_costs_only_itself_and_is_reported(folder: Path, tmp_path:
 def test_an_error_nobody_thought_of_costs_only_its_clip(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = ClipExtractor.extract
+    real = ClipExtractor._utterance
 
-    def extract(self: ClipExtractor, recording: Recording) -> Extracted:
+    def utterance(self: ClipExtractor, source: Any, recording: Recording, seen: Any) -> Extracted:
         if recording.id == "b":
             raise ZeroDivisionError("a slip")
-        return real(self, recording)
+        return real(self, source, recording, seen)
 
-    monkeypatch.setattr(ClipExtractor, "extract", extract)
+    monkeypatch.setattr(ClipExtractor, "_utterance", utterance)
     corpus = extract_clips(folder, tmp_path / "out", modalities=["audio"], show=False)
     assert corpus.ids.tolist() == ["c", "deeper/a"]
     assert corpus.provenance["failures"][0] == {"id": "b", "clip": "b.wav", "reason": "ZeroDivisionError: a slip"}
@@ -173,15 +173,15 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     extract_clips(folder, tmp_path / "straight", modalities=["audio"], show=False)
-    real, seen = ClipExtractor.extract, list[str]()
+    real, seen = ClipExtractor._utterance, list[str]()
 
-    def extract(self: ClipExtractor, recording: Recording) -> Extracted:
+    def utterance(self: ClipExtractor, source: Any, recording: Recording, face: Any) -> Extracted:
         seen.append(recording.id)
         if seen.count("deeper/a") == 1 and recording.id == "deeper/a":
             raise KeyboardInterrupt
-        return real(self, recording)
+        return real(self, source, recording, face)
 
-    monkeypatch.setattr(ClipExtractor, "extract", extract)
+    monkeypatch.setattr(ClipExtractor, "_utterance", utterance)
     with pytest.raises(KeyboardInterrupt):
         extract_clips(folder, tmp_path / "killed", modalities=["audio"], show=False)
     assert not (tmp_path / "killed").exists()
@@ -195,15 +195,15 @@ def test_parts_of_a_run_with_other_clips_are_not_taken_over(
 ) -> None:
     make_clip("clips/a.wav", fps=None, tone=300.0)
     make_clip("clips/b.wav", fps=None)
-    real = ClipExtractor.extract
+    real = ClipExtractor._utterance
     with monkeypatch.context() as patch:
 
-        def extract(self: ClipExtractor, recording: Recording) -> Extracted:
+        def utterance(self: ClipExtractor, source: Any, recording: Recording, seen: Any) -> Extracted:
             if recording.id == "b":
                 raise KeyboardInterrupt
-            return real(self, recording)
+            return real(self, source, recording, seen)
 
-        patch.setattr(ClipExtractor, "extract", extract)
+        patch.setattr(ClipExtractor, "_utterance", utterance)
         with pytest.raises(KeyboardInterrupt):
             extract_clips(tmp_path / "clips", tmp_path / "out", modalities=["audio"], show=False)
     make_clip("clips/a.wav", fps=None, tone=600.0)

@@ -99,4 +99,4 @@ def test_lines_of_progress_come_also_while_nothing_is_finished(
     with progress.progress_bar("extracting", 3) as bar:
         bar.note("loading models")
         time.sleep(0.2)
-    assert "extracting: 0 of 3, 0.0/s, loading models" in capsys.readouterr().err
+    assert "extracting: 0 of 3, 0.0/min, loading models" in capsys.readouterr().err

@@ -9,6 +9,7 @@ __all__ = [
     "AlignmentError",
     "DataError",
     "DependencyError",
+    "DiskError",
     "FormatError",
     "LimitError",
     "MediaError",
@@ -102,6 +103,10 @@ class LimitError(FormatError):
 
 class DataError(TriviumError):
     """Values that cannot be used: non-finite cells, duplicate ids, wrong lengths, missing labels."""
+
+
+class DiskError(DataError):
+    """The disk refuses: it is full, or may not be written to."""
 
 
 class SpecificationError(TriviumError):

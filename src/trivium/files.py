@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from trivium.errors import DataError, FormatError, LimitError, TriviumError
+from trivium.errors import DataError, DiskError, FormatError, LimitError, TriviumError
 
 __all__ = [
     "atomic_file",
@@ -81,7 +81,9 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: str | os.PathLike[str], *, replace: str | None = None) -> Iterator[Path]:
+def atomic_folder(
+    path: str | os.PathLike[str], *, replace: str | None = None, drafts: Path | None = None
+) -> Iterator[Path]:
     """Give a temporary folder beside `path`; rename it into place only if the block succeeds.
 
     Parameters
@@ -90,6 +92,8 @@ def atomic_folder(path: str | os.PathLike[str], *, replace: str | None = None) -
         The folder that will exist afterwards.
     replace : str, optional
         What may be replaced: a folder that holds a file of this name, or an empty one. None: nothing.
+    drafts : Path, optional
+        Where the temporary folder lies, on the same disk; beside `path` where left out.
 
     Raises
     ------
@@ -102,7 +106,7 @@ def atomic_folder(path: str | os.PathLike[str], *, replace: str | None = None) -
         _sweep(target)
     require_place(target, replace)
     with _said(target):
-        draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
+        draft = Path(tempfile.mkdtemp(dir=drafts or target.parent, prefix=f".{target.name}.", suffix=".part"))
     try:
         with _said(target):
             yield draft
@@ -147,7 +151,7 @@ def _said(target: Path) -> Iterator[None]:
         yield
     except OSError as cause:
         remedy = "check the folder, its permissions and the space left"
-        raise DataError(f"cannot be written: {cause.strerror or cause}", file=target, remedy=remedy) from cause
+        raise DiskError(f"cannot be written: {cause.strerror or cause}", file=target, remedy=remedy) from cause
 
 
 def _sweep(target: Path) -> None:

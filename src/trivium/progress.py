@@ -26,6 +26,11 @@ class Bar(Protocol):
         """Show a short text beside the bar, such as the current loss."""
 
 
+def _rate(per_second: float) -> str:
+    """A rate that people can read, however slow the work is."""
+    return f"{per_second:.1f}/s" if per_second >= 1 else f"{60 * per_second:.1f}/min"
+
+
 class _TerminalBar:
     def __init__(self, title: str, total: float | None) -> None:
         from rich.console import Console
@@ -56,7 +61,7 @@ class _TerminalBar:
     def advance(self, steps: float = 1) -> None:
         self._done += steps
         rate = self._done / max(time.monotonic() - self._began, 1e-9)
-        self._progress.update(self._task, advance=steps, rate=f"{rate:.1f}/s")
+        self._progress.update(self._task, advance=steps, rate=_rate(rate))
 
     def note(self, text: str) -> None:
         self._progress.update(self._task, note=text)
@@ -96,7 +101,7 @@ class _LineBar:
         of = "" if self._total is None else f" of {self._total:g}"
         left = "" if not self._total or not rate else f", {(self._total - self._done) / rate:.0f} s left"
         note = f", {self._note}" if self._note else ""
-        print(f"{self._title}: {self._done:g}{of}, {rate:.1f}/s{left}{note}", file=sys.stderr, flush=True)
+        print(f"{self._title}: {self._done:g}{of}, {_rate(rate)}{left}{note}", file=sys.stderr, flush=True)
 
     def __enter__(self) -> _LineBar:
         self._speaker.start()

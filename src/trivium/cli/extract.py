@@ -42,14 +42,23 @@ def command(
     upstream: Annotated[
         Path | None, typer.Option(help="Folder with models of the catalogue, looked at before the fetched ones.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing corpus.")] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes, each at a clip of its own; one per core where left out, or per clip."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing corpus; what still holds of it is taken over.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
     """Turn talking clips into a corpus: the words with their times, a vector per word, voice columns, face columns.
 
     Needs the models of `trivium upstream fetch`, and no network. A clip without sound, speech, picture or face lacks
-    that modality; a clip or row that cannot be used is listed at the end and makes the exit code 1. A run that was
-    stopped goes on when it is called again.
+    that modality; a clip or row that cannot be used is listed at the end and makes the exit code 1.
+
+    A run that was stopped, however it was, goes on when it is called again, and ends with the same bytes for any number
+    of workers. With other options, transcripts or clips, only what depends on them is made anew: of the parts that a
+    stopped run left, or with `--overwrite` of the corpus that is replaced. A process that dies costs its clip alone.
 
     With `--spans`, every row of a table is one utterance. `start` and `end` are seconds of the clip, and so are all
     times in the corpus. Columns `label.NAME`, `group.NAME` and `split.NAME` go into the corpus. With `--cut`, the
@@ -64,8 +73,11 @@ def command(
     `trivium extract lecture.mp4 --transcripts lecture.srt --cut sentences --out corpus`
 
     `trivium extract clips --spans spans.csv --out corpus`
+
+    `trivium extract clips --fps 25 --out corpus --overwrite` looks at the pictures again, and at nothing else
     """
     from trivium.extract import extract_clips
+    from trivium.extract.processes import cores
 
     corpus = extract_clips(
         src,
@@ -80,6 +92,7 @@ def command(
         text=text,
         audio=audio,
         vision=vision,
+        workers=workers or cores(),
         overwrite=overwrite,
     )
     _report(corpus, out, as_json)

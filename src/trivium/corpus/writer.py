@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
-import hashlib
+import glob
+import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from trivium.corpus.corpus import Corpus
-from trivium.corpus.manifest import MANIFEST
+from trivium.corpus.manifest import MANIFEST, read_manifest, shard_batches
 from trivium.corpus.shards import write_folder
 from trivium.corpus.sources import part_names
 from trivium.corpus.specification import Specification
-from trivium.corpus.table import encode, table_schema
+from trivium.corpus.staging import Part, Staging
+from trivium.corpus.table import decode, table_schema
 from trivium.corpus.utterance import Utterance
-from trivium.errors import DataError, FormatError
-from trivium.files import atomic_file, atomic_folder, named, read_json, require_place, sha256_file, write_json
+from trivium.errors import DataError, DiskError, TriviumError
+from trivium.files import (
+    atomic_folder,
+    canonical_json,
+    named,
+    read_json,
+    require_place,
+    sha256_bytes,
+    sha256_file,
+    write_json,
+)
 
-__all__ = ["CorpusWriter"]
+__all__ = ["PARTS", "CorpusWriter"]
+
+PARTS = "parts.json"
+_MOST_NOTES_BYTES = 1 << 30
 
 
 class CorpusWriter:
     """Write a corpus in parts over a long run that may be killed at any moment.
 
     Parts wait in a folder beside the target. The same calls after a kill go on where they stopped and end with the same
-    bytes, whatever the order and number of processes that staged the parts.
+    bytes, whatever the order and number of processes that staged the parts. Where parts came with notes, the corpus
+    keeps them in ``parts.json``, so that it can be taken apart again.
 
     Parameters
     ----------
@@ -44,12 +59,16 @@ class CorpusWriter:
     Raises
     ------
     DataError
-        The target exists, or parts of a run with another specification wait beside it.
+        The target exists.
+
+    Attributes
+    ----------
+    staging : Staging
+        Where the parts wait.
 
     Examples
     --------
     >>> import tempfile
-    >>> from trivium.corpus import Specification
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     writer = CorpusWriter(Path(folder) / "corpus", Specification(()))
     ...     writer.stage("second", [Utterance("b")])
@@ -72,29 +91,15 @@ class CorpusWriter:
         self.specification = specification
         self.provenance = dict(provenance or {})
         self._replace = MANIFEST if overwrite else None
-        self._staging = self.path.with_name(f".{self.path.name}.staging")
-        if overwrite or not self._staging.exists():
+        self.staging = Staging(self.path.with_name(f".{self.path.name}.staging"), specification)
+        self._ending = self.staging.folder / "finishing.json"
+        if overwrite or not self._ended(None):
             require_place(self.path, self._replace)
-        self._begin()
+        # what cannot be written is better known before the work than after it
+        write_json(self.staging.folder / "specification.json", specification.to_json())
 
-    def _begin(self) -> None:
-        note = self._staging / "specification.json"
-        stored = self.specification.to_json()
-        if note.exists():
-            if read_json(note) != stored:
-                raise DataError(
-                    "holds parts of a run with another specification",
-                    file=self._staging,
-                    remedy="delete it, or run again as before",
-                )
-        else:
-            write_json(note, stored)
-
-    def _part(self, key: str) -> Path:
-        return self._staging / f"{hashlib.sha256(key.encode()).hexdigest()}.arrow"
-
-    def stage(self, key: str, utterances: Sequence[Utterance]) -> None:
-        """Write one part, whole or not at all; a part of the same key is replaced.
+    def stage(self, key: str, utterances: Sequence[Utterance], notes: Any = None) -> None:
+        """Write one part, whole or not at all; see :meth:`trivium.corpus.staging.Staging.stage`.
 
         Parameters
         ----------
@@ -102,24 +107,36 @@ class CorpusWriter:
             Names the part: the hash of a clip, for example.
         utterances : sequence of Utterance
             May be empty.
-
-        Raises
-        ------
-        DataError
-            An utterance does not fit the specification.
+        notes : plain builtins, optional
+            What is to be known about them later.
         """
-        for utterance in utterances:
-            utterance.check(self.specification)
-        groups = {name for u in utterances for name in u.groups}
-        splits = {name for u in utterances for name in u.splits}
-        schema = table_schema(self.specification, groups, splits)
-        batch = encode(utterances, self.specification, schema)
-        with atomic_file(self._part(key)) as draft, pa.ipc.new_file(draft, schema) as writer:
-            writer.write_batch(batch)
+        self.staging.stage(key, utterances, notes)
 
     def staged(self, key: str) -> bool:
         """Whether the part is there."""
-        return self._finished() or self._part(key).exists()
+        return self.staging.staged(key)
+
+    def take_apart(self) -> None:
+        """Stage the parts of the corpus that is to be replaced, as they were when it was made.
+
+        A corpus that was changed since, or is damaged, is not worth an error here: it is replaced anyway.
+        """
+        try:
+            told = read_json(self.path / PARTS, max_bytes=_MOST_NOTES_BYTES)
+            if told["corpus"] != sha256_file(self.path / MANIFEST):
+                return
+            manifest = read_manifest(self.path)
+            earlier = Staging(self.staging.folder, manifest.specification)
+            batches = shard_batches(self.path, manifest, verify=True)
+            utterances = (u for _, _, batch in batches for u in decode(batch, manifest.specification))
+            for row in told["parts"]:
+                own = [next(utterances) for _ in range(row["utterances"])]
+                if not earlier.staged(row["key"]):
+                    earlier.stage(row["key"], own, row["notes"])
+        except DiskError:
+            raise
+        except (TriviumError, KeyError, TypeError, StopIteration):
+            return
 
     def finish(self, order: Sequence[str]) -> Corpus:
         """Assemble the parts, move the corpus into place, remove the staging folder.
@@ -133,48 +150,61 @@ class CorpusWriter:
         ------
         DataError
             A part is missing, or two parts share an utterance id.
+        DiskError
+            The disk refuses; the parts stay.
         """
-        if not self._finished():
+        if not self._ended(order):
             missing = [key for key in order if not self.staged(key)]
             if missing:
-                raise DataError(f"{len(missing)} parts are missing, first {missing[0]!r}", file=self._staging)
+                raise DataError(f"{len(missing)} parts are missing, first {missing[0]!r}", file=self.staging.folder)
             self._write(order)
         # the rename ends the run in one step; what a kill leaves behind after it is rubbish, not state
-        rubbish = self._staging.with_name(f"{self._staging.name}.{os.getpid()}.part")
-        self._staging.rename(rubbish)
+        folder = self.staging.folder
+        rubbish = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+        folder.rename(rubbish)
         shutil.rmtree(rubbish, ignore_errors=True)
         return Corpus.open(self.path)
 
     def discard(self) -> None:
         """Give up: remove the staging folder and all parts in it; the target stays as it is."""
-        shutil.rmtree(self._staging, ignore_errors=True)
+        shutil.rmtree(self.staging.folder, ignore_errors=True)
 
     def _write(self, order: Sequence[str]) -> None:
-        names = {n for key in order for n in _ipc(self._part(key)).schema.names}
+        parts = [self.staging.part(key) for key in order]
+        names = {name for part in parts for name in part.columns}
         groups, splits = part_names(names, "group"), part_names(names, "split")
         schema = table_schema(self.specification, groups, splits)
-        batches = (_with_schema(batch, schema) for key in order for batch in _batches(self._part(key)))
-        with atomic_folder(self.path, replace=self._replace) as draft:
+        batches = (_with_schema(batch, schema) for part in parts for batch in part.batches())
+        drafts = self.staging.folder
+        for left in drafts.glob(f".{glob.escape(self.path.name)}.*.part"):  # of a run that was killed here
+            shutil.rmtree(left, ignore_errors=True)
+        with atomic_folder(self.path, replace=self._replace, drafts=drafts) as draft:
             write_folder(draft, batches, self.specification, self.provenance, groups, splits)
-            write_json(self._staging / "finishing.json", sha256_file(draft / MANIFEST))
+            manifest = sha256_file(draft / MANIFEST)
+            _write_notes(draft / PARTS, manifest, order, parts)
+            write_json(self._ending, {"corpus": manifest, "parts": self._digest(order)})
 
-    def _finished(self) -> bool:
-        """Whether a run was killed after the target took its place and before the staging folder went."""
-        note, target = self._staging / "finishing.json", self.path / MANIFEST
-        return note.exists() and target.exists() and read_json(note) == sha256_file(target)
+    def _digest(self, order: Sequence[str]) -> str:
+        return sha256_bytes(canonical_json([self.staging.part(key).path.name for key in order]).encode())
+
+    def _ended(self, order: Sequence[str] | None) -> bool:
+        """Whether a run, of these parts or of any, was killed between the target's rename and the end."""
+        target = self.path / MANIFEST
+        if not self._ending.exists() or not target.exists():
+            return False
+        told = read_json(self._ending)
+        ours = order is None or told["parts"] == self._digest(order)
+        return ours and bool(told["corpus"] == sha256_file(target))
 
 
-def _ipc(path: Path) -> pa.ipc.RecordBatchFileReader:
-    try:
-        return pa.ipc.open_file(pa.memory_map(str(path)))
-    except (pa.ArrowException, OSError) as cause:
-        raise FormatError(f"is no readable part: {cause}", file=path, remedy="delete it and run again") from cause
-
-
-def _batches(path: Path) -> Iterator[pa.RecordBatch]:
-    reader = _ipc(path)
-    for number in range(reader.num_record_batches):
-        yield reader.get_batch(number)
+def _write_notes(path: Path, manifest: str, order: Sequence[str], parts: Sequence[Part]) -> None:
+    """Keep what was told about the parts, unless there is nothing."""
+    rows = []
+    for key, part in zip(order, parts, strict=True):
+        rows.append({"key": key, "utterances": sum(b.num_rows for b in part.batches()), "notes": part.notes})
+    if any(row["notes"] is not None for row in rows):
+        told = {"corpus": manifest, "parts": rows}
+        path.write_text(json.dumps(told, sort_keys=True, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
 
 
 def _with_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

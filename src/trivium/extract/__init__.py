@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 _HOME = {
     "ClipExtractor": "trivium.extract.clip",
-    "Extracted": "trivium.extract.clip",
+    "Extracted": "trivium.extract.extracted",
     "Recording": "trivium.extract.recording",
     "extract_clip": "trivium.extract.clip",
     "extract_clips": "trivium.extract.folder",
@@ -20,7 +20,8 @@ _HOME = {
 __all__ = ["ClipExtractor", "Extracted", "Recording", "extract_clip", "extract_clips", "find_recordings"]
 
 if TYPE_CHECKING:
-    from trivium.extract.clip import ClipExtractor, Extracted, extract_clip
+    from trivium.extract.clip import ClipExtractor, extract_clip
+    from trivium.extract.extracted import Extracted
     from trivium.extract.folder import extract_clips
     from trivium.extract.listing import find_recordings
     from trivium.extract.recording import Recording

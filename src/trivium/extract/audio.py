@@ -142,6 +142,7 @@ class VoiceExtractor:
 
     models: tuple[str, ...] = ()
     takes = ""
+    uses_heard = False
 
     def __init__(self, argument: str = "", local: str | Path | None = None) -> None:
         pass

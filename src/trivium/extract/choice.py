@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,16 @@ from trivium.extract.speech import Heard
 from trivium.extract.transcript import Transcript
 from trivium.registry import load
 
-__all__ = ["MODALITIES", "USUAL_EXTRACTORS", "AudioExtractor", "Choice", "Extractor", "TextExtractor", "choose"]
+__all__ = [
+    "MODALITIES",
+    "USUAL_EXTRACTORS",
+    "AudioExtractor",
+    "Choice",
+    "Extractor",
+    "StreamMaker",
+    "TextExtractor",
+    "choose",
+]
 
 MODALITIES = ("text", "audio", "vision")
 USUAL_EXTRACTORS: Mapping[str, str] = {"text": "minilm-l6", "audio": "voice", "vision": "face"}
@@ -54,7 +63,13 @@ class TextExtractor(Extractor, Protocol):
 
 
 class AudioExtractor(Extractor, Protocol):
-    """Gives columns of the sound."""
+    """Gives columns of the sound.
+
+    Attributes
+    ----------
+    uses_heard : bool
+        Whether its values depend on what the recogniser heard; one that does not say counts as if they did.
+    """
 
     def stream(self, sound: NDArray[np.float32], heard: Heard | None) -> Stream:
         """Values (T, D) of mono sound at 16 kHz, in seconds from its beginning.
@@ -127,6 +142,49 @@ class Choice:
             Of the extractor.
         """
         return replace(specification, modality=self.stream)
+
+
+class StreamMaker(NamedTuple):
+    """A stream of the corpus, and the extractor that makes it.
+
+    Parameters
+    ----------
+    choice : Choice
+        What was asked for.
+    extractor : object
+        A text, audio or vision extractor.
+
+    Examples
+    --------
+    >>> voice = Choice("audio", "audio_voice", "voice")
+    >>> StreamMaker(voice, voice.load()).specification.modality
+    'audio_voice'
+    """
+
+    choice: Choice
+    extractor: Any
+
+    @property
+    def specification(self) -> StreamSpecification:
+        """Specification of the stream under its name in the corpus."""
+        return self.choice.named(self.extractor.specification)
+
+    @property
+    def uses_heard(self) -> bool:
+        """Whether its values depend on what the recogniser heard."""
+        return self.choice.modality == "audio" and getattr(self.extractor, "uses_heard", True)
+
+    def named(self, stream: Stream) -> Stream:
+        """What the extractor gave, under its name in the corpus.
+
+        Parameters
+        ----------
+        stream : Stream
+            Of the extractor.
+        """
+        if stream.specification.modality == self.choice.stream:
+            return stream
+        return replace(stream, specification=self.specification)
 
 
 def choose(modality: str, request: str = "") -> tuple[Choice, ...]:

@@ -8,27 +8,31 @@ a clip has, it is decoded once.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from trivium.corpus import Specification, Stream, StreamSpecification, Utterance, Words
-from trivium.corpus.notes import ExtractionNote
+from trivium.corpus import Specification, Stream, Utterance
 from trivium.errors import DataError, MediaError
-from trivium.extract.choice import MODALITIES, Choice, choose
-from trivium.extract.cutting import CUTS, Cut, pieces_of, voiced_spans
+from trivium.extract.choice import MODALITIES, StreamMaker, choose
+from trivium.extract.cutting import CUTS, Cut, pieces_from_json, pieces_of, voiced_spans
+from trivium.extract.earlier import Earlier
+from trivium.extract.extracted import Extracted, put_together
 from trivium.extract.face_landmarks import FaceTracker
-from trivium.extract.media import SOUND_RATE, Clip, open_clip
-from trivium.extract.notes import note_of
+from trivium.extract.faces import SeenFace, see_faces
+from trivium.extract.keys import Keys, keys_of, versions_of
+from trivium.extract.media import Clip, open_clip
+from trivium.extract.notes import facts_of_sound, facts_of_words
+from trivium.extract.opened import OpenedClip
+from trivium.extract.products import WORDS, Product, key_of
 from trivium.extract.recording import Recording
 from trivium.extract.spoken import Spoken, transcript_to_cut, words_in_time
-from trivium.extract.vision import FaceRecorder
 from trivium.formats.findings import Finding
 from trivium.upstream import model_folder
 
@@ -37,30 +41,6 @@ __all__ = ["FRAMES_PER_SECOND", "ClipExtractor", "Extracted", "extract_clip"]
 FRAMES_PER_SECOND = 12.5
 _TIMING_MODELS = ("g2p-en",)
 _RECOGNITION_MODELS = ("whisper-tiny-en",)
-
-
-@dataclass(frozen=True, eq=False)
-class Extracted:
-    """An utterance and what was found while making it.
-
-    Parameters
-    ----------
-    utterance : Utterance
-        With the streams that the clip has.
-    findings : tuple of Finding
-        Modalities it lacks and why, how its words were found and timed, damage in the file.
-    note : ExtractionNote
-        What no stream keeps: how its words were timed, which were unknown, how many frames were seen, how loud it is.
-    """
-
-    utterance: Utterance
-    findings: tuple[Finding, ...]
-    note: ExtractionNote = field(default_factory=ExtractionNote)
-
-
-class _Face(NamedTuple):
-    stream: Stream | None
-    frames: int
 
 
 class ClipExtractor:
@@ -80,6 +60,9 @@ class ClipExtractor:
         Whether a clip, or a span of it, is one utterance, or one for each sentence or voiced stretch.
     text, audio, vision : str
         Extractors of each modality, such as ``voice,whisper`` (see :mod:`trivium.extract.choice`); empty: the usual.
+
+    side_by_side : bool
+        Whether what is heard and what is seen in a clip is made at the same time, in two threads: same bytes, sooner.
 
     Raises
     ------
@@ -105,6 +88,7 @@ class ClipExtractor:
         text: str = "",
         audio: str = "",
         vision: str = "",
+        side_by_side: bool = False,
     ) -> None:
         self.modalities = tuple(dict.fromkeys(modalities))
         unknown = [name for name in self.modalities if name not in MODALITIES]
@@ -119,10 +103,22 @@ class ClipExtractor:
         self.frames_per_second = frames_per_second
         self.upstream = upstream
         self.track, self.cut = track, cut
+        self.side_by_side = side_by_side
+        # what makes the same extractor in another process
+        self.options: dict[str, Any] = {
+            "modalities": list(self.modalities),
+            "frames_per_second": frames_per_second,
+            "upstream": None if upstream is None else str(upstream),
+            "track": track,
+            "cut": cut,
+            "text": text,
+            "audio": audio,
+            "vision": vision,
+        }
         self._tracker: FaceTracker | None = None
         requests = {"text": text, "audio": audio, "vision": vision}
         self._makers = [
-            _Maker(choice, choice.load(upstream))
+            StreamMaker(choice, choice.load(upstream))
             for modality in self.modalities
             for choice in choose(modality, requests[modality])
         ]
@@ -169,7 +165,7 @@ class ClipExtractor:
         return extracted
 
     def extract_spans(
-        self, recordings: Sequence[Recording]
+        self, recordings: Sequence[Recording], content: str = "", earlier: Earlier | None = None
     ) -> Iterator[tuple[Recording, tuple[Extracted, ...] | Exception]]:
         """Make the utterances of several spans of one clip, which is decoded once.
 
@@ -180,6 +176,10 @@ class ClipExtractor:
         ----------
         recordings : sequence of Recording
             Spans of one clip; they may overlap.
+        content : str
+            Hash of the file, where something may be taken over.
+        earlier : Earlier, optional
+            What earlier runs made: products with the same key are taken over, whatever else changed.
 
         Yields
         ------
@@ -197,27 +197,58 @@ class ClipExtractor:
         yield from ((recording, recording.fault) for recording in recordings if recording.fault is not None)
         if not usable:
             return
-        with _one_thread():
-            source = self._open(usable[0].path)
-            cut = [self._cut(recording, source) for recording in usable]
-            faces = iter(self._faces(source.clip, [piece for pieces in cut for piece in _listed(pieces)]))
-        for recording, pieces in zip(usable, cut, strict=True):
-            own = [(piece, next(faces)) for piece in _listed(pieces)]
+        with ThreadPoolExecutor(1) as beside:
             with _one_thread():
-                result = pieces if isinstance(pieces, Exception) else self._results(source, own)
-            yield recording, result
+                source = OpenedClip(open_clip(usable[0].path, track=self.track), content, earlier or Earlier())
+                cut = [self._cut(recording, source) for recording in usable]
+                seen = beside.submit(self._seen, source, [piece for pieces in cut for piece in _listed(pieces)])
+                if not self.side_by_side:
+                    seen.result()
+            place = 0
+            for recording, pieces in zip(usable, cut, strict=True):
+                with _one_thread():
+                    result = pieces if isinstance(pieces, Exception) else self._results(source, pieces, seen, place)
+                place += len(_listed(pieces))
+                yield recording, result
 
-    def _open(self, path: Path) -> _Source:
-        clip = open_clip(path, track=self.track)
-        heard = self.cut != "whole" or {"text", "audio"} & set(self.modalities)
-        return _Source(clip, clip.sound() if heard else None)
+    def keys(self, recording: Recording, content: str) -> Keys:
+        """Keys of what is made of a recording: what they do not change with may be taken over from another run.
 
-    def _cut(self, recording: Recording, source: _Source) -> list[Recording] | Exception:
+        Every option that changes words or what is seen has to be among the facts here.
+
+        Parameters
+        ----------
+        recording : Recording
+            The clip or a span of it.
+        content : str
+            Hash of the file.
+        """
+        models = _TIMING_MODELS + (_RECOGNITION_MODELS if recording.transcript is None else ())
+        words = {"asked": "text" in self.modalities, "models": versions_of(models)}
+        vision = {"frames_per_second": self.frames_per_second}
+        return keys_of(recording, content, track=self.track, makers=self._makers, words=words, vision=vision)
+
+    def cut_key(self, recording: Recording, content: str) -> str:
+        """Key of the pieces of a recording; empty where it is not cut.
+
+        Parameters
+        ----------
+        recording : Recording
+            The clip or a span of it.
+        content : str
+            Hash of the file.
+        """
+        return "" if self.cut == "whole" else key_of(self.cut, self.keys(recording, content).words)
+
+    def _cut(self, recording: Recording, source: OpenedClip) -> list[Recording] | Exception:
         """The recording itself, or its pieces; an error where there is nothing to extract."""
         try:
             span = recording.span(source.seconds)
             if self.cut == "whole":
                 return [recording]
+            kept = source.earlier.pieces(self.cut_key(recording, source.content))
+            if kept is not None:
+                return pieces_from_json(recording, kept)
             samples = source.part(recording)
             words = "text" in self.modalities or self.cut == "sentences"
             told = transcript_to_cut(recording, samples, span, local=self.upstream) if words else None
@@ -228,121 +259,127 @@ class ClipExtractor:
         except Exception as error:
             return error
 
-    def _results(self, source: _Source, pieces: Sequence[tuple[Recording, _Face]]) -> tuple[Extracted, ...] | Exception:
+    def _results(
+        self, source: OpenedClip, pieces: Sequence[Recording], seen: Future[list[Product | None]], place: int
+    ) -> tuple[Extracted, ...] | Exception:
         made: list[Extracted] = []
         empty: list[Finding] = []
         last: Exception | None = None
-        for piece, face in pieces:
+        for number, piece in enumerate(pieces, start=place):
             try:
-                made.append(self._utterance(source, piece, face))
+                made.append(self._utterance(source, piece, partial(_product_at, seen, number)))
             except Exception as error:
                 last = error
                 reason = getattr(error, "problem", f"{type(error).__name__}: {error}")
                 empty.append(Finding("dropped", piece.id, action=reason))
         if not made and last is not None:
             return last
-        return (replace(made[0], findings=(*made[0].findings, *empty)), *made[1:])
+        told = () if self.cut == "whole" else tuple(pieces)
+        return (replace(made[0], findings=(*made[0].findings, *empty), pieces=told), *made[1:])
 
-    def _utterance(self, source: _Source, recording: Recording, face: _Face) -> Extracted:
-        findings: list[Finding] = []
+    def _utterance(self, source: OpenedClip, recording: Recording, look: Callable[[], Product | None]) -> Extracted:
         start, end = recording.span(source.seconds)
-        if recording.end > source.seconds:
-            findings.append(Finding("span", recording.id, action="ends after the clip, cut at its end"))
-        sound = source.part(recording)
-        spoken = (
-            words_in_time(recording, sound, (start, end), findings, local=self.upstream)
-            if "text" in self.modalities
-            else None
-        )
-        streams: dict[str, Stream] = {}
-        for maker in self._makers:
-            stream, why = self._stream(maker, source, recording, spoken, face)
-            if stream is not None:
-                streams[maker.choice.stream] = maker.named(stream)
-            elif why:
-                findings.append(Finding("missing", recording.id, maker.choice.stream, action=why))
-        if not streams:
+        keys = self.keys(recording, source.content)
+        products: list[Product] = []
+        if "text" in self.modalities:
+            products.append(self._words(source, recording, keys))
+        spoken = next((product.spoken for product in products if product.name == WORDS), None)
+        products += [
+            source.earlier.find(keys.streams[maker.choice.stream], recording.id)
+            or self._stream(maker, source, recording, spoken, keys)
+            for maker in self._makers
+            if maker.choice.modality != "vision"
+        ]
+        if self.cut != "whole" or {"text", "audio"} & set(self.modalities):
+            products.append(source.earlier.find(keys.sound, recording.id) or _sound(source, recording, keys))
+        seen = look()  # last, so that it can be made beside the others
+        products += [] if seen is None else [seen]
+        made = {name for product in products for name in product.streams}
+        findings = [finding for product in products for finding in product.findings]
+        if not made:
             reasons = ", ".join(f"{f.modality}: {f.action}" for f in findings if f.kind == "missing")
             raise MediaError(f"gives none of the modalities ({reasons})", file=recording.path)
-        findings += [Finding("damage", recording.id, action=text) for text in source.clip.findings]
-        note = note_of(recording, spoken, sound, face.frames, findings)
-        return Extracted(_utterance(recording, streams, spoken, start, end), tuple(findings), note)
-
-    def _stream(
-        self, maker: _Maker, source: _Source, recording: Recording, spoken: Spoken | None, face: _Face
-    ) -> tuple[Stream | None, str]:
-        """One stream, or none and why; why is empty where that was told already."""
-        if maker.choice.modality == "text":
-            return (maker.extractor.stream(spoken.transcript, spoken.timed.times) if spoken else None), ""
-        if maker.choice.modality == "vision":
-            return face.stream, "no face" if source.clip.facts.has_picture else "no picture"
-        sound = source.part(recording)
-        if sound is None or not len(sound):
-            return None, "no sound"
-        stream = maker.extractor.stream(sound, spoken.heard if spoken else None)
-        return _later(stream, source.begin(recording)), ""
-
-    def _faces(self, clip: Clip, recordings: Sequence[Recording]) -> list[_Face]:
-        """Faces of several spans, found in one pass over the frames."""
-        if "vision" not in self.modalities or not clip.facts.has_picture:
-            return [_Face(None, 0)] * len(recordings)
-        if self._tracker is None:
-            self._tracker = next(m.extractor for m in self._makers if m.choice.modality == "vision").tracker()
-        # a frame lasts until the next one; where one is dropped, half as long again
-        longest = 1.5 / min(self.frames_per_second, clip.facts.frames_per_second)
-        spans = [_WHOLE if one.is_whole else one.span(clip.facts.seconds) for one in recordings]
-        recorders = [FaceRecorder(self._tracker, longest) for _ in recordings]
-        for frame in clip.frames(self.frames_per_second, () if _WHOLE in spans else spans):
-            for (start, end), recorder in zip(spans, recorders, strict=True):
-                if start <= frame.time < end:
-                    recorder.add(frame.time, frame.rgb)
-        return [_Face(one.stream(end), one.frames) for one, (_, end) in zip(recorders, spans, strict=True)]
-
-
-class _Maker(NamedTuple):
-    """A stream of the corpus and what makes it."""
-
-    choice: Choice
-    extractor: Any
-
-    @property
-    def specification(self) -> StreamSpecification:
-        return self.choice.named(self.extractor.specification)
-
-    def named(self, stream: Stream) -> Stream:
-        """The stream under its name in the corpus."""
-        return (
-            stream
-            if stream.specification.modality == self.choice.stream
-            else replace(stream, specification=self.specification)
+        if recording.end > source.seconds:
+            findings.append(Finding("span", recording.id, action="ends after the clip, cut at its end"))
+        return put_together(
+            recording, [m for m in self.specification.modalities if m in made], products, findings, (start, end)
         )
 
+    def _words(self, source: OpenedClip, recording: Recording, keys: Keys) -> Product:
+        """Words and their times: of an earlier run, unless somebody needs what the recogniser heard."""
+        listened = recording.transcript is None and any(
+            maker.uses_heard and not source.earlier.has(keys.streams[maker.choice.stream]) for maker in self._makers
+        )
+        kept = None if listened else source.earlier.find(keys.words, recording.id)
+        if kept is not None:
+            return kept
+        findings: list[Finding] = []
+        sound = source.part(recording)
+        span = recording.span(source.seconds)
+        spoken = words_in_time(recording, sound, span, findings, local=self.upstream)
+        facts = facts_of_words(recording, spoken, heard=sound is not None)
+        return Product(WORDS, keys.words, findings=tuple(findings), facts=facts, spoken=spoken)
 
-@dataclass(frozen=True, eq=False)
-class _Source:
-    """A clip that is open, and its sound."""
+    def _stream(
+        self, maker: StreamMaker, source: OpenedClip, recording: Recording, spoken: Spoken | None, keys: Keys
+    ) -> Product:
+        """A stream of text or audio, or why there is none; that nobody speaks was told with the words."""
+        name = maker.choice.stream
+        findings: tuple[Finding, ...] = ()
+        stream = None
+        if maker.choice.modality == "text":
+            stream = maker.extractor.stream(spoken.transcript, spoken.timed.times) if spoken else None
+        else:
+            sound = source.part(recording)
+            if sound is None or not len(sound):
+                findings = (Finding("missing", recording.id, name, action="no sound"),)
+            else:
+                heard = spoken.heard if spoken else None
+                stream = _later(maker.extractor.stream(sound, heard), source.begin(recording))
+        return Product(name, keys.streams[name], {} if stream is None else {name: maker.named(stream)}, findings)
 
-    clip: Clip
-    sound: NDArray[np.float32] | None
+    def _seen(self, source: OpenedClip, recordings: Sequence[Recording]) -> list[Product | None]:
+        """What is seen in several spans; what no earlier run saw is found in one pass over the frames."""
+        if "vision" not in self.modalities:
+            return [None] * len(recordings)
+        keys = [self.keys(recording, source.content).vision for recording in recordings]
+        kept = [source.earlier.find(key, recording.id) for key, recording in zip(keys, recordings, strict=True)]
+        left = [recording for recording, one in zip(recordings, kept, strict=True) if one is None]
+        anew = iter(self._faces(source.clip, left))
+        return [
+            one or self._vision(source, recording, key, next(anew))
+            for recording, key, one in zip(recordings, keys, kept, strict=True)
+        ]
 
-    @property
-    def seconds(self) -> float:
-        return self.clip.facts.seconds
+    def _vision(self, source: OpenedClip, recording: Recording, key: str, face: SeenFace) -> Product:
+        maker = next(maker for maker in self._makers if maker.choice.modality == "vision")
+        name = maker.choice.stream
+        why = "no face" if source.clip.facts.has_picture else "no picture"
+        findings = () if face.stream is not None else (Finding("missing", recording.id, name, action=why),)
+        streams = {} if face.stream is None else {name: maker.named(face.stream)}
+        facts = {"frames": face.frames} if face.frames else {}
+        return Product("vision", key, streams, (*findings, *_damage(source, recording, "video")), facts)
 
-    def begin(self, recording: Recording) -> float:
-        """Second of the clip at which the first sample of the recording lies."""
-        return round(recording.span(self.seconds)[0] * SOUND_RATE) / SOUND_RATE
-
-    def part(self, recording: Recording) -> NDArray[np.float32] | None:
-        """Sound of the recording; None where there is none."""
-        if self.sound is None or recording.is_whole:
-            return self.sound
-        first, last = (round(edge * SOUND_RATE) for edge in recording.span(self.seconds))
-        part = self.sound[first:last]
-        return part if len(part) else None
+    def _faces(self, clip: Clip, recordings: Sequence[Recording]) -> list[SeenFace]:
+        if not recordings or not clip.facts.has_picture:
+            return [SeenFace()] * len(recordings)
+        if self._tracker is None:
+            self._tracker = next(m.extractor for m in self._makers if m.choice.modality == "vision").tracker()
+        return see_faces(clip, recordings, self._tracker, self.frames_per_second)
 
 
-_WHOLE = (float("-inf"), float("inf"))
+def _product_at(seen: Future[list[Product | None]], place: int) -> Product | None:
+    return seen.result()[place]
+
+
+def _sound(source: OpenedClip, recording: Recording, keys: Keys) -> Product:
+    facts = facts_of_sound(source.part(recording))
+    return Product("sound", keys.sound, findings=_damage(source, recording, "audio"), facts=facts)
+
+
+def _damage(source: OpenedClip, recording: Recording, kind: str) -> tuple[Finding, ...]:
+    told = source.clip.damage.get(kind)
+    return (Finding("damage", recording.id, action=told),) if told else ()
 
 
 def _one_thread() -> AbstractContextManager[object]:
@@ -356,28 +393,6 @@ def _listed(pieces: list[Recording] | Exception) -> list[Recording]:
 
 def _later(stream: Stream, seconds: float) -> Stream:
     return replace(stream, times=stream.times + seconds) if seconds and stream.times is not None else stream
-
-
-def _utterance(
-    recording: Recording,
-    streams: Mapping[str, Stream],
-    spoken: Spoken | None,
-    start: float,
-    end: float,
-) -> Utterance:
-    words = Words(spoken.transcript.words, spoken.timed.times, spoken.timed.confidence) if spoken else None
-    return Utterance(
-        recording.id,
-        streams,
-        words,
-        text=spoken.transcript.text if spoken else "",
-        labels=recording.labels,
-        groups=recording.groups,
-        splits=recording.splits,
-        clip=recording.path.name,
-        start=start,
-        end=end,
-    )
 
 
 def extract_clip(

@@ -7,7 +7,7 @@ half a second ends an utterance, and none is longer than 30 seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
@@ -19,7 +19,16 @@ from trivium.extract.speech import Heard, Sound, Timed
 from trivium.extract.timed_transcript import Segment, TimedTranscript, TimedWord, WordTimes, sentences, tidy
 from trivium.extract.transcript import Transcript, read_transcript
 
-__all__ = ["CUTS", "Cut", "heard_transcript", "pieces_of", "voiced_spans"]
+__all__ = [
+    "CUTS",
+    "Cut",
+    "heard_transcript",
+    "piece_of",
+    "pieces_from_json",
+    "pieces_of",
+    "pieces_to_json",
+    "voiced_spans",
+]
 
 Cut: TypeAlias = Literal["whole", "sentences", "voice"]
 CUTS: tuple[Cut, ...] = ("whole", "sentences", "voice")
@@ -118,16 +127,78 @@ def pieces_of(
     if not inside:
         raise DataError("nobody speaks in it, so there is nothing to cut", file=recording.path)
     return [
-        replace(
-            recording,
-            id=f"{recording.id}$_${number:04d}",
-            transcript=None if told is None else told.within(start, end) or "",
-            groups={"video": recording.id, **recording.groups},
-            start=start,
-            end=end,
-        )
+        piece_of(recording, number, start, end, None if told is None else told.within(start, end) or "")
         for number, (start, end) in enumerate(inside, start=1)
     ]
+
+
+def piece_of(
+    recording: Recording, number: int, start: float, end: float, transcript: str | TimedTranscript | None
+) -> Recording:
+    """One piece of a recording.
+
+    Parameters
+    ----------
+    recording : Recording
+        The clip, or a span of it.
+    number : int
+        Counted from 1.
+    start, end : float
+        Seconds of the clip.
+    transcript : str, TimedTranscript or None
+        What is said in it; None where nobody asked.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> piece_of(Recording(Path("a.mp4")), 1, 0.5, 2.0, None).id
+    'a$_$0001'
+    """
+    return replace(
+        recording,
+        id=f"{recording.id}$_${number:04d}",
+        transcript=transcript,
+        groups={"video": recording.id, **recording.groups},
+        start=start,
+        end=end,
+    )
+
+
+def pieces_to_json(pieces: Iterable[Recording]) -> list[dict[str, Any]]:
+    """Where a recording was cut, and what is said in each piece, as plain builtins.
+
+    Parameters
+    ----------
+    pieces : iterable of Recording
+        From :func:`pieces_of`.
+    """
+    return [{name: piece.to_json()[name] for name in ("start", "end", "transcript")} for piece in pieces]
+
+
+def pieces_from_json(recording: Recording, told: Iterable[Mapping[str, Any]]) -> list[Recording]:
+    """The pieces of a recording again.
+
+    Parameters
+    ----------
+    recording : Recording
+        The clip, or a span of it.
+    told : iterable of mapping
+        What :func:`pieces_to_json` gave.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> whole = Recording(Path("a.mp4"))
+    >>> pieces = pieces_of(whole, None, [(0.5, 2.0)], (0.0, 3.0))
+    >>> [piece.start for piece in pieces_from_json(whole, pieces_to_json(pieces))]
+    [0.5]
+    """
+    found = []
+    for number, row in enumerate(told, start=1):
+        spoken = row["transcript"]
+        spoken = TimedTranscript.from_json(spoken) if isinstance(spoken, dict) else spoken
+        found.append(piece_of(recording, number, row["start"], row["end"], spoken))
+    return found
 
 
 def _sentence_spans(told: TimedTranscript) -> list[tuple[float, float]]:

@@ -6,29 +6,29 @@ A clip that cannot be read costs only itself. What failed, and what the others l
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import shutil
+import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from trivium.corpus import Corpus, Specification
 from trivium.corpus.notes import ExtractionNote, pack_notes
 from trivium.corpus.specification import LabelSpecification
+from trivium.corpus.staging import Staging
 from trivium.corpus.writer import CorpusWriter
 from trivium.errors import DataError, TriviumError
 from trivium.extract.choice import MODALITIES
-from trivium.extract.clip import FRAMES_PER_SECOND, ClipExtractor, Extracted
+from trivium.extract.clip import FRAMES_PER_SECOND, ClipExtractor
 from trivium.extract.cutting import Cut
 from trivium.extract.listing import labelled_recordings
+from trivium.extract.notes import note_of
+from trivium.extract.processes import ClipJob, extract_in_processes
 from trivium.extract.recording import Recording
 from trivium.extract.span_table import span_recordings
-from trivium.extract.timed_transcript import TimedTranscript
-from trivium.files import read_json, sha256_file, write_json
+from trivium.extract.stage import Outcome, Stager
 from trivium.formats.findings import Finding, Findings
 from trivium.progress import Bar, progress_bar
 from trivium.upstream import model
@@ -51,13 +51,15 @@ def extract_clips(
     text: str = "",
     audio: str = "",
     vision: str = "",
+    workers: int = 1,
     overwrite: bool = False,
     show: bool = True,
 ) -> Corpus:
     """Words, voice and face of all clips of a folder.
 
-    A run that was killed goes on where it stopped when it is called again with the same arguments, and ends with the
-    same bytes.
+    A run that was killed goes on where it stopped when it is called again, and ends with the same bytes, for any number
+    of workers. Where options, transcripts or clips changed since, or a corpus is replaced, what does not depend on the
+    change is taken over and not made again.
 
     Parameters
     ----------
@@ -87,8 +89,11 @@ def extract_clips(
         Which sound track of the clips, counted from 1.
     text, audio, vision : str
         Extractors of each modality, such as ``voice,whisper`` (see :mod:`trivium.extract.choice`); empty: the usual.
+    workers : int
+        Processes that work at the same time, each on a clip of its own and with one thread; 1: this process alone.
+        One that dies costs no more than the clip it was at. A single clip is heard and seen at the same time.
     overwrite : bool
-        Whether an existing corpus may be replaced.
+        Whether an existing corpus may be replaced. What still holds of it is taken over.
     show : bool
         Whether to show progress.
 
@@ -106,6 +111,8 @@ def extract_clips(
         The corpus would be written over the clips.
     UpstreamError
         A model is not on this machine; the message says how to fetch it.
+    DiskError
+        The disk is full or may not be written to; the same call goes on later.
 
     Examples
     --------
@@ -134,9 +141,13 @@ def extract_clips(
         raise DataError("clips lie in the folder that is to be written", file=Path(out), remedy="choose another folder")
     if out is None:
         with tempfile.TemporaryDirectory(prefix="trivium-") as name:
-            stored = _run(recordings, extractor, CorpusWriter(Path(name) / "corpus", specification, provenance), show)
+            writer = CorpusWriter(Path(name) / "corpus", specification, provenance)
+            stored = _run(recordings, extractor, writer, workers, show)
             return Corpus.from_utterances(stored, specification, stored.provenance)
-    return _run(recordings, extractor, CorpusWriter(out, specification, provenance, overwrite=overwrite), show)
+    writer = CorpusWriter(out, specification, provenance, overwrite=overwrite)
+    if overwrite:
+        writer.take_apart()
+    return _run(recordings, extractor, writer, workers, show)
 
 
 def _provenance(extractor: ClipExtractor, recordings: Sequence[Recording]) -> dict[str, Any]:
@@ -150,117 +161,110 @@ def _provenance(extractor: ClipExtractor, recordings: Sequence[Recording]) -> di
     }
 
 
-def _run(recordings: Sequence[Recording], extractor: ClipExtractor, writer: CorpusWriter, show: bool) -> Corpus:
-    run = _Run(extractor, writer)
+def _run(
+    recordings: Sequence[Recording], extractor: ClipExtractor, writer: CorpusWriter, workers: int, show: bool
+) -> Corpus:
+    run = _Run(recordings, writer.staging)
     with progress_bar("extracting", len(recordings), show=show) as bar:
-        for path, places in _by_clip(recordings).items():
-            bar.note(recordings[places[0]].id)
-            run.clip(path, {place: recordings[place] for place in places}, bar)
+        run.bar = bar
+        for place, recording in enumerate(recordings):
+            if recording.fault is not None:
+                run.take(Outcome(failed={place: recording.fault}))
+        jobs = [
+            ClipJob(path, {place: recordings[place] for place in places})
+            for path, places in _by_clip(recordings).items()
+        ]
+        count = min(workers, len(jobs))
+        if count > 1:
+            extract_in_processes(jobs, extractor.options, writer.staging, count, run.begin, run.take)
+        else:
+            extractor.side_by_side = workers > count  # one clip alone takes two cores
+            stager = Stager(extractor, writer.staging)
+            for job in jobs:
+                run.begin(job)
+                run.take(stager.clip(job.path, job.recordings))
     if run.first is not None and not run.done:
-        writer.discard()
+        if not writer.staging.parts():  # else they are of a run with other options, which may be worth hours
+            writer.discard()
         raise run.first
-    told = {name: run.told[name] for name in sorted(run.told)}
-    writer.provenance |= {"failures": run.failures, "findings": run.findings.to_json(), "notes": pack_notes(told)}
-    corpus = writer.finish([key for _, key in sorted(run.done.items())])
-    shutil.rmtree(run.notes, ignore_errors=True)
-    return corpus
+    if show:
+        _tell_taken(run.counts)
+    writer.provenance |= run.told()
+    return writer.finish([key for _, key in sorted(run.done.items())])
+
+
+def _tell_taken(counts: Counter[tuple[str, str]]) -> None:
+    """Say what was taken over from earlier runs, where anything was."""
+    lists = {
+        how: ", ".join(f"{n} {name}" for (name, kind), n in sorted(counts.items()) if kind == how)
+        for how in ("taken", "made")
+    }
+    if lists["taken"]:
+        print(f"taken over: {lists['taken']}; made anew: {lists['made'] or 'nothing'}", file=sys.stderr)
 
 
 def _by_clip(recordings: Sequence[Recording]) -> dict[Path, list[int]]:
-    """Places of the recordings of every clip, in the order in which the clips appear."""
+    """Places of the usable recordings of every clip, in the order in which the clips appear."""
     found: dict[Path, list[int]] = {}
     for place, recording in enumerate(recordings):
-        found.setdefault(recording.path, []).append(place)
+        if recording.fault is None:
+            found.setdefault(recording.path, []).append(place)
     return found
 
 
 class _Run:
-    """One pass over all clips: what is done already is taken over, what fails costs only itself."""
+    """What the clips of a run gave, gathered in whatever order they come and told in their own order."""
 
-    def __init__(self, extractor: ClipExtractor, writer: CorpusWriter) -> None:
-        self.notes = writer.path.with_name(f".{writer.path.name}.notes")
+    def __init__(self, recordings: Sequence[Recording], staging: Staging) -> None:
         self.done: dict[int, str] = {}
-        self.failures: list[dict[str, str]] = []
-        self.findings, self.told = Findings(), dict[str, ExtractionNote]()
-        self.first: Exception | None = None
-        self._extractor, self._writer = extractor, writer
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.bar: Bar | None = None
+        self._recordings, self._staging = recordings, staging
+        self._failed: dict[int, Exception] = {}
+        self._going: dict[Path, str] = {}
 
-    def clip(self, path: Path, recordings: Mapping[int, Recording], bar: Bar) -> None:
-        """Stage the recordings of one clip, by their place, unless a killed run already did."""
-        waiting = dict(recordings)
-        try:
-            for place, recording in recordings.items():
-                if recording.fault is not None:
-                    self._fail(waiting.pop(place), recording.fault, bar)
-            content = sha256_file(path) if waiting else ""
-            keys = {place: _key(recording, self._extractor, content) for place, recording in waiting.items()}
-            for place in [place for place in waiting if self._staged(keys[place])]:
-                self._take(place, keys[place], waiting.pop(place), bar)
-            for place, result in self._results(dict(waiting)):
-                recording = waiting.pop(place)
-                try:
-                    self._stage(keys[place], result)
-                    self._take(place, keys[place], recording, bar)
-                except Exception as error:  # whatever one span does, the others go on
-                    self._fail(recording, error, bar)
-        except Exception as error:  # whatever one clip does, the others go on
-            for recording in waiting.values():
-                self._fail(recording, error, bar)
+    @property
+    def first(self) -> Exception | None:
+        """The first error, in the order of the recordings."""
+        return self._failed[min(self._failed)] if self._failed else None
 
-    def _results(self, recordings: Mapping[int, Recording]) -> Iterator[tuple[int, tuple[Extracted, ...] | Exception]]:
-        if self._extractor.cut == "whole" and len(recordings) == 1:
-            yield from ((place, (self._extractor.extract(recording),)) for place, recording in recordings.items())
-        elif recordings:
-            made = self._extractor.extract_spans(list(recordings.values()))
-            yield from ((place, result) for place, (_, result) in zip(recordings, made, strict=True))
+    def begin(self, job: ClipJob) -> None:
+        """Say that a clip is being worked on."""
+        self._going[job.path] = next(iter(job.recordings.values())).id
+        self._note()
 
-    def _staged(self, key: str) -> bool:
-        return self._writer.staged(key) and self._note(key).exists()
+    def take(self, outcome: Outcome) -> None:
+        """Gather what became of the recordings of a clip."""
+        self.done |= outcome.done
+        self._failed |= outcome.failed
+        self.counts += outcome.counts
+        for place in (*outcome.done, *outcome.failed):
+            self._going.pop(self._recordings[place].path, None)
+            if self.bar is not None:
+                self.bar.advance()
+        self._note()
 
-    def _note(self, key: str) -> Path:
-        return self.notes / f"{key}.json"
+    def _note(self) -> None:
+        failed = [f"{len(self._failed)} failed"] if self._failed else []
+        if self.bar is not None:
+            self.bar.note("; ".join([*failed, ", ".join(self._going.values())]))
 
-    def _stage(self, key: str, result: tuple[Extracted, ...] | Exception) -> None:
-        if isinstance(result, Exception):
-            raise result
-        # the note comes first: a clip counts as done when its part is there
-        findings = [asdict(finding) for one in result for finding in one.findings]
-        write_json(
-            self._note(key), {"findings": findings, "notes": {one.utterance.id: one.note.to_json() for one in result}}
-        )
-        self._writer.stage(key, [one.utterance for one in result])
-
-    def _take(self, place: int, key: str, recording: Recording, bar: Bar) -> None:
-        bar.note(recording.id)
-        kept = read_json(self._note(key))
-        self.findings.extend(Finding(**row) for row in kept["findings"])
-        self.told |= {name: ExtractionNote(**note) for name, note in kept["notes"].items()}
-        self.done[place] = key
-        bar.advance()
-
-    def _fail(self, recording: Recording, error: Exception, bar: Bar) -> None:
-        self.first = self.first or error
-        self.failures.append({"id": recording.id, "clip": recording.path.name, "reason": _reason(error)})
-        bar.advance()
-
-
-def _key(recording: Recording, extractor: ClipExtractor, content: str) -> str:
-    """Hash of everything the result depends on, so that parts of another run are never taken for ours."""
-    told = recording.transcript
-    facts: dict[str, Any] = {
-        "id": recording.id,
-        "clip": content,
-        "transcript": told.to_json() if isinstance(told, TimedTranscript) else told,
-        "labels": {key: value for key, value in recording.labels.items()},
-        "groups": dict(recording.groups),
-        "splits": dict(recording.splits),
-        "frames_per_second": extractor.frames_per_second,
-        "specification": extractor.specification.to_json(),
-        "notes": 1,  # raised when other facts are noted, so that parts without them are made again
-    }
-    if not recording.is_whole:
-        facts["span"] = [recording.start, recording.end]
-    return hashlib.sha256(json.dumps(facts | _unusual(extractor), sort_keys=True).encode()).hexdigest()
+    def told(self) -> dict[str, Any]:
+        """Failures, findings and notes for the provenance."""
+        findings, notes = Findings(), dict[str, ExtractionNote]()
+        for _, key in sorted(self.done.items()):
+            part = self._staging.part(key).notes
+            for name, products in part["products"].items():
+                own = [Finding(**row) for product in products for row in product.get("findings", ())]
+                findings.extend(own)
+                notes[name] = note_of((product.get("facts", {}) for product in products), own)
+            findings.extend(Finding(**row) for row in part["findings"])
+        failures = [
+            {"id": one.id, "clip": one.path.name, "reason": _reason(error)}
+            for one, error in ((self._recordings[place], error) for place, error in sorted(self._failed.items()))
+        ]
+        ordered = {name: notes[name] for name in sorted(notes)}
+        return {"failures": failures, "findings": findings.to_json(), "notes": pack_notes(ordered)}
 
 
 def _unusual(extractor: ClipExtractor) -> dict[str, Any]:

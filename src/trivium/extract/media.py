@@ -113,13 +113,13 @@ class Clip:
 
     Attributes
     ----------
-    findings : list of str
-        What was wrong but could be lived with, filled while reading.
+    damage : dict of str to str
+        What was wrong with ``audio`` or ``video`` but could be lived with, filled while reading.
     """
 
     def __init__(self, path: Path, facts: Facts, origin: float, track: int = 1) -> None:
         self.path, self.facts, self.origin, self.track = path, facts, origin, track
-        self.findings: list[str] = []
+        self.damage: dict[str, str] = {}
 
     def sound(self) -> NDArray[np.float32] | None:
         """Mono sound at 16 kHz, full scale 1, or None for a clip without sound.
@@ -195,7 +195,8 @@ class Clip:
         if damaged > max(1, _MOST_DAMAGE * packets):
             raise MediaError(f"{damaged} of {packets} {stream.type} packets cannot be decoded", file=self.path)
         if damaged:
-            self.findings.append(f"{damaged} of {packets} {stream.type} packets cannot be decoded and were left out")
+            told = f"{damaged} of {packets} {stream.type} packets cannot be decoded and were left out"
+            self.damage[str(stream.type)] = told
 
 
 def open_clip(path: str | os.PathLike[str], *, track: int = 1) -> Clip:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,44 +18,69 @@ from trivium.extract.spoken import Spoken
 from trivium.extract.timed_transcript import TimedTranscript
 from trivium.formats.findings import Finding
 
-__all__ = ["note_of", "sound_level", "unknown_words"]
+__all__ = ["facts_of_sound", "facts_of_words", "note_of", "sound_level", "unknown_words"]
 
 _FULL_SCALE = 0.99
 _SILENCE_DB = -100.0
 
 
-def note_of(
-    recording: Recording,
-    spoken: Spoken | None,
-    sound: NDArray[np.float32] | None,
-    frames: int,
-    findings: Iterable[Finding],
-) -> ExtractionNote:
-    """Note of one utterance.
+def facts_of_words(recording: Recording, spoken: Spoken | None, *, heard: bool) -> dict[str, Any]:
+    """What is noted about the words of an utterance.
 
     Parameters
     ----------
     recording : Recording
         What it was made of.
     spoken : Spoken or None
-        Its words and their times.
+        Its words and their times; None where nobody speaks.
+    heard : bool
+        Whether there is sound.
+    """
+    if spoken is None:
+        return {}
+    told = _times_of(recording, spoken.timed)
+    return told | ({"unknown": unknown_words(spoken.transcript.words)} if heard else {})
+
+
+def facts_of_sound(sound: NDArray[np.float32] | None) -> dict[str, Any]:
+    """What is noted about the sound of an utterance.
+
+    Parameters
+    ----------
     sound : array of shape (n,), float32, or None
         Mono sound at 16 kHz.
-    frames : int
-        Frames of the picture that were looked at; 0 where there is none.
+
+    Examples
+    --------
+    >>> facts_of_sound(np.zeros(3, np.float32))
+    {'peak_db': -100.0, 'clipped': 0.0}
+    """
+    if sound is None or not len(sound):
+        return {}
+    peak_db, clipped = sound_level(sound)
+    return {"peak_db": peak_db, "clipped": clipped}
+
+
+def note_of(facts: Iterable[Mapping[str, Any]], findings: Iterable[Finding]) -> ExtractionNote:
+    """Note of one utterance.
+
+    Parameters
+    ----------
+    facts : iterable of mapping
+        From what it is put together.
     findings : iterable of Finding
         Say what is missing.
+
+    Examples
+    --------
+    >>> note_of([{"frames": 3}], [Finding("missing", "a", "audio", action="no sound")]).missing
+    {'audio': 'no sound'}
     """
-    told: dict[str, Any] = {"missing": {f.modality: f.action for f in findings if f.kind == "missing"}}
-    if spoken is not None:
-        transcript, timed = spoken.transcript, spoken.timed
-        told |= _times_of(recording, timed)
-        if sound is not None:
-            told["unknown"] = unknown_words(transcript.words)
-        told["doubts"] = [f.action for f in findings if f.kind == "doubt"] or None
-    if sound is not None and len(sound):
-        told["peak_db"], told["clipped"] = sound_level(sound)
-    return ExtractionNote(**told, frames=frames or None)
+    told = list(findings)
+    missing = {finding.modality: finding.action for finding in told if finding.kind == "missing"}
+    doubts = [finding.action for finding in told if finding.kind == "doubt"] or None
+    known = {name: value for own in facts for name, value in own.items()}
+    return ExtractionNote(**known, missing=missing, doubts=doubts)
 
 
 def _times_of(recording: Recording, timed: Timed) -> dict[str, Any]:

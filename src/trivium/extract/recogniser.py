@@ -128,7 +128,8 @@ def _loaded(folder: Path) -> Any:
         from faster_whisper import WhisperModel
     except ImportError as cause:
         raise DependencyError("faster-whisper is not installed", remedy="pip install 'trivium[extract]'") from cause
-    threads = min(os.cpu_count() or 1, 4)
+    # the number changes no byte (tested); several processes take one each
+    threads = int(os.environ.get("OMP_NUM_THREADS") or min(os.cpu_count() or 1, 4))
     try:
         return WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True)
     except (RuntimeError, ValueError) as cause:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isnan
 from pathlib import Path
+from typing import Any
 
 from trivium.corpus.utterance import LabelValue
 from trivium.errors import DataError, TriviumError
@@ -52,6 +53,45 @@ class Recording:
     def __post_init__(self) -> None:
         if not self.id:
             object.__setattr__(self, "id", self.path.stem)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain builtins, for another process; a fault is left out."""
+        told = self.transcript
+        return {
+            "path": str(self.path),
+            "id": self.id,
+            "transcript": told.to_json() if isinstance(told, TimedTranscript) else told,
+            "labels": {key: list(v) if isinstance(v, tuple) else v for key, v in self.labels.items()},
+            "groups": dict(self.groups),
+            "splits": dict(self.splits),
+            "start": self.start,
+            "end": self.end,
+        }
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Recording:
+        """What :meth:`to_json` gave.
+
+        Parameters
+        ----------
+        told : mapping
+            Plain builtins.
+
+        Examples
+        --------
+        >>> one = Recording(Path("a.mp4"), labels={"mood": (0.5, 1.0)}, start=2.0, end=3.0)
+        >>> Recording.from_json(one.to_json()) == one
+        True
+        """
+        spoken = told["transcript"]
+        return cls(
+            **{
+                **told,
+                "path": Path(told["path"]),
+                "transcript": TimedTranscript.from_json(spoken) if isinstance(spoken, dict) else spoken,
+                "labels": {key: tuple(v) if isinstance(v, list) else v for key, v in told["labels"].items()},
+            }
+        )
 
     @property
     def is_whole(self) -> bool:

@@ -7,7 +7,7 @@ them into one order without overlap and says what it did; nothing is mended sile
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from typing import Any, Literal, TypeAlias
@@ -119,6 +119,28 @@ class TimedTranscript:
     def to_json(self) -> dict[str, Any]:
         """Plain builtins: everything that what is extracted depends on."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> TimedTranscript:
+        """What :meth:`to_json` gave.
+
+        Parameters
+        ----------
+        told : mapping
+            Plain builtins.
+
+        Examples
+        --------
+        >>> told = tidy([Segment(0, 1, "kids", (TimedWord("kids", 0.2, 0.9, 0.5),))], "set")
+        >>> TimedTranscript.from_json(told.to_json()) == told
+        True
+        """
+        segments = (
+            Segment(**{**segment, "words": tuple(TimedWord(**word) for word in segment["words"])})
+            for segment in told["segments"]
+        )
+        findings = tuple((action, count) for action, count in told["findings"])
+        return cls(tuple(segments), told["word_times"], findings)
 
 
 def _cut(segment: Segment, start: float, end: float) -> Segment | None:
