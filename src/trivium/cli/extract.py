@@ -37,7 +37,11 @@ def command(
     modalities: Annotated[str, typer.Option(help="Which to extract, separated by commas.")] = "text,audio,vision",
     text: Annotated[str, typer.Option(help="What makes the columns of the words; see `trivium list`.")] = "minilm-l6",
     audio: Annotated[str, typer.Option(help="What makes those of the voice; several: `voice,OTHER`.")] = "voice",
-    vision: Annotated[str, typer.Option(help="What makes those of the face.")] = "face",
+    vision: Annotated[str, typer.Option(help="What makes those of the face; `face`, `landmarks` or both.")] = "face",
+    faces: Annotated[
+        int,
+        typer.Option(min=1, max=4, help="How many faces are kept; the one that speaks is `vision`, then `vision_2`."),
+    ] = 1,
     fps: Annotated[float, typer.Option(help="Frames of the picture per second that are looked at.")] = 12.5,
     upstream: Annotated[
         Path | None, typer.Option(help="Folder with models of the catalogue, looked at before the fetched ones.")
@@ -80,6 +84,7 @@ def command(
         text=text,
         audio=audio,
         vision=vision,
+        faces=faces,
         overwrite=overwrite,
     )
     _report(corpus, out, as_json)

@@ -31,6 +31,13 @@ class ExtractionNote:
         Words that the pronouncing dictionary lacks: how they are spoken was guessed. One entry per occurrence.
     frames : int, optional
         Frames of the picture that were looked at, with a face or without.
+    faces : int, optional
+        Most faces that were seen at a time.
+    shots : int, optional
+        Stretches of the picture between cuts.
+    speaker_confidence : float, optional
+        How sure the choice of the speaking face is, between 0 and 1: the probability that it is this one of those
+        that were seen beside each other. None where there was nothing to choose.
     peak_db : float, optional
         Highest sample in dB re full scale, of the sound as one channel at 16 kHz; -100 in digital silence.
     clipped : float, optional
@@ -49,6 +56,9 @@ class ExtractionNote:
     guessed: int | None = None
     unknown: list[str] | None = None
     frames: int | None = None
+    faces: int | None = None
+    shots: int | None = None
+    speaker_confidence: float | None = None
     peak_db: float | None = None
     clipped: float | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
@@ -62,6 +72,7 @@ class ExtractionNote:
 _FACTS = tuple(f.name for f in fields(ExtractionNote))
 _KINDS: dict[str, type | tuple[type, ...]] = {
     **{"origin": str, "timing": str, "guessed": int, "frames": int},
+    **{"faces": int, "shots": int, "speaker_confidence": (int, float)},
     **{"unknown": list, "peak_db": (int, float), "clipped": (int, float), "missing": dict},
 }
 

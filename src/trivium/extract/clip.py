@@ -24,11 +24,12 @@ from trivium.errors import DataError, MediaError
 from trivium.extract.choice import MODALITIES, Choice, choose
 from trivium.extract.cutting import CUTS, Cut, pieces_of, voiced_spans
 from trivium.extract.face_landmarks import FaceTracker
+from trivium.extract.face_recorder import NO_FURTHER_FACE, FaceRecorder, FacesFound
+from trivium.extract.face_tracks import MOST_FACES
 from trivium.extract.media import SOUND_RATE, Clip, open_clip
-from trivium.extract.notes import note_of
+from trivium.extract.notes import note_of, several_faces
 from trivium.extract.recording import Recording
 from trivium.extract.spoken import Spoken, transcript_to_cut, words_in_time
-from trivium.extract.vision import FaceRecorder
 from trivium.formats.findings import Finding
 from trivium.upstream import model_folder
 
@@ -58,11 +59,6 @@ class Extracted:
     note: ExtractionNote = field(default_factory=ExtractionNote)
 
 
-class _Face(NamedTuple):
-    stream: Stream | None
-    frames: int
-
-
 class ClipExtractor:
     """Turns clips into utterances; its models are loaded once and used for all clips.
 
@@ -80,6 +76,8 @@ class ClipExtractor:
         Whether a clip, or a span of it, is one utterance, or one for each sentence or voiced stretch.
     text, audio, vision : str
         Extractors of each modality, such as ``voice,whisper`` (see :mod:`trivium.extract.choice`); empty: the usual.
+    faces : int
+        How many faces are kept: that of the speaker as ``vision``, the next best as ``vision_2`` and so on.
 
     Raises
     ------
@@ -105,6 +103,7 @@ class ClipExtractor:
         text: str = "",
         audio: str = "",
         vision: str = "",
+        faces: int = 1,
     ) -> None:
         self.modalities = tuple(dict.fromkeys(modalities))
         unknown = [name for name in self.modalities if name not in MODALITIES]
@@ -116,7 +115,9 @@ class ClipExtractor:
             raise DataError(f"{frames_per_second} frames per second are not possible", remedy="use 5 to 30")
         if cut not in CUTS:
             raise DataError(f"clips cannot be cut at {cut!r}", remedy=f"use {', '.join(CUTS)}")
-        self.frames_per_second = frames_per_second
+        if not 1 <= faces <= MOST_FACES:
+            raise DataError(f"{faces} faces cannot be kept", remedy=f"use 1 to {MOST_FACES}")
+        self.frames_per_second, self.faces = frames_per_second, faces
         self.upstream = upstream
         self.track, self.cut = track, cut
         self._tracker: FaceTracker | None = None
@@ -126,7 +127,14 @@ class ClipExtractor:
             for modality in self.modalities
             for choice in choose(modality, requests[modality])
         ]
-        self.specification = Specification(tuple(maker.specification for maker in self._makers))
+        self.specification = Specification(
+            tuple(replace(m.specification, modality=name) for m in self._makers for name in self._names(m.choice))
+        )
+
+    def _names(self, choice: Choice) -> list[str]:
+        """Names of the streams that a choice gives: one, or one per face."""
+        further = range(2, self.faces + 1) if choice.modality == "vision" else ()
+        return [choice.stream, *(f"{choice.stream}_{number}" for number in further)]
 
     def models(self, recordings: Iterable[Recording]) -> list[str]:
         """Names of the models in the catalogue that these recordings need."""
@@ -200,7 +208,7 @@ class ClipExtractor:
         with _one_thread():
             source = self._open(usable[0].path)
             cut = [self._cut(recording, source) for recording in usable]
-            faces = iter(self._faces(source.clip, [piece for pieces in cut for piece in _listed(pieces)]))
+            faces = iter(self._faces(source, [piece for pieces in cut for piece in _listed(pieces)]))
         for recording, pieces in zip(usable, cut, strict=True):
             own = [(piece, next(faces)) for piece in _listed(pieces)]
             with _one_thread():
@@ -228,13 +236,15 @@ class ClipExtractor:
         except Exception as error:
             return error
 
-    def _results(self, source: _Source, pieces: Sequence[tuple[Recording, _Face]]) -> tuple[Extracted, ...] | Exception:
+    def _results(
+        self, source: _Source, pieces: Sequence[tuple[Recording, FacesFound]]
+    ) -> tuple[Extracted, ...] | Exception:
         made: list[Extracted] = []
         empty: list[Finding] = []
         last: Exception | None = None
-        for piece, face in pieces:
+        for piece, faces in pieces:
             try:
-                made.append(self._utterance(source, piece, face))
+                made.append(self._utterance(source, piece, faces))
             except Exception as error:
                 last = error
                 reason = getattr(error, "problem", f"{type(error).__name__}: {error}")
@@ -243,7 +253,7 @@ class ClipExtractor:
             return last
         return (replace(made[0], findings=(*made[0].findings, *empty)), *made[1:])
 
-    def _utterance(self, source: _Source, recording: Recording, face: _Face) -> Extracted:
+    def _utterance(self, source: _Source, recording: Recording, faces: FacesFound) -> Extracted:
         findings: list[Finding] = []
         start, end = recording.span(source.seconds)
         if recording.end > source.seconds:
@@ -256,47 +266,62 @@ class ClipExtractor:
         )
         streams: dict[str, Stream] = {}
         for maker in self._makers:
-            stream, why = self._stream(maker, source, recording, spoken, face)
-            if stream is not None:
-                streams[maker.choice.stream] = maker.named(stream)
-            elif why:
-                findings.append(Finding("missing", recording.id, maker.choice.stream, action=why))
+            made = self._streams(maker, source, recording, spoken, faces)
+            for name, (stream, why) in zip(self._names(maker.choice), made, strict=True):
+                if stream is not None:
+                    streams[name] = maker.named(stream, name)
+                elif why:
+                    findings.append(Finding("missing", recording.id, name, action=why))
         if not streams:
             reasons = ", ".join(f"{f.modality}: {f.action}" for f in findings if f.kind == "missing")
             raise MediaError(f"gives none of the modalities ({reasons})", file=recording.path)
         findings += [Finding("damage", recording.id, action=text) for text in source.clip.findings]
-        note = note_of(recording, spoken, sound, face.frames, findings)
+        if faces.confidence is not None:
+            findings.append(Finding("faces", recording.id, "vision", action=several_faces(faces.confidence)))
+        note = note_of(recording, spoken, sound, faces, findings)
         return Extracted(_utterance(recording, streams, spoken, start, end), tuple(findings), note)
 
-    def _stream(
-        self, maker: _Maker, source: _Source, recording: Recording, spoken: Spoken | None, face: _Face
-    ) -> tuple[Stream | None, str]:
-        """One stream, or none and why; why is empty where that was told already."""
+    def _streams(
+        self, maker: _Maker, source: _Source, recording: Recording, spoken: Spoken | None, faces: FacesFound
+    ) -> list[tuple[Stream | None, str]]:
+        """Streams of a maker, or none and why; why is empty where that was told already."""
         if maker.choice.modality == "text":
-            return (maker.extractor.stream(spoken.transcript, spoken.timed.times) if spoken else None), ""
+            return [(maker.extractor.stream(spoken.transcript, spoken.timed.times) if spoken else None, "")]
         if maker.choice.modality == "vision":
-            return face.stream, "no face" if source.clip.facts.has_picture else "no picture"
+            why = "no face" if source.clip.facts.has_picture else "no picture"
+            place = self._vision.index(maker.extractor)
+            return [(own[place], NO_FURTHER_FACE if k else why) for k, own in enumerate(faces.streams)]
         sound = source.part(recording)
         if sound is None or not len(sound):
-            return None, "no sound"
+            return [(None, "no sound")]
         stream = maker.extractor.stream(sound, spoken.heard if spoken else None)
-        return _later(stream, source.begin(recording)), ""
+        return [(_later(stream, source.begin(recording)), "")]
 
-    def _faces(self, clip: Clip, recordings: Sequence[Recording]) -> list[_Face]:
+    @property
+    def _vision(self) -> list[Any]:
+        return [maker.extractor for maker in self._makers if maker.choice.modality == "vision"]
+
+    def _faces(self, source: _Source, recordings: Sequence[Recording]) -> list[FacesFound]:
         """Faces of several spans, found in one pass over the frames."""
-        if "vision" not in self.modalities or not clip.facts.has_picture:
-            return [_Face(None, 0)] * len(recordings)
+        clip, extractors = source.clip, self._vision
+        if not extractors or not clip.facts.has_picture:
+            return [FacesFound.none(self.faces, len(extractors))] * len(recordings)
         if self._tracker is None:
-            self._tracker = next(m.extractor for m in self._makers if m.choice.modality == "vision").tracker()
+            self._tracker = extractors[0].tracker()
         # a frame lasts until the next one; where one is dropped, half as long again
         longest = 1.5 / min(self.frames_per_second, clip.facts.frames_per_second)
         spans = [_WHOLE if one.is_whole else one.span(clip.facts.seconds) for one in recordings]
-        recorders = [FaceRecorder(self._tracker, longest) for _ in recordings]
+        recorders = [FaceRecorder(self._tracker, longest, extractors) for _ in recordings]
         for frame in clip.frames(self.frames_per_second, () if _WHOLE in spans else spans):
             for (start, end), recorder in zip(spans, recorders, strict=True):
                 if start <= frame.time < end:
                     recorder.add(frame.time, frame.rgb)
-        return [_Face(one.stream(end), one.frames) for one, (_, end) in zip(recorders, spans, strict=True)]
+        if source.sound is None and any(recorder.several for recorder in recorders):
+            source = replace(source, sound=_sound_if_any(clip))
+        return [
+            recorder.found(source.part(one), source.begin(one), end, self.faces)
+            for one, recorder, (_, end) in zip(recordings, recorders, spans, strict=True)
+        ]
 
 
 class _Maker(NamedTuple):
@@ -309,13 +334,11 @@ class _Maker(NamedTuple):
     def specification(self) -> StreamSpecification:
         return self.choice.named(self.extractor.specification)
 
-    def named(self, stream: Stream) -> Stream:
+    def named(self, stream: Stream, name: str) -> Stream:
         """The stream under its name in the corpus."""
-        return (
-            stream
-            if stream.specification.modality == self.choice.stream
-            else replace(stream, specification=self.specification)
-        )
+        if stream.specification.modality == name:
+            return stream
+        return replace(stream, specification=replace(stream.specification, modality=name))
 
 
 @dataclass(frozen=True, eq=False)
@@ -348,6 +371,14 @@ _WHOLE = (float("-inf"), float("inf"))
 def _one_thread() -> AbstractContextManager[object]:
     limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
     return limits
+
+
+def _sound_if_any(clip: Clip) -> NDArray[np.float32] | None:
+    """Sound that was not asked for and only helps: where it is broken, there is none."""
+    try:
+        return clip.sound()
+    except MediaError:
+        return None
 
 
 def _listed(pieces: list[Recording] | Exception) -> list[Recording]:
@@ -406,7 +437,7 @@ def extract_clip(
     Returns
     -------
     Utterance
-        Streams ``text`` (W, 384) at the words' times, ``audio`` (T, 48) every 10 ms, ``vision`` (T', 63) per frame
+        Streams ``text`` (W, 384) at the words' times, ``audio`` (T, 48) every 10 ms, ``vision`` (T', 66) per frame
         with a face; those that the clip lacks are absent.
 
     Raises

@@ -51,6 +51,7 @@ def extract_clips(
     text: str = "",
     audio: str = "",
     vision: str = "",
+    faces: int = 1,
     overwrite: bool = False,
     show: bool = True,
 ) -> Corpus:
@@ -87,6 +88,8 @@ def extract_clips(
         Which sound track of the clips, counted from 1.
     text, audio, vision : str
         Extractors of each modality, such as ``voice,whisper`` (see :mod:`trivium.extract.choice`); empty: the usual.
+    faces : int
+        How many faces are kept: that of the speaker as ``vision``, the next best as ``vision_2`` and so on.
     overwrite : bool
         Whether an existing corpus may be replaced.
     show : bool
@@ -126,6 +129,7 @@ def extract_clips(
         text=text,
         audio=audio,
         vision=vision,
+        faces=faces,
     )
     extractor.require_models(recordings)
     specification = Specification(extractor.specification.streams, tuple(labels))
@@ -256,7 +260,7 @@ def _key(recording: Recording, extractor: ClipExtractor, content: str) -> str:
         "splits": dict(recording.splits),
         "frames_per_second": extractor.frames_per_second,
         "specification": extractor.specification.to_json(),
-        "notes": 1,  # raised when other facts are noted, so that parts without them are made again
+        "notes": 2,  # raised when other facts are noted, so that parts without them are made again
     }
     if not recording.is_whole:
         facts["span"] = [recording.start, recording.end]

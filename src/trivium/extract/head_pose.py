@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from trivium.errors import UpstreamError
 
-__all__ = ["CanonicalFace", "HeadPose", "canonical_face", "head_pose", "openings"]
+__all__ = ["CanonicalFace", "HeadPose", "canonical_face", "face_size", "head_pose", "openings"]
 
 Float: TypeAlias = NDArray[np.floating[Any]]
 
 _ANGLE_OF_VIEW = 63.0  # vertical, in degrees: an assumption about the camera, used by `distance` alone
 _CORNERS = (5, 468)  # a vertex of the canonical mesh holds x, y, z and two texture coordinates
+_FOREHEAD, _CHIN = 10, 152
 # (upper, lower, one corner, other corner); left and right are the person's own
 _EYE_LEFT, _EYE_RIGHT, _MOUTH = (386, 374, 362, 263), (159, 145, 133, 33), (13, 14, 78, 308)
 
@@ -178,3 +179,16 @@ def _opening(landmarks: Float, upper: int, lower: int, corner: int, other: int) 
     height = np.linalg.norm(landmarks[upper] - landmarks[lower])
     width = np.linalg.norm(landmarks[corner] - landmarks[other])
     return float(height / max(float(width), 1e-9))
+
+
+def face_size(landmarks: Float, picture_height: float) -> float:
+    """Height of a face, chin to forehead, in picture heights.
+
+    Parameters
+    ----------
+    landmarks : array of shape (478, 3)
+        In pixels.
+    picture_height : float
+        In pixels.
+    """
+    return float(np.linalg.norm(landmarks[_FOREHEAD] - landmarks[_CHIN]) / picture_height)

@@ -12,23 +12,25 @@ from numpy.typing import NDArray
 
 from trivium.corpus.notes import ExtractionNote
 from trivium.errors import DependencyError
+from trivium.extract.face_recorder import FacesFound
 from trivium.extract.recording import Recording
 from trivium.extract.speech import Timed
 from trivium.extract.spoken import Spoken
 from trivium.extract.timed_transcript import TimedTranscript
 from trivium.formats.findings import Finding
 
-__all__ = ["note_of", "sound_level", "unknown_words"]
+__all__ = ["note_of", "several_faces", "sound_level", "unknown_words"]
 
 _FULL_SCALE = 0.99
 _SILENCE_DB = -100.0
+_SURE = 0.8
 
 
 def note_of(
     recording: Recording,
     spoken: Spoken | None,
     sound: NDArray[np.float32] | None,
-    frames: int,
+    faces: FacesFound,
     findings: Iterable[Finding],
 ) -> ExtractionNote:
     """Note of one utterance.
@@ -41,8 +43,8 @@ def note_of(
         Its words and their times.
     sound : array of shape (n,), float32, or None
         Mono sound at 16 kHz.
-    frames : int
-        Frames of the picture that were looked at; 0 where there is none.
+    faces : FacesFound
+        What was seen in the picture.
     findings : iterable of Finding
         Say what is missing.
     """
@@ -54,7 +56,30 @@ def note_of(
             told["unknown"] = unknown_words(transcript.words)
     if sound is not None and len(sound):
         told["peak_db"], told["clipped"] = sound_level(sound)
-    return ExtractionNote(**told, frames=frames or None)
+    if faces.frames:
+        told |= {"frames": faces.frames, "faces": faces.faces, "shots": faces.shots}
+    return ExtractionNote(**told, speaker_confidence=faces.confidence)
+
+
+def several_faces(confidence: float) -> str:
+    """What a finding says of a choice between faces.
+
+    Parameters
+    ----------
+    confidence : float
+        Of the choice.
+
+    Examples
+    --------
+    >>> several_faces(0.6)
+    'several faces, and it is not sure which one speaks'
+    """
+    sure = confidence >= _SURE
+    return (
+        "several faces, the one that speaks was chosen"
+        if sure
+        else "several faces, and it is not sure which one speaks"
+    )
 
 
 def _times_of(recording: Recording, timed: Timed) -> dict[str, Any]:
