@@ -31,6 +31,12 @@ class ExtractionNote:
         Words that the pronouncing dictionary lacks: how they are spoken was guessed. One entry per occurrence.
     frames : int, optional
         Frames of the picture that were looked at, with a face or without.
+    peak_db : float, optional
+        Highest sample in dB re full scale, of the sound as one channel at 16 kHz; -100 in digital silence.
+    clipped : float, optional
+        Share of its samples at .99 of full scale or above (our choice).
+    missing : mapping of str to str
+        Modalities that it lacks, and why.
     faces : int, optional
         Most faces that were seen at a time.
     shots : int, optional
@@ -38,12 +44,6 @@ class ExtractionNote:
     speaker_confidence : float, optional
         How sure the choice of the speaking face is, between 0 and 1: the probability that it is this one of those
         that were seen beside each other. None where there was nothing to choose.
-    peak_db : float, optional
-        Highest sample in dB re full scale, of the sound as one channel at 16 kHz; -100 in digital silence.
-    clipped : float, optional
-        Share of its samples at .99 of full scale or above (our choice).
-    missing : mapping of str to str
-        Modalities that it lacks, and why.
 
     Examples
     --------
@@ -56,12 +56,12 @@ class ExtractionNote:
     guessed: int | None = None
     unknown: list[str] | None = None
     frames: int | None = None
-    faces: int | None = None
-    shots: int | None = None
-    speaker_confidence: float | None = None
     peak_db: float | None = None
     clipped: float | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
+    faces: int | None = None
+    shots: int | None = None
+    speaker_confidence: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain builtins, without what is not known."""

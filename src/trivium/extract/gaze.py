@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from trivium.extract.head_pose import HeadPose, openings
+from trivium.extract.head_pose import HeadPose, head_rotation, openings
 
 __all__ = ["Gaze", "gaze"]
 
@@ -63,22 +63,12 @@ def gaze(landmarks: Float, pose: HeadPose) -> Gaze:
     """
     left, right, _ = openings(landmarks)
     seen = (left >= _CLOSED and pose.yaw <= _HIDDEN, right >= _CLOSED and pose.yaw >= -_HIDDEN)
-    head = landmarks * np.array([1, -1, -1]) @ _rotation(pose)
+    head = landmarks * np.array([1, -1, -1]) @ head_rotation(pose)
     angles = [_angles(*head[list(eye)]) for eye, used in zip(_EYES, seen, strict=True) if used]
     if not angles:
         return Gaze(0.0, 0.0, 0.0)
     yaw, pitch = np.mean(angles, axis=0)
     return Gaze(float(yaw), float(pitch), len(angles) / 2)
-
-
-def _rotation(pose: HeadPose) -> Float:
-    """Rotation (3, 3) from the head to the picture: roll after yaw after pitch, with y up and z towards the viewer."""
-    pitch, yaw, roll = np.radians([-pose.pitch, pose.yaw, pose.roll])
-    about_x = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
-    about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
-    about_z = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
-    rotation: Float = about_z @ about_y @ about_x
-    return rotation
 
 
 def _angles(iris: Float, corner: Float, other: Float) -> tuple[float, float]:
