@@ -46,6 +46,10 @@ def command(
     upstream: Annotated[
         Path | None, typer.Option(help="Folder with models of the catalogue, looked at before the fetched ones.")
     ] = None,
+    show: Annotated[
+        Path | None,
+        typer.Option(help="Also draw faces over frames of the clips into this PNG, to check them. It shows people."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing corpus.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
@@ -59,11 +63,15 @@ def command(
     times in the corpus. Columns `label.NAME`, `group.NAME` and `split.NAME` go into the corpus. With `--cut`, the
     utterances of a clip are named ID$_$0001 and so on, and are in the group `video` of their clip.
 
+    Of several faces the one whose mouth moves with the voice is taken. `--faces 2` keeps the next best as `vision_2`.
+
     **Examples**
 
     `trivium extract interview.mp4 --out corpus`
 
     `trivium extract clips --transcripts texts --modalities text,audio --out corpus`
+
+    `trivium extract talk.mp4 --faces 2 --show faces.png --out corpus`
 
     `trivium extract lecture.mp4 --transcripts lecture.srt --cut sentences --out corpus`
 
@@ -87,9 +95,18 @@ def command(
         faces=faces,
         overwrite=overwrite,
     )
+    if show is not None:
+        _draw(src, show, fps, upstream)
     _report(corpus, out, as_json)
     if corpus.provenance["failures"]:
         raise typer.Exit(1)
+
+
+def _draw(src: Path, sheet: Path, fps: float, upstream: Path | None) -> None:
+    from trivium.extract import find_recordings
+    from trivium.report.face_sheet import face_sheet
+
+    face_sheet(sheet, [one.path for one in find_recordings(src)], frames_per_second=fps, upstream=upstream)
 
 
 def _report(corpus: Corpus, out: Path, as_json: bool) -> None:

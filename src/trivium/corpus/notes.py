@@ -42,8 +42,8 @@ class ExtractionNote:
     shots : int, optional
         Stretches of the picture between cuts.
     speaker_confidence : float, optional
-        How sure the choice of the speaking face is, between 0 and 1: the probability that it is this one of those
-        that were seen beside each other. None where there was nothing to choose.
+        How sure the choice of the speaking face is, between 0 and 1: the probability that it is this one,
+        and neither another one that was seen beside it nor somebody unseen. None where there was nothing to choose.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """Cuts between shots: where a picture differs from the last one far more than pictures differed before.
 
 Each picture is thinned out to about 48 x 36 points; the mean absolute difference of their colours is compared with a
-fixed bound and with what was usual lately, so that a camera in motion is no series of cuts (the bounds are our choice).
-Fades are not found: a face in them is lost, and found again as another one.
+fixed bound and with the largest of the last three, so that a camera in motion is no series of cuts (the bounds are our
+choice). Fades are not found: a face in them is lost, and found again as another one.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 __all__ = ["CutDetector"]
 
 _COLUMNS, _ROWS = 48, 36
-_LEAST_DIFFERENCE, _TIMES_USUAL = 18.0, 3.0  # of 255
-_REMEMBERED = 8
+_LEAST_DIFFERENCE, _TIMES_LATELY = 18.0, 2.0  # of 255
+_REMEMBERED = 3
 
 
 class CutDetector:
@@ -32,7 +32,7 @@ class CutDetector:
 
     def __init__(self) -> None:
         self._last: NDArray[np.int16] | None = None
-        self._usual: deque[float] = deque(maxlen=_REMEMBERED)
+        self._lately: deque[float] = deque(maxlen=_REMEMBERED)
 
     def __call__(self, picture: NDArray[np.uint8]) -> bool:
         """Whether a cut lies before this picture (H, W, 3); never before the first one."""
@@ -44,9 +44,6 @@ class CutDetector:
         if last.shape != small.shape:
             return True
         difference = float(np.abs(small - last).mean())
-        usual = float(np.median(self._usual)) if self._usual else 0.0
-        self._usual.append(difference)
-        if difference < max(_LEAST_DIFFERENCE, _TIMES_USUAL * usual):
-            return False
-        self._usual.clear()
-        return True
+        bound = max(_LEAST_DIFFERENCE, _TIMES_LATELY * max(self._lately, default=0.0))
+        self._lately.append(difference)
+        return difference >= bound

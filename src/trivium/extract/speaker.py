@@ -13,6 +13,9 @@ odds of two faces are the exponential of the difference of their scores. A score
 The weight of the first part is the logistic regression on pairs of faces that both talk, of which one belongs to the
 sound, over windows of 2 to 15 seconds; the other weights are our choice. Without sound the first part is missing, all
 frames count alike, and the score is halved: mouths that move for another reason cannot be told from those that speak.
+
+That somebody unseen speaks competes as a face that is seen all the time and whose mouth moves as little as those of
+listeners do: of two faces that both listen, none is chosen surely.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ Int: TypeAlias = NDArray[np.int64]
 _WINDOW_SECONDS = 0.4
 _SECONDS_PER_UNIT, _MOST_SECONDS = 3.0, 30.0
 _SIZE_WEIGHT, _SOUNDLESS = 0.5, 0.5
+_STILL = -4.8  # logarithm of the movement of mouths that listen
 _MOVEMENT_FLOOR = 0.003  # of the opening, per 80 ms: what landmarks tremble by
 _MOVEMENT_SECONDS = 0.08
 _LEAST_RANGE_DB, _QUIET, _LOUD = 6.0, 10, 95
@@ -70,8 +74,8 @@ class FaceChoice:
     chosen : array of shape (K, F), int64
         Number of the mouth in each of the F frames: the one that speaks, then the next best; -1 where there is none.
     sure : array of shape (F,)
-        Probability that the first face is the one that speaks, of those seen in its shot; NaN where no other is seen
-        beside it. It speaks of the faces in the picture alone: that somebody unseen speaks is not covered.
+        Probability that the first face is the one that speaks, and neither one that is seen beside it in its shot nor
+        somebody unseen; NaN where no other is seen beside it. Faces that are too small to be found are unseen.
     faces : int
         Most faces seen at a time, each for .4 s at least.
     shots : int
@@ -173,7 +177,8 @@ def choose_faces(mouths: Sequence[Mouth], times: Float, loudness: Float | None, 
         lead = ranked[0]
         rivals = [n for n in ranked[1:] if _lasts(mouths[n], step) and _beside(mouths[n], mouths[lead])]
         if rivals:
-            odds = np.exp([by_number[n] - by_number[lead] for n in rivals])
+            nobody = _nobody(mouths[lead], soundless=loudness is None)
+            odds = np.exp(np.array([*(by_number[n] for n in rivals), nobody]) - by_number[lead])
             taken_frames = np.concatenate([mouths[n].frames for n in numbers])
             sure[np.unique(taken_frames)] = 1 / (1 + odds.sum())
     sure[chosen[0] < 0] = np.nan
@@ -195,6 +200,12 @@ def _scores(mouths: Sequence[Mouth], loudness: Float | None, step: float) -> Flo
             seconds = min(len(movement) * step, _MOST_SECONDS)
             scores.append(score + seconds / _SECONDS_PER_UNIT * _agreement(movement, voice))
     return np.array(scores)
+
+
+def _nobody(lead: Mouth, *, soundless: bool) -> float:
+    """Score of a mouth that is still, in a face like the leading one: it stands for somebody who is not seen."""
+    score = _STILL + _SIZE_WEIGHT * np.log(max(lead.size, 1e-3))
+    return float(_SOUNDLESS * score if soundless else score)
 
 
 def _movement(opening: Float, step: float) -> Float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.corpus import StreamSpecification
-from trivium.errors import DataError, DependencyError
+from trivium.errors import DataError, DependencyError, MediaError
 from trivium.extract.face_landmarks import Face, FaceTracker
 from trivium.extract.face_recorder import FaceRecorder, SeenFace
 from trivium.extract.face_tracks import FaceTrack
@@ -60,7 +61,7 @@ def face_sheet(
     path : path
         A ``.png`` file.
     clips : sequence of path
-        Video files; those without a picture are left out.
+        Video files; those without a picture, or that cannot be decoded, are left out.
     frames_per_second : float
         How many frames are looked at.
     frames : int
@@ -72,8 +73,6 @@ def face_sheet(
     ------
     DataError
         The file has another ending, the number of frames is not possible, or no clip has a picture.
-    MediaError
-        A clip cannot be decoded.
     DependencyError
         matplotlib is not installed.
 
@@ -92,10 +91,9 @@ def face_sheet(
         files = [files[place] for place in np.linspace(0, len(files) - 1, _MOST_CLIPS).round().astype(int)]
     tracker = face_tracker(upstream)
     each = max(frames // max(len(files), 1), 1)
-    watched = [_watch(file, tracker, frames_per_second, each) for file in files]
-    shown = [one for one in watched if one.pictures]
+    shown = list(_watched(files, tracker, frames_per_second, each))
     if not shown:
-        raise DataError("no clip has a picture", file=files[0] if files else None)
+        raise DataError("no clip has a picture that can be decoded", file=files[0] if files else None)
     rows = [-(-len(one.pictures) // _COLUMNS) for one in shown]
     heights = [h for count in rows for h in (*[3.5] * count, 1.5)]
     figure = Figure(figsize=(15, sum(heights) + 0.6), layout="constrained", facecolor="white")
@@ -140,6 +138,14 @@ class _Pixels:
 
     def row(self, face: Face, canonical: CanonicalFace, width: int, height: int) -> NDArray[np.float32]:
         return face.landmarks.astype(np.float32) if self.wanted else np.empty((0, 3), np.float32)
+
+
+def _watched(files: Sequence[Path], tracker: FaceTracker, frames_per_second: float, count: int) -> Iterator[_Watched]:
+    for file in files:
+        with suppress(MediaError):
+            one = _watch(file, tracker, frames_per_second, count)
+            if one.pictures:
+                yield one
 
 
 def _watch(file: Path, tracker: FaceTracker, frames_per_second: float, count: int) -> _Watched:
@@ -207,7 +213,7 @@ def _draw_box(axes: Any, box: Float, colour: str, name: str, taken: bool) -> Non
     style = {"color": colour, "linewidth": 2.0 if taken else 1.4, "linestyle": "-" if taken else "--"}
     axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], **style)
     label = {"facecolor": colour, "edgecolor": "none", "pad": 1.5}
-    axes.text(left, top, name, fontsize=8, color="black", va="bottom", bbox=label, clip_on=True)
+    axes.text(max(left, 2), max(top, 14), name, fontsize=8, color="black", va="bottom", bbox=label, clip_on=True)
 
 
 def _draw_mesh(axes: Any, landmarks: Float, triangles: NDArray[np.int64], colour: str) -> None:
