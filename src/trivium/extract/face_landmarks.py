@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -79,7 +80,7 @@ class Face:
     blendshapes: Float
     presence: float
 
-    @property
+    @cached_property
     def box(self) -> Float:
         """Left, top, right and bottom of the landmarks: (4,)."""
         flat = self.landmarks[:, :2]
@@ -89,7 +90,7 @@ class Face:
     def region(self) -> Region:
         """Where to look for this face in the next picture."""
         flat = self.landmarks[:, :2]
-        low, high = flat.min(axis=0), flat.max(axis=0)
+        low, high = self.box[:2], self.box[2:]
         across = flat[EYE_CORNERS[1]] - flat[EYE_CORNERS[0]]
         middle = (low + high) / 2
         side = float((high - low).max()) * _MARGIN
