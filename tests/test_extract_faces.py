@@ -300,8 +300,8 @@ def looking(yaw: float, pitch: float, pose: HeadPose, opening: float = 0.3) -> F
         head[inner], head[outer] = middle - across, middle + across
         head[upper], head[lower] = middle + up, middle - up
         head[iris] = middle + 12 * np.array([np.sin(radians[0]), np.sin(radians[1]), 0])
-    turned: Float = head @ head_rotation(pose).T * [1, -1, -1]
-    return turned + np.array([200, 100, 0])
+    turned: Float = head @ head_rotation(pose).T * [1, -1, -1] + np.array([200, 100, 0])
+    return turned
 
 
 angle = st.floats(-30, 30)
@@ -559,7 +559,8 @@ def test_columns_and_landmarks_come_from_one_pass(pair: Path) -> None:
     assert extractor.specification.modalities == ("vision", "vision_2", "vision_landmarks", "vision_landmarks_2")
     streams = extractor.extract(Recording(pair)).utterance.streams
     assert streams["vision_landmarks"].values.shape == (streams["vision"].steps, 1434)
-    assert np.array_equal(streams["vision_landmarks_2"].times, streams["vision_2"].times)
+    raw, told = streams["vision_landmarks_2"].times, streams["vision_2"].times
+    assert raw is not None and told is not None and np.array_equal(raw, told)
 
 
 @pytest.mark.parametrize("faces", [0, 5])
