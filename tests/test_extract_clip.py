@@ -96,7 +96,7 @@ def test_a_silent_face_gives_vision_only(face: Path) -> None:
     extracted = ClipExtractor(frames_per_second=5).extract(Recording(face))
     vision = extracted.utterance.streams["vision"]
     assert set(extracted.utterance.streams) == {"vision"} and extracted.utterance.words is None
-    assert vision.values.shape[1] == 63 and 15 <= vision.steps <= 25
+    assert vision.values.shape[1] == 66 and 15 <= vision.steps <= 25
     assert vision.times is not None and np.all(vision.times[1:, 0] >= vision.times[:-1, 1])
     assert _actions(extracted) == {"text": "no sound", "audio": "no sound"}
 

@@ -164,12 +164,19 @@ class _Tracker:
 
     canonical = None
 
-    def __init__(self) -> None:
-        self.region: Any = None
+    def detect(self, picture: Any, turn: Any = None) -> list[Any]:
+        return [_Followed(0)]
 
-    def __call__(self, picture: Any) -> Any:
-        self.region = (self.region or 0) + 1
-        return self.region
+    def look(self, picture: Any, region: Any) -> Any:
+        return _Followed(region + 1)
+
+
+class _Followed:
+    box = np.array([0.0, 0.0, 9.0, 9.0])
+    landmarks = np.zeros((478, 3))
+
+    def __init__(self, region: int) -> None:
+        self.region = region
 
 
 def test_overlapping_spans_follow_their_own_faces_in_one_pass(
@@ -179,7 +186,7 @@ def test_overlapping_spans_follow_their_own_faces_in_one_pass(
 
     path = make_clip("a.mp4", seconds=2.0, fps=10, tone=None)
     monkeypatch.setattr(vision.FaceExtractor, "tracker", lambda _: _Tracker())
-    monkeypatch.setattr(vision, "_row", lambda face, *_: np.full(63, face, np.float32))
+    monkeypatch.setattr(vision.FaceExtractor, "row", lambda _, face, *rest: np.full(66, face.region, np.float32))
     passes = 0
     real = Clip.frames
 

@@ -206,3 +206,30 @@ def test_a_sketch_draws_guessed_words_hollow_and_leaves_the_hole_of_the_face_emp
     (band,) = [part for part in half.split("<path ") if "sketch-face" in part]
     assert 'd="M0 37H239.2V45H0Z"' in band, "the face ends in the middle of the two seconds"
     assert "sketch-guess" in str(draw_sketch(corpus()[3]))
+
+
+def test_the_choice_between_faces_is_told_and_the_least_sure_named(tmp_path: Path) -> None:
+    names = ("alone", "sure", "unsure", "old")
+    made = [Utterance(name, {"vision": face(20)}, start=0, end=2) for name in names]
+    notes = {
+        "alone": ExtractionNote(frames=20, faces=1, shots=1),
+        "sure": ExtractionNote(frames=20, faces=2, shots=1, speaker_confidence=0.96),
+        "unsure": ExtractionNote(frames=20, faces=3, shots=2, speaker_confidence=0.4),
+        "old": ExtractionNote(frames=20),
+    }
+    wide = Specification((FACE, StreamSpecification("vision_2", FACE.columns, clock="seconds")))
+    missing = {name: {"vision_2": "no further face"} for name in names}
+    notes = {name: replace(note, missing=missing[name]) for name, note in notes.items()}
+    quality = corpus_quality(Corpus.from_utterances(made, wide, {"notes": pack_notes(notes)}))
+    assert totals(quality)["speaker"] == {
+        **{"utterances": 3, "several_faces": 2, "share": pytest.approx(2 / 3, abs=1e-6), "least_sure": "unsure"},
+        "confidence": {"min": 0.4, "median": pytest.approx(0.68), "max": 0.96},
+    }
+    assert totals(quality)["missing"] == [], "a second face is no loss where there is one person"
+    told = {one.id: [problem.text for problem in why] for one, why in worst_first(quality)}
+    assert told["unsure"] == ["several faces; which one speaks is sure by 0.40"] and not told["alone"]
+    assert "which of several faces speaks" not in untold(quality)
+    rows = {row[0]: row for row in quality_tables(quality, clips=4)[0].rows}
+    assert rows["utterances with several faces"][1:] == ["66.7 %", "2 of 3"]
+    assert rows["speaker choice, how sure"][2] == "median; least sure unsure: 0.40"
+    assert totals(corpus_quality(corpus()))["speaker"] is None

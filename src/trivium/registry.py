@@ -59,6 +59,9 @@ _BUILT_IN: tuple[Entry, ...] = (
     Entry("text-extractor", "minilm-l6", "trivium.extract.text:MinilmExtractor", "384 contextual columns per word"),
     Entry("audio-extractor", "voice", "trivium.extract.audio:VoiceExtractor", "columns of the voice every 10 ms"),
     Entry("vision-extractor", "face", "trivium.extract.vision:FaceExtractor", "columns of the face in every frame"),
+    Entry(
+        "vision-extractor", "landmarks", "trivium.extract.landmark_columns:LandmarkExtractor", "478 points of the face"
+    ),
     Entry("upstream", "sample-face", "trivium.upstream.catalogue:SAMPLE_FACE", "a silent talking face, for the demo"),
     Entry("upstream", "sample-voice", "trivium.upstream.catalogue:SAMPLE_VOICE", "a read sentence, for the demo"),
     Entry("objective", "reconstruction", "trivium.objectives.reconstruction:Reconstruction", "squared error of cells"),

@@ -37,10 +37,25 @@ def command(
     modalities: Annotated[str, typer.Option(help="Which to extract, separated by commas.")] = "text,audio,vision",
     text: Annotated[str, typer.Option(help="What makes the columns of the words; see `trivium list`.")] = "minilm-l6",
     audio: Annotated[str, typer.Option(help="What makes those of the voice; several: `voice,OTHER`.")] = "voice",
-    vision: Annotated[str, typer.Option(help="What makes those of the face.")] = "face",
+    vision: Annotated[str, typer.Option(help="What makes those of the face; `face`, `landmarks` or both.")] = "face",
+    faces: Annotated[
+        int,
+        typer.Option(min=1, max=4, help="How many faces are kept; the one that speaks is `vision`, then `vision_2`."),
+    ] = 1,
     fps: Annotated[float, typer.Option(help="Frames of the picture per second that are looked at.")] = 12.5,
+    language: Annotated[
+        str, typer.Option(help="What is spoken, by Whisper's code. Only English is aligned; others need a recogniser.")
+    ] = "en",
+    recogniser: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a Whisper model in CTranslate2's format, instead of the small English one."),
+    ] = None,
     upstream: Annotated[
         Path | None, typer.Option(help="Folder with models of the catalogue, looked at before the fetched ones.")
+    ] = None,
+    show: Annotated[
+        Path | None,
+        typer.Option(help="Also draw faces over frames of the clips into this PNG, to check them. It shows people."),
     ] = None,
     workers: Annotated[
         int | None,
@@ -64,11 +79,15 @@ def command(
     times in the corpus. Columns `label.NAME`, `group.NAME` and `split.NAME` go into the corpus. With `--cut`, the
     utterances of a clip are named ID$_$0001 and so on, and are in the group `video` of their clip.
 
+    Of several faces the one whose mouth moves with the voice is taken. `--faces 2` keeps the next best as `vision_2`.
+
     **Examples**
 
     `trivium extract interview.mp4 --out corpus`
 
     `trivium extract clips --transcripts texts --modalities text,audio --out corpus`
+
+    `trivium extract talk.mp4 --faces 2 --show faces.png --out corpus`
 
     `trivium extract lecture.mp4 --transcripts lecture.srt --cut sentences --out corpus`
 
@@ -93,11 +112,23 @@ def command(
         audio=audio,
         vision=vision,
         workers=workers or cores(),
+        faces=faces,
+        language=language,
+        recogniser=recogniser,
         overwrite=overwrite,
     )
+    if show is not None:
+        _draw(src, show, fps, upstream)
     _report(corpus, out, as_json)
     if corpus.provenance["failures"]:
         raise typer.Exit(1)
+
+
+def _draw(src: Path, sheet: Path, fps: float, upstream: Path | None) -> None:
+    from trivium.extract import find_recordings
+    from trivium.report.face_sheet import face_sheet
+
+    face_sheet(sheet, [one.path for one in find_recordings(src)], frames_per_second=fps, upstream=upstream)
 
 
 def _report(corpus: Corpus, out: Path, as_json: bool) -> None:

@@ -39,6 +39,13 @@ class ExtractionNote:
         Modalities that it lacks, and why.
     doubts : list of str, optional
         Why its transcript may be the wrong one.
+    faces : int, optional
+        Most faces that were seen at a time.
+    shots : int, optional
+        Stretches of the picture between cuts.
+    speaker_confidence : float, optional
+        How sure the choice of the speaking face is, between 0 and 1: the probability that it is this one,
+        and neither another one that was seen beside it nor somebody unseen. None where there was nothing to choose.
 
     Examples
     --------
@@ -55,6 +62,9 @@ class ExtractionNote:
     clipped: float | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
     doubts: list[str] | None = None
+    faces: int | None = None
+    shots: int | None = None
+    speaker_confidence: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain builtins, without what is not known."""
@@ -65,6 +75,7 @@ class ExtractionNote:
 _FACTS = tuple(f.name for f in fields(ExtractionNote))
 _KINDS: dict[str, type | tuple[type, ...]] = {
     **{"origin": str, "timing": str, "guessed": int, "frames": int},
+    **{"faces": int, "shots": int, "speaker_confidence": (int, float)},
     **{"unknown": list, "doubts": list, "peak_db": (int, float), "clipped": (int, float), "missing": dict},
 }
 

@@ -174,17 +174,32 @@ class StreamMaker(NamedTuple):
         """Whether its values depend on what the recogniser heard."""
         return self.choice.modality == "audio" and getattr(self.extractor, "uses_heard", True)
 
-    def named(self, stream: Stream) -> Stream:
+    def specifications(self, faces: int) -> list[StreamSpecification]:
+        """Specifications of all its streams: one, or one per face.
+
+        Parameters
+        ----------
+        faces : int
+            How many faces are kept.
+        """
+        own = self.specification
+        further = range(2, faces + 1) if self.choice.modality == "vision" else ()
+        return [own, *(replace(own, modality=f"{own.modality}_{number}") for number in further)]
+
+    def named(self, stream: Stream, name: str = "") -> Stream:
         """What the extractor gave, under its name in the corpus.
 
         Parameters
         ----------
         stream : Stream
             Of the extractor.
+        name : str
+            Where it is not the usual one.
         """
-        if stream.specification.modality == self.choice.stream:
+        name = name or self.choice.stream
+        if stream.specification.modality == name:
             return stream
-        return replace(stream, specification=self.specification)
+        return replace(stream, specification=replace(stream.specification, modality=name))
 
 
 def choose(modality: str, request: str = "") -> tuple[Choice, ...]:

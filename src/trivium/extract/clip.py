@@ -25,12 +25,15 @@ from trivium.extract.cutting import CUTS, Cut, pieces_from_json, pieces_of, voic
 from trivium.extract.earlier import Earlier
 from trivium.extract.extracted import Extracted, put_together
 from trivium.extract.face_landmarks import FaceTracker
-from trivium.extract.faces import SeenFace, see_faces
+from trivium.extract.face_recorder import NO_FURTHER_FACE, FacesFound
+from trivium.extract.face_tracks import MOST_FACES
+from trivium.extract.faces import see_faces
 from trivium.extract.keys import Keys, keys_of, versions_of
-from trivium.extract.media import Clip, open_clip
-from trivium.extract.notes import facts_of_sound, facts_of_words
+from trivium.extract.media import open_clip
+from trivium.extract.notes import facts_of_faces, facts_of_sound, facts_of_words, several_faces
 from trivium.extract.opened import OpenedClip
 from trivium.extract.products import WORDS, Product, key_of
+from trivium.extract.recogniser import ENGLISH, recogniser_version, require_recogniser
 from trivium.extract.recording import Recording
 from trivium.extract.spoken import Spoken, transcript_to_cut, words_in_time
 from trivium.formats.findings import Finding
@@ -60,7 +63,12 @@ class ClipExtractor:
         Whether a clip, or a span of it, is one utterance, or one for each sentence or voiced stretch.
     text, audio, vision : str
         Extractors of each modality, such as ``voice,whisper`` (see :mod:`trivium.extract.choice`); empty: the usual.
-
+    faces : int
+        How many faces are kept: that of the speaker as ``vision``, the next best as ``vision_2`` and so on.
+    language : str
+        What is spoken, by Whisper's code; words of other languages than English have the recogniser's times.
+    recogniser : path, optional
+        Folder of a Whisper model in CTranslate2's format; the catalogue's where left out, which knows English only.
     side_by_side : bool
         Whether what is heard and what is seen in a clip is made at the same time, in two threads: same bytes, sooner.
 
@@ -88,6 +96,9 @@ class ClipExtractor:
         text: str = "",
         audio: str = "",
         vision: str = "",
+        faces: int = 1,
+        language: str = ENGLISH,
+        recogniser: str | Path | None = None,
         side_by_side: bool = False,
     ) -> None:
         self.modalities = tuple(dict.fromkeys(modalities))
@@ -100,7 +111,9 @@ class ClipExtractor:
             raise DataError(f"{frames_per_second} frames per second are not possible", remedy="use 5 to 30")
         if cut not in CUTS:
             raise DataError(f"clips cannot be cut at {cut!r}", remedy=f"use {', '.join(CUTS)}")
-        self.frames_per_second = frames_per_second
+        if not 1 <= faces <= MOST_FACES:
+            raise DataError(f"{faces} faces cannot be kept", remedy=f"use 1 to {MOST_FACES}")
+        self.frames_per_second, self.faces = frames_per_second, faces
         self.upstream = upstream
         self.track, self.cut = track, cut
         self.side_by_side = side_by_side
@@ -114,7 +127,11 @@ class ClipExtractor:
             "text": text,
             "audio": audio,
             "vision": vision,
+            "faces": faces,
+            "language": language,
+            "recogniser": None if recogniser is None else str(recogniser),
         }
+        self._hearing: dict[str, Any] = {"model": recogniser, "language": language, "local": upstream}
         self._tracker: FaceTracker | None = None
         requests = {"text": text, "audio": audio, "vision": vision}
         self._makers = [
@@ -122,21 +139,42 @@ class ClipExtractor:
             for modality in self.modalities
             for choice in choose(modality, requests[modality])
         ]
-        self.specification = Specification(tuple(maker.specification for maker in self._makers))
+        self.specification = Specification(
+            tuple(specification for maker in self._makers for specification in maker.specifications(faces))
+        )
 
     def models(self, recordings: Iterable[Recording]) -> list[str]:
         """Names of the models in the catalogue that these recordings need."""
         needed = [name for maker in self._makers for name in maker.extractor.models]
         if "text" in self.modalities or self.cut == "sentences":
             needed += _TIMING_MODELS
-            if any(r.transcript is None and r.fault is None for r in recordings):
+            if self._hearing["model"] is None and self._listens(recordings):
                 needed += _RECOGNITION_MODELS
         return list(dict.fromkeys(needed))
 
-    def require_models(self, recordings: Iterable[Recording]) -> None:
-        """Raise an :class:`UpstreamError` now if a model that will be needed is not on this machine."""
+    def _listens(self, recordings: Iterable[Recording]) -> bool:
+        words = "text" in self.modalities or self.cut == "sentences"
+        return words and any(r.transcript is None and r.fault is None for r in recordings)
+
+    def require_models(self, recordings: Sequence[Recording]) -> None:
+        """Raise an error now if a model that will be needed is not on this machine.
+
+        Parameters
+        ----------
+        recordings : sequence of Recording
+            What is to be extracted.
+
+        Raises
+        ------
+        UpstreamError
+            A model is missing or altered.
+        DataError
+            The recogniser does not speak the language.
+        """
         for name in self.models(recordings):
             model_folder(name, self.upstream)
+        if self._listens(recordings):
+            require_recogniser(**self._hearing)
 
     def extract(self, recording: Recording) -> Extracted:
         """Make the utterance of one clip, or of one span of it.
@@ -223,9 +261,14 @@ class ClipExtractor:
         content : str
             Hash of the file.
         """
-        models = _TIMING_MODELS + (_RECOGNITION_MODELS if recording.transcript is None else ())
-        words = {"asked": "text" in self.modalities, "models": versions_of(models)}
-        vision = {"frames_per_second": self.frames_per_second}
+        words = {
+            "asked": "text" in self.modalities,
+            "models": versions_of(_TIMING_MODELS),
+            "language": self._hearing["language"],
+            # given words that fit badly are compared with what it hears, so that it counts for them too
+            "recogniser": recogniser_version(**self._hearing),
+        }
+        vision = {"frames_per_second": self.frames_per_second, "faces": self.faces}
         return keys_of(recording, content, track=self.track, makers=self._makers, words=words, vision=vision)
 
     def cut_key(self, recording: Recording, content: str) -> str:
@@ -251,7 +294,7 @@ class ClipExtractor:
                 return pieces_from_json(recording, kept)
             samples = source.part(recording)
             words = "text" in self.modalities or self.cut == "sentences"
-            told = transcript_to_cut(recording, samples, span, local=self.upstream) if words else None
+            told = transcript_to_cut(recording, samples, span, **self._hearing) if words else None
             spans = None
             if self.cut == "voice":
                 spans = [] if samples is None else [(span[0] + a, span[0] + b) for a, b in voiced_spans(samples)]
@@ -316,7 +359,7 @@ class ClipExtractor:
         findings: list[Finding] = []
         sound = source.part(recording)
         span = recording.span(source.seconds)
-        spoken = words_in_time(recording, sound, span, findings, local=self.upstream)
+        spoken = words_in_time(recording, sound, span, findings, **self._hearing)
         facts = facts_of_words(recording, spoken, heard=sound is not None)
         return Product(WORDS, keys.words, findings=tuple(findings), facts=facts, spoken=spoken)
 
@@ -345,27 +388,42 @@ class ClipExtractor:
         keys = [self.keys(recording, source.content).vision for recording in recordings]
         kept = [source.earlier.find(key, recording.id) for key, recording in zip(keys, recordings, strict=True)]
         left = [recording for recording, one in zip(recordings, kept, strict=True) if one is None]
-        anew = iter(self._faces(source.clip, left))
+        anew = iter(self._faces(source, left))
         return [
             one or self._vision(source, recording, key, next(anew))
             for recording, key, one in zip(recordings, keys, kept, strict=True)
         ]
 
-    def _vision(self, source: OpenedClip, recording: Recording, key: str, face: SeenFace) -> Product:
-        maker = next(maker for maker in self._makers if maker.choice.modality == "vision")
-        name = maker.choice.stream
-        why = "no face" if source.clip.facts.has_picture else "no picture"
-        findings = () if face.stream is not None else (Finding("missing", recording.id, name, action=why),)
-        streams = {} if face.stream is None else {name: maker.named(face.stream)}
-        facts = {"frames": face.frames} if face.frames else {}
-        return Product("vision", key, streams, (*findings, *_damage(source, recording, "video")), facts)
+    def _vision(self, source: OpenedClip, recording: Recording, key: str, found: FacesFound) -> Product:
+        """Streams of the faces that are kept, for every extractor, or why there are none."""
+        none = "no face" if source.clip.facts.has_picture else "no picture"
+        streams: dict[str, Stream] = {}
+        findings: list[Finding] = []
+        for place, maker in enumerate(self._vision_makers):
+            for number, specification in enumerate(maker.specifications(self.faces)):
+                stream, name = found.streams[number][place], specification.modality
+                if stream is not None:
+                    streams[name] = maker.named(stream, name)
+                else:
+                    why = NO_FURTHER_FACE if number else none
+                    findings.append(Finding("missing", recording.id, name, action=why))
+        if found.confidence is not None:
+            findings.append(Finding("faces", recording.id, "vision", action=several_faces(found.confidence)))
+        findings += _damage(source, recording, "video")
+        return Product("vision", key, streams, tuple(findings), facts_of_faces(found))
 
-    def _faces(self, clip: Clip, recordings: Sequence[Recording]) -> list[SeenFace]:
-        if not recordings or not clip.facts.has_picture:
-            return [SeenFace()] * len(recordings)
+    @property
+    def _vision_makers(self) -> list[StreamMaker]:
+        return [maker for maker in self._makers if maker.choice.modality == "vision"]
+
+    def _faces(self, source: OpenedClip, recordings: Sequence[Recording]) -> list[FacesFound]:
+        extractors = [maker.extractor for maker in self._vision_makers]
+        if not recordings or not source.clip.facts.has_picture:
+            return [FacesFound.none(self.faces, len(extractors))] * len(recordings)
         if self._tracker is None:
-            self._tracker = next(m.extractor for m in self._makers if m.choice.modality == "vision").tracker()
-        return see_faces(clip, recordings, self._tracker, self.frames_per_second)
+            self._tracker = extractors[0].tracker()
+        rate = self.frames_per_second
+        return see_faces(source, recordings, self._tracker, extractors, frames_per_second=rate, faces=self.faces)
 
 
 def _product_at(seen: Future[list[Product | None]], place: int) -> Product | None:
@@ -421,7 +479,7 @@ def extract_clip(
     Returns
     -------
     Utterance
-        Streams ``text`` (W, 384) at the words' times, ``audio`` (T, 48) every 10 ms, ``vision`` (T', 63) per frame
+        Streams ``text`` (W, 384) at the words' times, ``audio`` (T, 48) every 10 ms, ``vision`` (T', 66) per frame
         with a face; those that the clip lacks are absent.
 
     Raises

@@ -2,8 +2,9 @@
 
 Paper: Bazarevsky et al. 2019, "BlazeFace: sub-millisecond neural face detection on mobile GPUs". The network sees a
 square of 128 x 128 and answers for 896 fixed places (anchors): a score, a box and six points (eyes, nose, mouth, ears).
-Answers that overlap are averaged with their scores as weights, as in the paper. Where the whole picture shows no face,
-the detector looks again at smaller, overlapping squares: faces below a fifth of the picture escape it (our choice).
+Answers that overlap are averaged with their scores as weights, as in the paper. Faces below a fifth of the picture
+escape the network, so the detector also looks at smaller, overlapping squares: at all of them, or at one in turn
+where it is asked often (our choice).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from trivium.extract.region import Region, crop
 
-__all__ = ["Detection", "FaceDetector", "anchors", "closer_squares", "decode", "merge_overlapping"]
+__all__ = ["Detection", "FaceDetector", "anchors", "closer_squares", "decode", "merge_overlapping", "overlap"]
 
 Float: TypeAlias = NDArray[np.floating[Any]]
 
@@ -84,12 +85,23 @@ class FaceDetector:
     def __init__(self, network: Callable[[NDArray[np.float32]], list[Float]]) -> None:
         self._network = network
 
-    def __call__(self, picture: NDArray[np.uint8]) -> list[Detection]:
-        """Faces of a picture (H, W, 3), the most prominent (score times area) first."""
-        faces = self._whole(picture)
-        if not faces:
-            faces = [face for square in closer_squares(*picture.shape[:2]) for face in self._inside(picture, square)]
-        return sorted(faces, key=_prominence, reverse=True)
+    def __call__(self, picture: NDArray[np.uint8], turn: int | None = None) -> list[Detection]:
+        """Faces of a picture, those of the whole picture first, the most prominent (score times area) first.
+
+        A face may be given several times: by the whole picture, and by each smaller square that it lies in.
+
+        Parameters
+        ----------
+        picture : array of shape (H, W, 3)
+            8-bit RGB.
+        turn : int, optional
+            Look at one of the smaller squares only: this one, counted round and round.
+        """
+        whole = self._whole(picture)
+        squares = closer_squares(*picture.shape[:2])
+        looked = squares if turn is None else [squares[turn % len(squares)]]
+        closer = [face for square in looked for face in self._inside(picture, square)]
+        return [face for found in (whole, closer) for face in sorted(found, key=_prominence, reverse=True)]
 
     def _whole(self, picture: NDArray[np.uint8]) -> list[Detection]:
         height, width = picture.shape[:2]
@@ -170,7 +182,7 @@ def merge_overlapping(scores: Float, rows: Float) -> list[tuple[float, Float]]:
     left = np.argsort(-scores, kind="stable")
     while left.size:
         best, others = left[0], rows[left]
-        together = _overlap(rows[best], others) > _LEAST_OVERLAP
+        together = overlap(rows[best], others) > _LEAST_OVERLAP
         together[0] = True  # also when its box has no area
         group = left[together]
         merged.append((float(scores[best]), np.average(rows[group], axis=0, weights=scores[group])))
@@ -178,8 +190,26 @@ def merge_overlapping(scores: Float, rows: Float) -> list[tuple[float, Float]]:
     return merged
 
 
-def _overlap(box: Float, boxes: Float) -> Float:
-    """Intersection over union of one box with others (n, 4 or more)."""
+def overlap(box: Float, boxes: Float) -> Float:
+    """Intersection over union of one box with others.
+
+    Parameters
+    ----------
+    box : array of shape (4,)
+        Left, top, right, bottom; may be longer.
+    boxes : array of shape (n, 4)
+        Others; may be wider.
+
+    Returns
+    -------
+    array of shape (n,)
+        In [0, 1].
+
+    Examples
+    --------
+    >>> overlap(np.array([0, 0, 2, 2.0]), np.array([[1, 0, 3, 2.0]])).round(3).tolist()
+    [0.333]
+    """
     low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:4], boxes[:, 2:4])
     common = np.prod(np.maximum(high - low, 0), axis=1)
     areas = np.prod(np.maximum(boxes[:, 2:4] - boxes[:, :2], 0), axis=1)

@@ -1,10 +1,10 @@
-"""Landmarks and blendshapes of the most prominent face, followed from frame to frame.
+"""Landmarks and blendshapes of faces: the networks, which know one picture only.
 
-Three networks of one bundle (Apache-2.0) run one after the other on the processor: the detector finds a face where none
-is followed; the landmark network gives 478 points and says whether what it saw is a face (Grishchenko et al. 2020,
-"Attention Mesh"); the blendshape network turns 146 of the points into 52 expression strengths (Grishchenko et al. 2022,
-"Blendshapes GHUM"). The next frame is searched where the landmarks of the last one were. No smoothing over time (our
-choice): every frame stands for itself.
+Three networks of one bundle (Apache-2.0) run one after the other on the processor: the detector finds faces; the
+landmark network gives 478 points and says whether what it saw is a face (Grishchenko et al. 2020, "Attention Mesh");
+the blendshape network turns 146 of the points into 52 expression strengths (Grishchenko et al. 2022, "Blendshapes
+GHUM"). The next frame is searched where the landmarks of the last one were (:mod:`trivium.extract.face_tracks`). No
+smoothing over time (our choice): every frame stands for itself.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.errors import DependencyError, UpstreamError
-from trivium.extract.face_detector import FaceDetector
+from trivium.extract.face_detector import Detection, FaceDetector
 from trivium.extract.head_pose import CanonicalFace, canonical_face
 from trivium.extract.region import Region, crop
 
-__all__ = ["BLENDSHAPES", "Face", "FaceTracker"]
+__all__ = ["BLENDSHAPES", "EYE_CORNERS", "Face", "FaceTracker"]
 
 Float: TypeAlias = NDArray[np.floating[Any]]
 Network: TypeAlias = Callable[[NDArray[np.float32]], list[Float]]
@@ -34,7 +35,7 @@ Network: TypeAlias = Callable[[NDArray[np.float32]], list[Float]]
 SIDE = 256
 _LEAST_PRESENCE = 0.5
 _MARGIN = 1.5
-_EYE_CORNERS = (33, 263)  # outer ones, the person's right first
+EYE_CORNERS = (33, 263)  # outer ones, the person's right first
 
 # What the blendshape network was trained to answer, in its order; the names are ARKit's.
 BLENDSHAPES: tuple[str, ...] = tuple(
@@ -79,19 +80,25 @@ class Face:
     blendshapes: Float
     presence: float
 
+    @cached_property
+    def box(self) -> Float:
+        """Left, top, right and bottom of the landmarks: (4,)."""
+        flat = self.landmarks[:, :2]
+        return np.concatenate([flat.min(axis=0), flat.max(axis=0)])
+
     @property
     def region(self) -> Region:
         """Where to look for this face in the next picture."""
         flat = self.landmarks[:, :2]
-        low, high = flat.min(axis=0), flat.max(axis=0)
-        across = flat[_EYE_CORNERS[1]] - flat[_EYE_CORNERS[0]]
+        low, high = self.box[:2], self.box[2:]
+        across = flat[EYE_CORNERS[1]] - flat[EYE_CORNERS[0]]
         middle = (low + high) / 2
         side = float((high - low).max()) * _MARGIN
         return Region(float(middle[0]), float(middle[1]), side, float(np.arctan2(across[1], across[0])))
 
 
 class FaceTracker:
-    """Follows one face through pictures in their order.
+    """The three networks: faces of a picture, and a face near a place.
 
     Parameters
     ----------
@@ -109,13 +116,13 @@ class FaceTracker:
 
     Attributes
     ----------
-    region : Region or None
-        Where the followed face will be looked for; all that is remembered from one picture to the next.
+    canonical : CanonicalFace
+        The mean face that poses are told from.
 
     Examples
     --------
     >>> tracker = FaceTracker("face_landmarker.task")  # doctest: +SKIP
-    >>> face = tracker(picture)  # doctest: +SKIP
+    >>> face = tracker.first(picture)  # doctest: +SKIP
     """
 
     def __init__(self, model: str | PathLike[str], threads: int = 1) -> None:
@@ -124,25 +131,40 @@ class FaceTracker:
         self._detect = FaceDetector(_network(parts["face_detector.tflite"], threads))
         self._landmarks = _network(parts["face_landmarks_detector.tflite"], threads)
         self._blendshapes = _network(parts["face_blendshapes.tflite"], threads)
-        self.region: Region | None = None
 
-    def reset(self) -> None:
-        """Forget the face that is followed: the next picture belongs to another clip."""
-        self.region = None
+    def detect(self, picture: NDArray[np.uint8], turn: int | None = None) -> list[Detection]:
+        """Where faces may be; see :class:`~trivium.extract.face_detector.FaceDetector`.
 
-    def __call__(self, picture: NDArray[np.uint8]) -> Face | None:
-        """Face of the next picture (H, W, 3), or None where there is none.
-
-        Where the followed face is lost, the most prominent face found takes its place, in the same picture.
+        Parameters
+        ----------
+        picture : array of shape (H, W, 3)
+            8-bit RGB.
+        turn : int, optional
+            Which of the smaller squares to look at; all of them where left out.
         """
-        face = self._look(picture, self.region) if self.region else None
-        if face is None:
-            found = (self._look(picture, detection.region) for detection in self._detect(picture))
-            face = next((seen for seen in found if seen), None)
-        self.region = face.region if face else None
-        return face
+        return self._detect(picture, turn)
 
-    def _look(self, picture: NDArray[np.uint8], region: Region) -> Face | None:
+    def first(self, picture: NDArray[np.uint8]) -> Face | None:
+        """The most prominent face of a picture, or None where there is none.
+
+        Parameters
+        ----------
+        picture : array of shape (H, W, 3)
+            8-bit RGB.
+        """
+        found = (self.look(picture, detection.region) for detection in self.detect(picture))
+        return next((face for face in found if face), None)
+
+    def look(self, picture: NDArray[np.uint8], region: Region) -> Face | None:
+        """The face in a region of a picture, or None where the network is not sure that there is one.
+
+        Parameters
+        ----------
+        picture : array of shape (H, W, 3)
+            8-bit RGB.
+        region : Region
+            About one and a half faces wide.
+        """
         points, presence, *_ = self._landmarks(crop(picture, region, SIDE)[None] / np.float32(255))
         sure = float(1 / (1 + np.exp(-np.float64(presence.ravel()[0]))))
         if sure < _LEAST_PRESENCE:

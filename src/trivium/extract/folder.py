@@ -26,6 +26,7 @@ from trivium.extract.cutting import Cut
 from trivium.extract.listing import labelled_recordings
 from trivium.extract.notes import note_of
 from trivium.extract.processes import ClipJob, extract_in_processes
+from trivium.extract.recogniser import ENGLISH
 from trivium.extract.recording import Recording
 from trivium.extract.span_table import span_recordings
 from trivium.extract.stage import Outcome, Stager
@@ -51,6 +52,9 @@ def extract_clips(
     text: str = "",
     audio: str = "",
     vision: str = "",
+    faces: int = 1,
+    language: str = ENGLISH,
+    recogniser: str | os.PathLike[str] | None = None,
     workers: int = 1,
     overwrite: bool = False,
     show: bool = True,
@@ -89,6 +93,12 @@ def extract_clips(
         Which sound track of the clips, counted from 1.
     text, audio, vision : str
         Extractors of each modality, such as ``voice,whisper`` (see :mod:`trivium.extract.choice`); empty: the usual.
+    faces : int
+        How many faces are kept: that of the speaker as ``vision``, the next best as ``vision_2`` and so on.
+    language : str
+        What is spoken, by Whisper's code; words of other languages than English have the recogniser's times.
+    recogniser : path, optional
+        Folder of a Whisper model in CTranslate2's format; the catalogue's where left out, which knows English only.
     workers : int
         Processes that work at the same time, each on a clip of its own and with one thread; 1: this process alone.
         One that dies costs no more than the clip it was at. A single clip is heard and seen at the same time.
@@ -133,6 +143,9 @@ def extract_clips(
         text=text,
         audio=audio,
         vision=vision,
+        faces=faces,
+        language=language,
+        recogniser=None if recogniser is None else Path(recogniser),
     )
     extractor.require_models(recordings)
     specification = Specification(extractor.specification.streams, tuple(labels))

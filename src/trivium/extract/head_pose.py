@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from trivium.errors import UpstreamError
 
-__all__ = ["CanonicalFace", "HeadPose", "canonical_face", "head_pose", "openings"]
+__all__ = ["CanonicalFace", "HeadPose", "canonical_face", "face_size", "head_pose", "head_rotation", "openings"]
 
 Float: TypeAlias = NDArray[np.floating[Any]]
 
 _ANGLE_OF_VIEW = 63.0  # vertical, in degrees: an assumption about the camera, used by `distance` alone
 _CORNERS = (5, 468)  # a vertex of the canonical mesh holds x, y, z and two texture coordinates
+_FOREHEAD, _CHIN = 10, 152
 # (upper, lower, one corner, other corner); left and right are the person's own
 _EYE_LEFT, _EYE_RIGHT, _MOUTH = (386, 374, 362, 263), (159, 145, 133, 33), (13, 14, 78, 308)
 
@@ -41,11 +42,14 @@ class CanonicalFace:
         Which landmark each point is.
     weights : array of shape (P,)
         How much each point counts.
+    triangles : array of shape (T, 3), int64
+        Landmarks at the corners of the mesh's triangles; may be empty.
     """
 
     points: Float
     landmarks: NDArray[np.int64]
     weights: Float
+    triangles: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,12 @@ def canonical_face(metadata: bytes) -> CanonicalFace:
         fields = list(_fields(metadata))
         mesh = next(value for number, value in fields if number == 1)
         numbers = [struct.unpack("<f", value)[0] for number, value in _fields(mesh) if number == 3]
+        triangles = np.array([value for number, value in _fields(mesh) if number == 4], np.int64).reshape(-1, 3)
         basis = [dict(_fields(value)) for number, value in fields if number == 2]
         vertices = np.array(numbers).reshape(_CORNERS[1], _CORNERS[0])[:, :3]
         landmarks = np.array([item[1] for item in basis], np.int64)
         weights = np.array([struct.unpack("<f", item[2])[0] for item in basis])
-        return CanonicalFace(vertices[landmarks], landmarks, weights / weights.sum())
+        return CanonicalFace(vertices[landmarks], landmarks, weights / weights.sum(), triangles)
     except (StopIteration, ValueError, KeyError, TypeError, IndexError, struct.error) as cause:
         raise UpstreamError("the geometry of the face model cannot be read") from cause
 
@@ -151,6 +156,32 @@ def head_pose(landmarks: Float, face: CanonicalFace, picture_height: float) -> H
     return HeadPose(pitch, yaw, roll, float(focal / scale))
 
 
+def head_rotation(pose: HeadPose) -> Float:
+    """Rotation from the head's own axes to those of the picture: x to its right, y up, z towards the viewer.
+
+    Parameters
+    ----------
+    pose : HeadPose
+        Its angles are used.
+
+    Returns
+    -------
+    array of shape (3, 3)
+        Roll after yaw after pitch.
+
+    Examples
+    --------
+    >>> (head_rotation(HeadPose(0.0, 90.0, 0.0, 60.0)) @ [0, 0, 1]).round(6).tolist()
+    [1.0, 0.0, 0.0]
+    """
+    pitch, yaw, roll = np.radians([-pose.pitch, pose.yaw, pose.roll])
+    about_x = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
+    about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
+    about_z = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
+    rotation: Float = about_z @ about_y @ about_x
+    return rotation
+
+
 def _similarity(source: Float, target: Float, weights: Float) -> tuple[Float, float]:
     """Rotation (3, 3) and scale that bring `source` (P, 3) closest to `target` (P, 3)."""
     share = (weights / weights.sum())[:, None]
@@ -178,3 +209,16 @@ def _opening(landmarks: Float, upper: int, lower: int, corner: int, other: int) 
     height = np.linalg.norm(landmarks[upper] - landmarks[lower])
     width = np.linalg.norm(landmarks[corner] - landmarks[other])
     return float(height / max(float(width), 1e-9))
+
+
+def face_size(landmarks: Float, picture_height: float) -> float:
+    """Height of a face, chin to forehead, in picture heights.
+
+    Parameters
+    ----------
+    landmarks : array of shape (478, 3)
+        In pixels.
+    picture_height : float
+        In pixels.
+    """
+    return float(np.linalg.norm(landmarks[_FOREHEAD] - landmarks[_CHIN]) / picture_height)

@@ -12,16 +12,26 @@ from numpy.typing import NDArray
 
 from trivium.corpus.notes import ExtractionNote
 from trivium.errors import DependencyError
+from trivium.extract.face_recorder import FacesFound
 from trivium.extract.recording import Recording
 from trivium.extract.speech import Timed
 from trivium.extract.spoken import Spoken
 from trivium.extract.timed_transcript import TimedTranscript
 from trivium.formats.findings import Finding
 
-__all__ = ["facts_of_sound", "facts_of_words", "note_of", "sound_level", "unknown_words"]
+__all__ = [
+    "facts_of_faces",
+    "facts_of_sound",
+    "facts_of_words",
+    "note_of",
+    "several_faces",
+    "sound_level",
+    "unknown_words",
+]
 
 _FULL_SCALE = 0.99
 _SILENCE_DB = -100.0
+_SURE = 0.8
 
 
 def facts_of_words(recording: Recording, spoken: Spoken | None, *, heard: bool) -> dict[str, Any]:
@@ -59,6 +69,43 @@ def facts_of_sound(sound: NDArray[np.float32] | None) -> dict[str, Any]:
         return {}
     peak_db, clipped = sound_level(sound)
     return {"peak_db": peak_db, "clipped": clipped}
+
+
+def facts_of_faces(found: FacesFound) -> dict[str, Any]:
+    """What is noted about the picture of an utterance.
+
+    Parameters
+    ----------
+    found : FacesFound
+        What was seen.
+
+    Examples
+    --------
+    >>> facts_of_faces(FacesFound((), frames=12, faces=1, shots=1))
+    {'frames': 12, 'faces': 1, 'shots': 1}
+    """
+    if not found.frames:
+        return {}
+    told: dict[str, Any] = {"frames": found.frames, "faces": found.faces, "shots": found.shots}
+    return told if found.confidence is None else told | {"speaker_confidence": found.confidence}
+
+
+def several_faces(confidence: float) -> str:
+    """What a finding says of a choice between faces.
+
+    Parameters
+    ----------
+    confidence : float
+        Of the choice.
+
+    Examples
+    --------
+    >>> several_faces(0.6)
+    'several faces, and it is not sure which one speaks'
+    """
+    if confidence >= _SURE:
+        return "several faces, the one that speaks was chosen"
+    return "several faces, and it is not sure which one speaks"
 
 
 def note_of(facts: Iterable[Mapping[str, Any]], findings: Iterable[Finding]) -> ExtractionNote:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from trivium.errors import DataError, DependencyError, UpstreamError
+from trivium.files import sha256_file
+from trivium.upstream import model as catalogue_model
 from trivium.upstream import model_folder
 
-__all__ = ["ENGLISH", "WITHOUT_SPACES", "load_recogniser", "require_recogniser"]
+__all__ = ["ENGLISH", "WITHOUT_SPACES", "load_recogniser", "recogniser_version", "require_recogniser"]
 
 ENGLISH = "en"
 # Whisper's codes of languages that put no spaces between words
@@ -97,6 +99,33 @@ def _speaks(path: Path, language: str) -> bool:
         return Tokenizer.from_file(str(path)).token_to_id(f"<|{language}|>") is not None
     except Exception as cause:  # the library raises nothing more special
         raise UpstreamError("the tokenizer cannot be read", file=path, remedy=f"name {_FORMAT}") from cause
+
+
+def recogniser_version(
+    model: str | Path | None = None, language: str = ENGLISH, *, local: str | Path | None = None
+) -> str:
+    """Twelve hexadecimal digits that change with the recogniser's weights; empty where it is not on this machine.
+
+    Parameters
+    ----------
+    model, language, local
+        See :func:`require_recogniser`.
+
+    Examples
+    --------
+    >>> len(recogniser_version()) in (0, 12)
+    True
+    """
+    try:
+        folder = require_recogniser(model, language, local=local)
+    except UpstreamError:
+        return ""
+    return catalogue_model("whisper-tiny-en").version if model is None else _weights_version(folder)
+
+
+@lru_cache(maxsize=2)
+def _weights_version(folder: Path) -> str:
+    return sha256_file(folder / "model.bin")[:12]
 
 
 def load_recogniser(

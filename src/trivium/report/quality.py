@@ -29,6 +29,7 @@ Source: TypeAlias = str | os.PathLike[str] | Corpus
 Parts: TypeAlias = tuple[Utterance, Iterable[str]]
 _MEASURED = ("audio", "vision")
 _MANY_ROWS = 500
+_NO_LOSS = "no further face"  # most clips show one person: a second face's stream is absent from them, not missing
 _SCALARS = ("id", "clip", "text", "start", "end", "words.text", "words.times", "words.confidence")
 
 
@@ -70,6 +71,10 @@ class UtteranceQuality:
         Steps with a face, and frames that were looked at.
     face_confidence : float, optional
         Mean of the column ``face_confidence``.
+    faces : int, optional
+        Most faces that were seen at a time.
+    speaker_confidence : float, optional
+        How sure the choice of the speaking face is; None where there was nothing to choose.
     missing : mapping of str to str
         Modalities of the corpus that it lacks, and why; ``""`` where the reason was not recorded.
     """
@@ -94,6 +99,8 @@ class UtteranceQuality:
     face_steps: int | None
     frames: int | None
     face_confidence: float | None
+    faces: int | None
+    speaker_confidence: float | None
     missing: Mapping[str, str]
 
     def to_json(self) -> dict[str, Any]:
@@ -272,7 +279,9 @@ def assess(utterance: Utterance, note: ExtractionNote, missing: Mapping[str, str
         face_steps=None if seen is None else int(seen.sum()),
         frames=note.frames,
         face_confidence=None if face is None or seen is None else _mean(_column(face, "face_confidence")[seen]),
-        missing=missing,
+        faces=note.faces,
+        speaker_confidence=note.speaker_confidence,
+        missing={m: why for m, why in missing.items() if why != _NO_LOSS},
     )
 
 

@@ -18,7 +18,7 @@ WORST = 10
 _MOST_UNKNOWN = 10
 _CLIP_HEADS = (
     *("id", "s", "words", "timed", "how", "conf.", "unknown", "voiced", "level", "peak", "clipped"),
-    *("words faced", "frames faced"),
+    *("words faced", "frames faced", "faces", "speaker sure"),
 )
 _TIMINGS = ("aligned", "recognised", "spread", "set")
 
@@ -72,7 +72,7 @@ def totals(quality: CorpusQuality) -> dict[str, Any]:
     -------
     dict
         Plain builtins: ``words`` (counts, how they were timed, confidence by origin), ``unknown``, ``voice``, ``face``,
-        ``missing`` (modality, reason, count).
+        ``speaker`` (choice between several faces), ``missing`` (modality, reason, count).
 
     Examples
     --------
@@ -89,6 +89,7 @@ def totals(quality: CorpusQuality) -> dict[str, Any]:
         "unknown": _unknown(ones),
         "voice": _voice(ones),
         "face": _face(ones),
+        "speaker": _speaker(ones),
         "missing": _missing(ones),
     }
 
@@ -151,6 +152,22 @@ def _face(ones: Sequence[UtteranceQuality]) -> dict[str, Any]:
     }
 
 
+def _speaker(ones: Sequence[UtteranceQuality]) -> dict[str, Any] | None:
+    """Choice between several faces; None where extraction did not note it."""
+    told = [one for one in ones if one.faces is not None]
+    if not told:
+        return None
+    asked = [one for one in told if one.speaker_confidence is not None]
+    least = min(asked, key=lambda one: (one.speaker_confidence or 0.0, one.id), default=None)
+    return {
+        "utterances": len(told),
+        "several_faces": len(asked),
+        "share": _share(len(asked), len(told)),
+        "confidence": _spread(one.speaker_confidence for one in asked),
+        "least_sure": None if least is None else least.id,
+    }
+
+
 def _missing(ones: Sequence[UtteranceQuality]) -> list[dict[str, Any]]:
     found = Counter((name, why) for one in ones for name, why in one.missing.items())
     return [{"modality": name, "reason": why, "utterances": n} for (name, why), n in sorted(found.items())]
@@ -185,7 +202,7 @@ def untold(quality: CorpusQuality) -> dict[str, str]:
     if "vision" in names:
         known["words with a face"] = (quality.has("faced"), "the face or the words have no times")
         known["share of frames with a face"] = (quality.has("frames"), unnoted)
-        known["which of several faces speaks"] = (False, "extraction does not record it")
+        known["which of several faces speaks"] = (quality.has("faces"), unnoted)
     else:
         known["face"] = (False, "there is no modality vision")
     return {name: why for name, (told, why) in known.items() if not told}
@@ -277,6 +294,7 @@ def _total_rows(total: dict[str, Any]) -> Iterator[list[str]]:
     yield from _word_rows(total["words"], total["unknown"])
     yield from _voice_rows(total["voice"])
     yield from _face_rows(total["face"])
+    yield from _speaker_rows(total["speaker"])
 
 
 def _word_rows(words: dict[str, Any], unknown: dict[str, Any] | None) -> Iterator[list[str]]:
@@ -313,6 +331,17 @@ def _face_rows(face: dict[str, Any]) -> Iterator[list[str]]:
         yield ["confidence of faces", f"{face['confidence']:.2f}", "0.5 to 1"]
 
 
+def _speaker_rows(speaker: dict[str, Any] | None) -> Iterator[list[str]]:
+    if speaker is None:
+        return
+    found = f"{speaker['several_faces']} of {speaker['utterances']}"
+    yield ["utterances with several faces", _percent(speaker["share"]), found]
+    sure = speaker["confidence"]
+    if sure:
+        more = f"median; least sure {speaker['least_sure']}: {sure['min']:.2f}"
+        yield ["speaker choice, how sure", f"{sure['median']:.2f}", more]
+
+
 _CONFIDENCE = {
     "given": "how well the sound fits the words; 0.1 to 0.4 is usual",
     "recognised": "the recogniser's probability",
@@ -342,6 +371,8 @@ def clip_rows(ones: Iterable[UtteranceQuality]) -> list[list[str]]:
             _percent(one.clipped),
             _percent(None if one.faced is None or "vision" in one.missing else _share(one.faced, one.timed)),
             _percent(None if not one.frames else _share(one.face_steps or 0, one.frames)),
+            _or_dash(one.faces, str),
+            _or_dash(one.speaker_confidence, "{:.2f}".format),
         ]
         for one in ones
     ]

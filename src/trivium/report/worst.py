@@ -77,8 +77,8 @@ def problems_of(one: UtteranceQuality, usual: Usual) -> list[Problem]:
     """Reasons not to trust one utterance, the heaviest first; the weights are our choice.
 
     A missing modality, words that were spread evenly, words without a time, without a face or of unknown pronunciation
-    and clipped samples count by their share; confidence, voiced share and level count where they are far below the
-    median of the corpus.
+    and clipped samples count by their share, an unsure choice between faces by the probability that it is wrong;
+    confidence, voiced share and level count where they are far below the median of the corpus.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def problems_of(one: UtteranceQuality, usual: Usual) -> list[Problem]:
     usual : Usual
         Medians of its corpus.
     """
-    found = [*_of_words(one, usual), *_of_sound(one, usual), *_of_face(one)]
+    found = [*_of_words(one, usual), *_of_sound(one, usual), *_of_face(one), *_of_choice(one)]
     found += [Problem(1.0, f"no {name}" + (f": {why}" if why else "")) for name, why in one.missing.items()]
     return sorted((p for p in found if p.weight >= _LEAST), key=lambda p: -p.weight)
 
@@ -123,6 +123,12 @@ def _of_sound(one: UtteranceQuality, usual: Usual) -> Iterator[Problem]:
 def _of_face(one: UtteranceQuality) -> Iterator[Problem]:
     if one.faced is not None and "vision" not in one.missing and one.face_steps is not None:
         yield Problem(1 - one.faced / one.timed, f"a face at {one.faced} of {one.timed} words")
+
+
+def _of_choice(one: UtteranceQuality) -> Iterator[Problem]:
+    if one.speaker_confidence is not None:
+        told = f"several faces; which one speaks is sure by {one.speaker_confidence:.2f}"
+        yield Problem(1 - one.speaker_confidence, told)
 
 
 def _below_half(value: float, median: float) -> float:
