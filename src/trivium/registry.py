@@ -56,7 +56,7 @@ _BUILT_IN: tuple[Entry, ...] = (
     Entry("upstream", "g2p-en", "trivium.upstream.catalogue:G2P_EN", "pronunciations of unknown English words"),
     Entry("upstream", "minilm-l6", "trivium.upstream.catalogue:MINILM_L6", "contextual columns per word"),
     Entry("upstream", "face-landmarker", "trivium.upstream.catalogue:FACE_LANDMARKER", "landmarks and blendshapes"),
-    Entry("extractor", "voice", "trivium.extract.audio:voice_stream", "48 columns of the voice every 10 ms"),
+    Entry("extractor", "voice", "trivium.extract.audio:voice_stream", "61 columns of the voice every 10 ms"),
     Entry("extractor", "face", "trivium.extract.vision:face_stream", "63 columns of the face in every frame"),
     Entry("upstream", "sample-face", "trivium.upstream.catalogue:SAMPLE_FACE", "a silent talking face, for the demo"),
     Entry("upstream", "sample-voice", "trivium.upstream.catalogue:SAMPLE_VOICE", "a read sentence, for the demo"),
