@@ -225,6 +225,7 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
     best = [next((f for f in followed if f["descriptor"] == row["descriptor"]), row) for row in rows]
     return {
         **circumstances(data),
+        "command": "python benchmarks/voice.py --reference PYTHON",  # whose folders say nothing to others
         "references": json.loads((work / "versions.json").read_text(encoding="utf-8")),
         "seed": SEED,
         "clips": {"compared": len(compared), "used": len(names), "minutes": round(minutes, 1)},
