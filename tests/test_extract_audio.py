@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -208,6 +209,30 @@ def test_the_same_sound_gives_the_same_bytes() -> None:
 def test_unusable_sound_is_one_clear_error(sound: Sound, rate: int, says: str) -> None:
     with pytest.raises(DataError, match=says):
         voice_stream(sound, rate)
+
+
+def steady_and_noisy() -> Exact:
+    """Pulses with a chirping pitch, a pause, noise."""
+    rng = np.random.default_rng(6)
+    voice = pulses(150 - 40 * np.arange(90) / 90, 1 + 0.1 * rng.normal(size=90))
+    return np.concatenate([0.3 * voice, np.zeros(1600), rng.normal(0, 0.05, 4000)])
+
+
+def test_the_columns_that_the_set_began_with_keep_their_names_their_places_and_their_values() -> None:
+    """Weights name them. ``voice_columns_1.json`` holds mean, spread and a value of each, made before there were more.
+
+    Compared with a tolerance, because products of matrices may differ in the last digits between machines.
+    """
+    kept = json.loads((Path(__file__).parent / "voice_columns_1.json").read_text(encoding="utf-8"))
+    assert list(PLACE)[: len(kept)] == list(kept)
+    specification = voice_specification()
+    assert (specification.extractor, specification.version) == ("trivium-voice", "1")
+    found = columns_of(steady_and_noisy())
+    for name, (mean, spread, value) in kept.items():
+        column = found[name].astype(np.float64)
+        assert [column.mean(), column.std(), column[40]] == pytest.approx([mean, spread, value], rel=2e-4, abs=2e-4), (
+            name
+        )
 
 
 def test_the_column_table_of_the_docs_is_that_of_the_code() -> None:

@@ -123,7 +123,7 @@ def test_recognised_german_keeps_its_letters_and_the_recognisers_times(german: _
     findings: list[Finding] = []
     spoken = words_in_time(Recording(Path("a.wav"), "a"), _SOUND, (0.0, 3.0), findings, language="de")
     assert spoken is not None and german.asked == "de"
-    transcript, timed = spoken
+    transcript, timed = spoken.transcript, spoken.timed
     assert transcript.words == ("schöne", "grüße", "um", "10") and transcript.text == "Schöne Grüße, um 10"
     assert timed.timing == "recognised" and timed.times.tolist() == [[0.2, 0.6], [0.6, 1.0], [1.5, 1.7], [1.7, 2.0]]
     (told,) = findings

@@ -57,8 +57,8 @@ _BUILT_IN: tuple[Entry, ...] = (
     Entry("upstream", "minilm-l6", "trivium.upstream.catalogue:MINILM_L6", "contextual columns per word"),
     Entry("upstream", "face-landmarker", "trivium.upstream.catalogue:FACE_LANDMARKER", "landmarks and blendshapes"),
     Entry("text-extractor", "minilm-l6", "trivium.extract.text:MinilmExtractor", "384 contextual columns per word"),
-    Entry("audio-extractor", "voice", "trivium.extract.audio:VoiceExtractor", "columns of the voice every 10 ms"),
-    Entry("vision-extractor", "face", "trivium.extract.vision:FaceExtractor", "columns of the face in every frame"),
+    Entry("audio-extractor", "voice", "trivium.extract.audio:VoiceExtractor", "61 columns of the voice every 10 ms"),
+    Entry("vision-extractor", "face", "trivium.extract.vision:FaceExtractor", "66 columns of the face in every frame"),
     Entry(
         "vision-extractor", "landmarks", "trivium.extract.landmark_columns:LandmarkExtractor", "478 points of the face"
     ),

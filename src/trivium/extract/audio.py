@@ -1,13 +1,14 @@
-"""Voice: 48 named columns every 10 ms from mono sound at 16 kHz.
+"""Voice: 61 named columns every 10 ms from mono sound at 16 kHz.
 
-The set covers most of what the minimal acoustic sets of the field cover (Eyben et al. 2016, "The Geneva minimalistic
-acoustic parameter set for voice research and affective computing"): pitch, level, cepstra, spectral shape, voice
-quality; formants are not among them. The definitions are written out in ``docs/columns.md``. Mel bands and cepstra
-equal librosa's (Slaney's bands, type-II cosine transform); they are computed here because importing librosa's filters
-costs seconds, which is more than a clip needs.
+The set covers what the minimal acoustic sets of the field cover (Eyben et al. 2016, "The Geneva minimalistic acoustic
+parameter set for voice research and affective computing"): pitch, level, cepstra, spectral shape, voice quality,
+harmonics, formants. The definitions are written out in ``docs/columns.md``. Mel bands and cepstra equal librosa's
+(Slaney's bands, type-II cosine transform); they are computed here because importing librosa's filters costs seconds,
+which is more than a clip needs.
 
-Every value is finite. What does not apply is 0: pitch, voice quality and harmonics-to-noise where unvoiced, spectral
-shape in digital silence.
+Every value is finite. What does not apply is 0: pitch, voice quality, harmonics and formants where unvoiced, spectral
+shape in digital silence. The first 48 columns are those that the set began with: weights name them, so they stay as
+they are, and what is new comes after them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from numpy.typing import NDArray
 from trivium.corpus import Stream, StreamSpecification
 from trivium.errors import DataError
 from trivium.extract.columns import Column
+from trivium.extract.formants import FORMANTS, autocorrelation, formants
+from trivium.extract.harmonics import harmonic_levels
+from trivium.extract.loudness import auditory_loudness
 from trivium.extract.pitch import RATE, WINDOW, Candidates, candidates, cycle_measures, pitch_path
 from trivium.extract.speech import Heard
 
@@ -38,6 +42,15 @@ _CLEAREST = 0.9999  # 40 dB of harmonics over noise
 _SEMITONE_REFERENCE_HZ = 27.5
 
 Float: TypeAlias = NDArray[np.floating[Any]]
+
+
+def _formant_columns(n: int) -> tuple[Column, Column, Column]:
+    return (
+        Column(f"formant_{n}_frequency", "Hz", f"Resonance {n} of the vocal tract; 0 where unvoiced or not found"),
+        Column(f"formant_{n}_bandwidth", "Hz", "Its width at half power; 0 where unvoiced or not found"),
+        Column(f"formant_{n}_level", "dB", "Harmonic nearest to it over the first; 0 where unvoiced or not found"),
+    )
+
 
 _CEPSTRUM = [f"mfcc_{i:02d}" for i in range(_CEPSTRA)]
 VOICE_COLUMNS: tuple[Column, ...] = (
@@ -67,6 +80,11 @@ VOICE_COLUMNS: tuple[Column, ...] = (
     Column("hammarberg_index", "dB", "Highest peak of 0 to 2 kHz over that of 2 to 5 kHz"),
     *(Column(name, "dB", f"Mel-frequency cepstral coefficient {i} of 40 bands") for i, name in enumerate(_CEPSTRUM)),
     *(Column(f"{name}_slope", "dB per 10 ms", f"Regression slope of `{name}` over five frames") for name in _CEPSTRUM),
+    Column("loudness_auditory", "1", "Sum of 26 mel bands after equal loudness, to the power 1/3; not calibrated"),
+    Column("magnitude_flux", "1", "Root mean square change of the magnitude, 0 to 5 kHz; re a sine of full scale"),
+    Column("h2_h3", "dB", "Second over third harmonic; 0 where unvoiced"),
+    Column("h1_a3", "dB", "First harmonic over the highest within 10 % of formant 3; 0 where there is none"),
+    *(column for n in range(1, FORMANTS + 1) for column in _formant_columns(n)),
 )
 
 
@@ -76,7 +94,7 @@ def voice_specification() -> StreamSpecification:
     Examples
     --------
     >>> voice_specification().dim
-    48
+    61
     """
     names = tuple(column.name for column in VOICE_COLUMNS)
     return StreamSpecification("audio", names, clock="seconds", extractor="trivium-voice", version="1")
@@ -98,7 +116,7 @@ def voice_stream(samples: NDArray[np.float32], rate: int = RATE) -> Stream:
     Returns
     -------
     Stream
-        Values (ceil(n / 160), 48), all finite; times in seconds.
+        Values (ceil(n / 160), 61), all finite; times in seconds.
 
     Raises
     ------
@@ -110,7 +128,7 @@ def voice_stream(samples: NDArray[np.float32], rate: int = RATE) -> Stream:
     >>> tone = np.sin(2 * np.pi * 220 * np.arange(16000) / 16000).astype(np.float32)
     >>> stream = voice_stream(tone)
     >>> stream.values.shape
-    (100, 48)
+    (100, 61)
     >>> round(float(stream.values[50, 0]), 1)  # 220 Hz lie three octaves above 27.5 Hz
     36.0
     """
@@ -167,21 +185,24 @@ def _check(samples: NDArray[np.float32], rate: int) -> None:
 
 
 def _table(sound: Float, steps: int) -> Float:
-    found, shapes, cepstra = [], [], []
+    found, shapes, cepstra, hearing = [], [], [], []
     # flux looks one frame back: a block starts with the last spectrum of the one before
     previous = np.zeros((1, _FFT // 2 + 1), np.float32)
     for first, last in _blocks(steps):
         found.append(candidates(_frames(sound, first, last, WINDOW)))
         spectrum = _magnitude(_frames(sound, first, last, _FRAME))
-        bands = spectrum**2 @ _mel_bands().T
+        power = spectrum**2
+        bands = power @ _mel_bands().T
         cepstra.append(10 * np.log10(np.maximum(bands, _FLOOR)) @ _cosines().T)
         level = _level(_frames(sound, first, last, _FRAME))
         shapes.append(np.column_stack([*level, _loudness(bands), *_spectral_shape(spectrum, previous)]))
+        hearing.append(np.column_stack([auditory_loudness(power, RATE / _FFT), _magnitude_flux(spectrum, previous)]))
         previous = spectrum[-1:]
     pitch = _pitch_columns(sound, Candidates.joined(found))
     shape, cepstrum = np.concatenate(shapes), np.concatenate(cepstra)
     columns = [pitch, shape[:, :1], _slope(shape[:, :1]), shape[:, 2:3], shape[:, 1:2], shape[:, 3:]]
-    return np.concatenate([*columns, cepstrum, _slope(cepstrum)], axis=1)
+    resonance = _resonance_columns(sound, pitch[:, 0])
+    return np.concatenate([*columns, cepstrum, _slope(cepstrum), np.concatenate(hearing), resonance], axis=1)
 
 
 def _blocks(steps: int) -> Iterator[tuple[int, int]]:
@@ -196,6 +217,12 @@ def _frames(sound: Float, first: int, last: int, width: int) -> Float:
     piece = sound[max(begin, 0) : max(end, 0)]
     piece = np.pad(piece, (max(-begin, 0), max(end - max(begin, 0) - piece.size, 0)))
     return np.lib.stride_tricks.sliding_window_view(piece, width)[::HOP]
+
+
+def _frames_at(sound: Float, places: NDArray[np.int64], width: int) -> Float:
+    """Frames of `width` samples around the middles of chosen steps, zero outside the sound: (places, width)."""
+    at = places[:, None] * HOP + (HOP // 2 - width // 2) + np.arange(width)
+    return np.where((at >= 0) & (at < sound.size), sound[np.clip(at, 0, sound.size - 1)], 0)
 
 
 @cache
@@ -276,6 +303,12 @@ def _flux(share: Float, previous: Float) -> Float:
     return flux
 
 
+def _magnitude_flux(magnitude: Float, previous: Float) -> Float:
+    change = np.diff(magnitude[:, _hertz() <= 5000], axis=0, prepend=previous[:, _hertz() <= 5000])
+    flux: Float = np.sqrt(np.mean(change**2, axis=1)) * (2 / _hann().sum())
+    return flux
+
+
 def _between(low: float, high: float) -> NDArray[np.bool_]:
     return (_hertz() >= low) & (_hertz() <= high)
 
@@ -321,3 +354,17 @@ def _pitch_columns(sound: Float, found: Candidates) -> Float:
         cycles = cycle_measures(sound, at * HOP + HOP // 2, period[at])
         quality[at] = np.column_stack([cycles.jitter, cycles.shimmer, cycles.h1_h2])
     return np.column_stack([semitones, slope, voiced, confidence, noise_ratio, quality])
+
+
+def _resonance_columns(sound: Float, semitones: Float) -> Float:
+    """Columns from `h2_h3` to `formant_3_level`, (T, 11)."""
+    columns = np.zeros((semitones.size, 2 + 3 * FORMANTS), np.float32)
+    places = np.flatnonzero(semitones)
+    for first, last in _blocks(places.size):
+        at = places[first:last]
+        found = formants(autocorrelation(_magnitude(_frames_at(sound, at, _FRAME)) ** 2, RATE / _FFT))
+        pitch = _SEMITONE_REFERENCE_HZ * 2 ** (semitones[at] / 12)
+        levels = harmonic_levels(_frames_at(sound, at, WINDOW), pitch, found.frequency)
+        triples = np.stack([found.frequency, found.bandwidth, levels.formant_level], axis=2)
+        columns[at] = np.column_stack([levels.h2_h3, levels.h1_a3, triples.reshape(at.size, -1)])
+    return columns

@@ -479,7 +479,7 @@ def extract_clip(
     Returns
     -------
     Utterance
-        Streams ``text`` (W, 384) at the words' times, ``audio`` (T, 48) every 10 ms, ``vision`` (T', 66) per frame
+        Streams ``text`` (W, 384) at the words' times, ``audio`` (T, 61) every 10 ms, ``vision`` (T', 66) per frame
         with a face; those that the clip lacks are absent.
 
     Raises

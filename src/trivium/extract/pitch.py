@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Candidates", "Cycles", "candidates", "cycle_measures", "pitch_path"]
+__all__ = ["Candidates", "Cycles", "candidates", "cycle_measures", "pitch_path", "spectral_power"]
 
 RATE = 16_000
 LOWEST_HZ, HIGHEST_HZ = 60.0, 600.0
@@ -91,14 +91,32 @@ def candidates(frames: Float) -> Candidates:
     >>> round(float(found.period[0, found.strength[0].argmax()]))
     80
     """
-    windowed = (frames - frames.mean(axis=1, keepdims=True)) * _HANN
-    spectrum = np.fft.rfft(windowed, _FFT, axis=1)
-    power = spectrum.real**2 + spectrum.imag**2
+    power, _ = spectral_power(frames)
     correlation = np.fft.irfft(power, _FFT, axis=1)[:, : _LONGEST + 2].astype(np.float32)
     energy = correlation[:, :1]
     curve = correlation / np.maximum(energy, _SMALL) / _HANN_CORRELATION
     period, strength = _peaks(curve)
     return Candidates(period, strength, np.sqrt(np.maximum(energy[:, 0], 0) / WINDOW))
+
+
+def spectral_power(frames: Float) -> tuple[Float, float]:
+    """Power spectrum of 50 ms under a Hann window, without the mean.
+
+    Parameters
+    ----------
+    frames : array of shape (T, 800)
+        50 ms of sound around the middle of each frame.
+
+    Returns
+    -------
+    power : array of shape (T, 577)
+        Squared magnitudes from 0 to 8000 Hz.
+    spacing : float
+        Hz between two bins.
+    """
+    windowed = (frames - frames.mean(axis=1, keepdims=True)) * _HANN
+    spectrum = np.fft.rfft(windowed, _FFT, axis=1)
+    return spectrum.real**2 + spectrum.imag**2, RATE / _FFT
 
 
 def _peaks(curve: Float) -> tuple[Float, Float]:
