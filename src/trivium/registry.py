@@ -61,6 +61,8 @@ _BUILT_IN: tuple[Entry, ...] = (
     Entry("vision-extractor", "face", "trivium.extract.vision:FaceExtractor", "columns of the face in every frame"),
     Entry("upstream", "sample-face", "trivium.upstream.catalogue:SAMPLE_FACE", "a silent talking face, for the demo"),
     Entry("upstream", "sample-voice", "trivium.upstream.catalogue:SAMPLE_VOICE", "a read sentence, for the demo"),
+    Entry("network", "lf-dnn", "trivium.fuse.lf_dnn:LFDNN", "late fusion of one vector per modality"),
+    Entry("network", "tfn", "trivium.fuse.tfn:TFN", "tensor fusion: all products of all modalities (arXiv 1707.07250)"),
     Entry("objective", "reconstruction", "trivium.objectives.reconstruction:Reconstruction", "squared error of cells"),
     Entry(
         "representation",
