@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -104,13 +105,17 @@ def _predictions(network: Network, example: Mapping[str, Tensor]) -> dict[str, T
 
 
 def _largest_difference(model: bytes, module: nn.Module, example: Mapping[str, Tensor]) -> float:
+    """Largest difference on the example and on its first sample alone, which shows whether the batch axis is free."""
     session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
-    found = session.run(None, {name: tensor.numpy() for name, tensor in example.items()})
-    with torch.inference_mode():
-        expected = [tensor.numpy() for tensor in module(*example.values())]
-    return max(
-        float(np.abs(a - b).max() / max(1.0, float(np.abs(b).max()))) for a, b in zip(found, expected, strict=True)
-    )
+    differences = [0.0]
+    for rows in (None, 1):
+        given = {name: tensor[:rows] for name, tensor in example.items()}
+        found = session.run(None, {name: tensor.numpy() for name, tensor in given.items()})
+        with torch.inference_mode():
+            expected = [tensor.numpy() for tensor in module(*given.values())]
+        for a, b in zip(found, expected, strict=True):
+            differences.append(float(np.abs(a - b).max() / max(1.0, float(np.abs(b).max()))))
+    return max(differences, key=lambda difference: (math.isnan(difference), difference))
 
 
 def onnx_bytes(

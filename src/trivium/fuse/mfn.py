@@ -108,7 +108,7 @@ class MFN(Network):
         candidates = self.candidate(attended).tanh().unbind(dim=1)
         retaining = self.retain.part(attended).unbind(dim=1)
         updating = self.update.part(attended).unbind(dim=1)
-        memory = cells.new_zeros(len(cells), self.memory)
+        memory = cells.new_zeros(cells.shape[0], self.memory)
         after = []
         for candidate, to_retain, to_update in zip(candidates, retaining, updating, strict=True):
             kept = self.retain.finish(to_retain, memory).sigmoid() * memory
@@ -143,7 +143,7 @@ def _run(cell: nn.Module, values: Tensor) -> tuple[Tensor, Tensor]:
     """States and cells after every step, (B, T, H) each, of an LSTM cell; ``nn.LSTM`` shows only the last cells."""
     assert isinstance(cell, nn.LSTMCell)
     given = F.linear(values, cell.weight_ih, cell.bias_ih + cell.bias_hh).unbind(dim=1)
-    hidden = memory = values.new_zeros(len(values), cell.hidden_size)
+    hidden = memory = values.new_zeros(values.shape[0], cell.hidden_size)
     states, memories = [], []
     for part in given:
         enter, keep, new, leave = (part + F.linear(hidden, cell.weight_hh)).chunk(4, dim=1)

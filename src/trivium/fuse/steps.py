@@ -73,7 +73,7 @@ def prepare_steps(values: Tensor, mask: Tensor) -> Steps:
     values = torch.where(cells, values, values.new_zeros(()))
     steps = mask.any(dim=2) if mask.dim() == 3 else mask
     if values.shape[1] == 0:  # nobody in the batch has this modality
-        values, steps = values.new_zeros(len(values), 1, values.shape[2]), steps.new_zeros(len(values), 1)
+        values, steps = values.new_zeros(values.shape[0], 1, values.shape[2]), steps.new_zeros(values.shape[0], 1)
     return Steps(values, steps)
 
 
