@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from trivium.errors import SpecificationError
+from trivium.fuse import attention
 from trivium.fuse.attention import Attention, sinusoids, visible_steps
 from trivium.fuse.network import by_modality
 from trivium.fuse.steps import (
@@ -148,6 +149,23 @@ def test_attention_equals_torchs_own() -> None:
     expected, _ = theirs(x, source, source, key_padding_mask=torch.arange(6) >= length.unsqueeze(1))
     bias = visible_steps(torch.tensor([4, 4, 4]), 4, length, 6, future=True)
     torch.testing.assert_close(ours(x, source, bias), expected)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_long_sequences_give_what_short_ones_would(dropout: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = Attention(8, 2, dropout)
+    x, source = torch.randn(2, 6, 8), torch.randn(2, 7, 8)
+    bias = visible_steps(torch.tensor([6, 3]), 6, torch.tensor([7, 2]), 7, future=False)
+    found = []
+    for short in (10_000, 1):
+        monkeypatch.setattr(attention, "_SHORT", short)
+        torch.manual_seed(0)
+        layer.zero_grad()
+        output = layer(x, source, bias)
+        output.square().sum().backward()
+        found.append((output.detach(), *(p.grad.clone() for p in layer.parameters() if p.grad is not None)))
+    for short_way, long_way in zip(*found, strict=True):
+        torch.testing.assert_close(long_way, short_way)
 
 
 def test_steps_see_as_far_ahead_as_lengths_differ() -> None:

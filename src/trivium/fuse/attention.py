@@ -1,7 +1,8 @@
 """Attention of one sequence to another, as the transformer networks of this part use it.
 
-``torch.nn.functional.scaled_dot_product_attention`` keeps no matrix of weights where it can do without. Vaswani et al.
-(2017), Attention is all you need, arXiv 1706.03762.
+Vaswani et al. (2017), Attention is all you need, arXiv 1706.03762. Weights of short sequences are kept for the backward
+pass, which is quicker; those of long ones are not: without dropout
+``torch.nn.functional.scaled_dot_product_attention`` never builds them, with dropout they are computed a second time.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from trivium.errors import SpecificationError
 
 __all__ = ["Attention", "sinusoids", "visible_steps"]
+
+_SHORT = 128 * 128  # pairs of steps
 
 
 class Attention(nn.Module):
@@ -62,15 +66,28 @@ class Attention(nn.Module):
         weight, offset = self.into.weight, self.into.bias
         query = self._by_head(F.linear(x, weight[:size], offset[:size]))
         key, value = F.linear(source, weight[size:], offset[size:]).chunk(2, dim=2)
+        parts = (query, self._by_head(key), self._by_head(value))
         rate = self.dropout if self.training else 0.0
-        taken = F.scaled_dot_product_attention(
-            query, self._by_head(key), self._by_head(value), attn_mask=bias, dropout_p=rate
-        )
+        if x.shape[1] * source.shape[1] <= _SHORT:
+            taken = _weighted(*parts, bias, rate)
+        elif rate > 0:
+            taken = checkpoint(_weighted, *parts, bias, rate, use_reentrant=False)
+        else:
+            taken = F.scaled_dot_product_attention(*parts, attn_mask=bias)
         return F.linear(taken.transpose(1, 2).flatten(2), self.out.weight, self.out.bias)
 
     def _by_head(self, x: Tensor) -> Tensor:
         rows, steps, size = x.shape
         return x.reshape(rows, steps, self.heads, size // self.heads).transpose(1, 2)
+
+
+def _weighted(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, dropout: float) -> Tensor:
+    """Attention by its formula, of (B, heads, T, D / heads)."""
+    scores = (query * query.shape[3] ** -0.5) @ key.transpose(2, 3)
+    if bias is not None:
+        scores = scores + bias
+    weights = F.dropout(scores.softmax(dim=3), dropout) if dropout else scores.softmax(dim=3)
+    return weights @ value
 
 
 def visible_steps(length: Tensor, steps: int, source_length: Tensor, source_steps: int, *, future: bool) -> Tensor:

@@ -106,13 +106,13 @@ class MFN(Network):
         window = torch.cat([F.pad(cells, (0, 0, 1, 0))[:, :-1], cells], dim=2)
         attended = self.attention(window).softmax(dim=2) * window
         candidates = self.candidate(attended).tanh().unbind(dim=1)
-        retaining = self.retain.part(attended).unbind(dim=1)
-        updating = self.update.part(attended).unbind(dim=1)
+        retaining, retain = self.retain.part(attended)
+        updating, update = self.update.part(attended)
         memory = cells.new_zeros(cells.shape[0], self.memory)
         after = []
-        for candidate, to_retain, to_update in zip(candidates, retaining, updating, strict=True):
-            kept = self.retain.finish(to_retain, memory).sigmoid() * memory
-            memory = kept + self.update.finish(to_update, memory).sigmoid() * candidate
+        for candidate, to_retain, to_update in zip(candidates, retaining.unbind(1), updating.unbind(1), strict=True):
+            kept = self.retain.finish(to_retain + F.linear(memory, retain)).sigmoid() * memory
+            memory = kept + self.update.finish(to_update + F.linear(memory, update)).sigmoid() * candidate
             after.append(memory)
         return torch.stack(after, dim=1)
 
@@ -127,15 +127,15 @@ class _TwoLayers(nn.Module):
         self.second = nn.Linear(hidden, size)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(self.dropout(F.relu(self.first(x))), self.second.weight, self.second.bias)
+        return self.finish(self.first(x))
 
-    def part(self, x: Tensor) -> Tensor:
-        """What the first columns of the input add to the first layer."""
-        return F.linear(x, self.first.weight[:, : x.shape[-1]], self.first.bias)
+    def part(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What the first columns of the input give to the first layer, and its weights of the remaining columns."""
+        width = x.shape[-1]
+        return F.linear(x, self.first.weight[:, :width], self.first.bias), self.first.weight[:, width:].contiguous()
 
-    def finish(self, part: Tensor, rest: Tensor) -> Tensor:
-        """Answer for the part that is known and the remaining columns."""
-        hidden = part + F.linear(rest, self.first.weight[:, -rest.shape[-1] :])
+    def finish(self, hidden: Tensor) -> Tensor:
+        """What follows the first layer."""
         return F.linear(self.dropout(F.relu(hidden)), self.second.weight, self.second.bias)
 
 
