@@ -19,7 +19,9 @@ _HOME = {
     "Network": "trivium.fuse.network",
     "SelfMM": "trivium.fuse.self_mm",
     "TFN": "trivium.fuse.tfn",
+    "TextEncoder": "trivium.fuse.text_encoder",
     "Unimodal": "trivium.fuse.unimodal",
+    "WithTextEncoder": "trivium.fuse.text_encoder",
     "export_network": "trivium.fuse.export",
 }
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from trivium.fuse.mult import MulT as MulT
     from trivium.fuse.network import Network as Network
     from trivium.fuse.self_mm import SelfMM as SelfMM
+    from trivium.fuse.text_encoder import TextEncoder as TextEncoder
+    from trivium.fuse.text_encoder import WithTextEncoder as WithTextEncoder
     from trivium.fuse.tfn import TFN as TFN
     from trivium.fuse.unimodal import Unimodal as Unimodal
 
