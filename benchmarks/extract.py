@@ -130,7 +130,7 @@ class Clock:
 
 def stages(clock: Clock) -> None:
     """Put the clock on everything that costs."""
-    from trivium.extract import audio, media, spoken, text, vision
+    from trivium.extract import audio, face_recorder, media, spoken, text
 
     clock.wrap(media.Clip, "sound", "decode sound")
     clock.wrap_frames(media.Clip, "decode picture")
@@ -138,7 +138,7 @@ def stages(clock: Clock) -> None:
     clock.wrap(spoken, "time_words", "align words")
     clock.wrap(text.MinilmExtractor, "stream", "text")
     clock.wrap(audio.VoiceExtractor, "stream", "voice")
-    clock.wrap(vision.FaceRecorder, "add", "face")
+    clock.wrap(face_recorder.FaceRecorder, "add", "face")
 
 
 def measure_stages(folder: Path, transcripts: Path | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ def command(
     kind: Annotated[str | None, typer.Argument(help="Only this kind, such as `format` or `representation`.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """List what can be named: formats, extractors, models of others, representations, objectives.
+    """List what can be named: formats, extractors, models of others, networks, representations, objectives.
 
     Nothing is imported for it, so it is quick. Other packages add entries through the entry-point group `trivium`.
 
