@@ -15,10 +15,7 @@ Every other module goes through ``torch.onnx.export``. Both are compared with th
 from __future__ import annotations
 
 import math
-import tempfile
-import warnings
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,12 +26,12 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from trivium.errors import WeightsError
+from trivium.fuse.export import OPSET, onnx_bytes
 from trivium.represent.conv_network import _BLOCKS, ConvEncoder
 from trivium.weights.encoder import OnnxEncoder
 
 __all__ = ["conv_graph", "export_encoder", "minimal_filter", "torch_graph"]
 
-_OPSET = 20  # the first with Gelu
 _IR_VERSION = 9
 _CLOSE = 1e-5
 _MARGIN = 2
@@ -104,35 +101,7 @@ def torch_graph(encoder: nn.Module, words: int, width: int) -> bytes:
         W and D.
     """
     example = torch.zeros(2, 1, words, width)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        path = Path(folder) / "encoder.onnx"
-        torch.onnx.export(
-            encoder,
-            (example,),
-            path,
-            input_names=["matrix"],
-            output_names=["vector"],
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-            opset_version=_OPSET,
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-        model = onnx.load(path, load_external_data=False)
-    _forget_origin(model)
-    return bytes(model.SerializeToString(deterministic=True))
-
-
-def _forget_origin(message: Any) -> None:
-    """Drop documentation and metadata, which hold stack traces with paths."""
-    for field, value in message.ListFields():
-        if field.name in ("doc_string", "metadata_props", "producer_version"):
-            message.ClearField(field.name)
-        elif field.message_type is not None:
-            for child in [value] if hasattr(value, "ListFields") else value:
-                if hasattr(child, "ListFields"):
-                    _forget_origin(child)
+    return onnx_bytes(encoder, (example,), ["matrix"], ["vector"], ({0: torch.export.Dim("batch", min=1)},))
 
 
 def conv_graph(encoder: ConvEncoder, words: int, width: int) -> bytes:
@@ -317,7 +286,7 @@ class _Graph:
             [helper.make_tensor_value_info("vector", onnx.TensorProto.FLOAT, ["batch", features])],
             self._constants,
         )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], producer_name="trivium")
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="trivium")
         model.ir_version = _IR_VERSION
         onnx.checker.check_model(model, full_check=True)
         return bytes(model.SerializeToString(deterministic=True))
