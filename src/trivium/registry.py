@@ -63,7 +63,6 @@ _BUILT_IN: tuple[Entry, ...] = (
     Entry("upstream", "sample-voice", "trivium.upstream.catalogue:SAMPLE_VOICE", "a read sentence, for the demo"),
     Entry("network", "lf-dnn", "trivium.fuse.lf_dnn:LFDNN", "late fusion of one vector per modality"),
     Entry("network", "tfn", "trivium.fuse.tfn:TFN", "tensor fusion: all products of all modalities (arXiv 1707.07250)"),
-    Entry("objective", "reconstruction", "trivium.objectives.reconstruction:Reconstruction", "squared error of cells"),
     Entry("objective", "reconstruction", "trivium.objectives:Reconstruction", "squared error of cells"),
     Entry("objective", "regression", "trivium.objectives:Regression", "distance of a number from the label"),
     Entry("objective", "classes", "trivium.objectives:Classes", "cross entropy of one class of several"),
