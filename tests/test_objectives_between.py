@@ -279,7 +279,7 @@ def test_misas_other_losses_by_hand() -> None:
     outputs: dict[str, Any] = {"shared_text": x, "shared_audio": x, "shared_vision": x + 0.5}
     # two of three pairs are .5 apart in the mean and equal otherwise
     assert CentralMoments().loss(outputs, batch_of(2), START).item() == pytest.approx(1 / 3)
-    outputs = {"projected_text": x, "reconstructed_text": x + 1, "projected_audio": x, "reconstructed_audio": x}
+    outputs = {"raw_text": x, "reconstruction_text": x + 1, "raw_audio": x, "reconstruction_audio": x}
     assert FeatureReconstruction().loss(outputs, batch_of(2), START).item() == pytest.approx(0.5)
 
 

@@ -9,19 +9,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOME = {
+    "Concat": "trivium.fuse.concat",
+    "EFLSTM": "trivium.fuse.ef_lstm",
     "LFDNN": "trivium.fuse.lf_dnn",
+    "LMF": "trivium.fuse.lmf",
+    "MFN": "trivium.fuse.mfn",
+    "MISA": "trivium.fuse.misa",
+    "MulT": "trivium.fuse.mult",
     "Network": "trivium.fuse.network",
+    "SelfMM": "trivium.fuse.self_mm",
     "TFN": "trivium.fuse.tfn",
+    "Unimodal": "trivium.fuse.unimodal",
     "export_network": "trivium.fuse.export",
 }
 
 __all__ = list(_HOME)
 
 if TYPE_CHECKING:
+    from trivium.fuse.concat import Concat as Concat
+    from trivium.fuse.ef_lstm import EFLSTM as EFLSTM
     from trivium.fuse.export import export_network as export_network
     from trivium.fuse.lf_dnn import LFDNN as LFDNN
+    from trivium.fuse.lmf import LMF as LMF
+    from trivium.fuse.mfn import MFN as MFN
+    from trivium.fuse.misa import MISA as MISA
+    from trivium.fuse.mult import MulT as MulT
     from trivium.fuse.network import Network as Network
+    from trivium.fuse.self_mm import SelfMM as SelfMM
     from trivium.fuse.tfn import TFN as TFN
+    from trivium.fuse.unimodal import Unimodal as Unimodal
 
 
 def __getattr__(name: str) -> Any:

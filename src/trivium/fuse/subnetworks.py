@@ -23,6 +23,7 @@ __all__ = [
     "PooledSubnetwork",
     "RecurrentSubnetwork",
     "Subnetworks",
+    "TaskHead",
     "check_modalities",
     "named_vectors",
 ]
@@ -114,6 +115,38 @@ class MultiLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Columns (B, last size) of columns (B, first size)."""
         return F.linear(self.hidden(x), self.last.weight, self.last.bias)
+
+
+class TaskHead(nn.Module):
+    """From a vector to a feature, and from the feature to a prediction.
+
+    Parameters
+    ----------
+    width, size, outputs : int
+        Columns of the vector, of the feature, of the prediction.
+    dropout : float
+        On the vector.
+
+    Examples
+    --------
+    >>> head = TaskHead(768, 32, 1, 0.1)
+    >>> head(head.feature(torch.zeros(2, 768))).shape
+    torch.Size([2, 1])
+    """
+
+    def __init__(self, width: int, size: int, outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.first = nn.Linear(width, size)
+        self.rest = MultiLayer(size, size, outputs)
+
+    def feature(self, vector: Tensor) -> Tensor:
+        """Feature (B, size) of vectors (B, width)."""
+        return F.relu(self.first(self.dropout(vector)))
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """Prediction (B, outputs) of features (B, size)."""
+        return F.linear(self.rest.hidden(feature), self.rest.last.weight, self.rest.last.bias)
 
 
 class PooledSubnetwork(nn.Module):

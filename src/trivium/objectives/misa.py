@@ -126,7 +126,7 @@ class Difference(Objective):
 class FeatureReconstruction(Objective):
     """Reconstruction: a decoder gets each modality's features back from what is shared and what is kept.
 
-    Reads the outputs ``reconstructed_MODALITY`` and ``projected_MODALITY`` (B, D); the mean over the modalities of the
+    Reads the outputs ``reconstruction_MODALITY`` and ``raw_MODALITY`` (B, D); the mean over the modalities of the
     mean squared error. The features are not held fixed, as in the authors' code.
 
     Parameters
@@ -137,7 +137,7 @@ class FeatureReconstruction(Objective):
     Examples
     --------
     >>> from trivium.train import TensorBatch, TrainingClock
-    >>> outputs = {"projected_text": torch.zeros(1, 2), "reconstructed_text": torch.ones(1, 2)}
+    >>> outputs = {"raw_text": torch.zeros(1, 2), "reconstruction_text": torch.ones(1, 2)}
     >>> batch = TensorBatch(torch.arange(1), {}, {}, {})
     >>> FeatureReconstruction().loss(outputs, batch, TrainingClock(0, 0)).item()
     1.0
@@ -151,11 +151,11 @@ class FeatureReconstruction(Objective):
 
     def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
         """Mean over the modalities."""
-        made = {n.removeprefix("reconstructed_"): x for n, x in outputs.items() if n.startswith("reconstructed_")}
-        if not made or any(f"projected_{name}" not in outputs for name in made):
+        made = {n.removeprefix("reconstruction_"): x for n, x in outputs.items() if n.startswith("reconstruction_")}
+        if not made or any(f"raw_{name}" not in outputs for name in made):
             raise SpecificationError(
-                "feature_reconstruction: the network does not give reconstructed_MODALITY and projected_MODALITY",
+                "feature_reconstruction: the network does not give reconstruction_MODALITY and raw_MODALITY",
                 remedy=f"it gives {', '.join(sorted(outputs))}",
             )
-        errors = [functional.mse_loss(x, outputs[f"projected_{name}"]) for name, x in made.items()]
+        errors = [functional.mse_loss(x, outputs[f"raw_{name}"]) for name, x in made.items()]
         return torch.stack(errors).mean()

@@ -1,0 +1,123 @@
+"""Attention of one sequence to another, as the transformer networks of this part use it.
+
+``torch.nn.functional.scaled_dot_product_attention`` keeps no matrix of weights where it can do without. Vaswani et al.
+(2017), Attention is all you need, arXiv 1706.03762.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trivium.errors import SpecificationError
+
+__all__ = ["Attention", "sinusoids", "visible_steps"]
+
+
+class Attention(nn.Module):
+    """Multi-head attention.
+
+    Parameters
+    ----------
+    size : int
+        Columns of queries, keys and values.
+    heads : int
+        Must divide `size`.
+    dropout : float
+        On the weights.
+
+    Raises
+    ------
+    SpecificationError
+        `heads` does not divide `size`.
+
+    Examples
+    --------
+    >>> Attention(8, 2, 0.0)(torch.zeros(3, 5, 8), torch.zeros(3, 7, 8)).shape
+    torch.Size([3, 5, 8])
+    """
+
+    def __init__(self, size: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        if heads < 1 or size % heads:
+            raise SpecificationError(f"{heads} heads do not divide {size} columns", remedy="choose a divisor")
+        self.heads, self.dropout = heads, dropout
+        self.into = nn.Linear(size, 3 * size)
+        self.out = nn.Linear(size, size)
+        nn.init.xavier_uniform_(self.into.weight)
+        nn.init.xavier_uniform_(self.out.weight)
+        nn.init.zeros_(self.into.bias)
+        nn.init.zeros_(self.out.bias)
+
+    def extra_repr(self) -> str:
+        """What the layers do not show."""
+        return f"heads={self.heads}, dropout={self.dropout}"
+
+    def forward(self, x: Tensor, source: Tensor, bias: Tensor | None = None) -> Tensor:
+        """What queries `x` (B, T, D) take from `source` (B, S, D); `bias` (B, 1, T, S) is added to the scores."""
+        size = x.shape[2]
+        weight, offset = self.into.weight, self.into.bias
+        query = self._by_head(F.linear(x, weight[:size], offset[:size]))
+        key, value = F.linear(source, weight[size:], offset[size:]).chunk(2, dim=2)
+        rate = self.dropout if self.training else 0.0
+        taken = F.scaled_dot_product_attention(
+            query, self._by_head(key), self._by_head(value), attn_mask=bias, dropout_p=rate
+        )
+        return F.linear(taken.transpose(1, 2).flatten(2), self.out.weight, self.out.bias)
+
+    def _by_head(self, x: Tensor) -> Tensor:
+        rows, steps, size = x.shape
+        return x.reshape(rows, steps, self.heads, size // self.heads).transpose(1, 2)
+
+
+def visible_steps(length: Tensor, steps: int, source_length: Tensor, source_steps: int, *, future: bool) -> Tensor:
+    """Scores to add, (B, 1, T, S): 0 where a step of one sequence may look at a step of another, else minus infinity.
+
+    The first step of the other sequence is always visible, so that no step looks at nothing.
+
+    Parameters
+    ----------
+    length, source_length : int64 tensor (B,)
+        Seen steps of both; they come first.
+    steps, source_steps : int
+        T and S.
+    future : bool
+        Whether steps that come later may be seen. Where not, step i sees steps up to i and as many more as the two
+        lengths differ by, as the multimodal transformer has it.
+
+    Examples
+    --------
+    >>> visible_steps(torch.tensor([2]), 2, torch.tensor([3]), 4, future=False)[0, 0].tolist()
+    [[0.0, 0.0, -inf, -inf], [0.0, 0.0, 0.0, -inf]]
+    """
+    place = torch.arange(source_steps, device=length.device)
+    visible = (place < source_length.unsqueeze(1)).unsqueeze(1)
+    if not future:
+        reach = torch.arange(steps, device=length.device) + (source_length - length).abs().unsqueeze(1)
+        visible = visible & (place <= reach.unsqueeze(2))
+    else:
+        visible = visible.expand(-1, steps, -1)
+    hidden = ~(visible | (place == 0))
+    return torch.zeros(hidden.shape, device=length.device).masked_fill(hidden, -math.inf).unsqueeze(1)
+
+
+def sinusoids(steps: int, size: int) -> Tensor:
+    """Positions 1 ... T as sines and cosines, (T, D): sines in the first half of the columns, cosines in the second.
+
+    Parameters
+    ----------
+    steps, size : int
+        T and D; the last column of an odd D is zero.
+
+    Examples
+    --------
+    >>> sinusoids(2, 4).round(decimals=2).tolist()
+    [[0.8399999737739563, 0.0, 0.5400000214576721, 1.0], [0.9100000262260437, 0.0, -0.41999998688697815, 1.0]]
+    """
+    half = size // 2
+    rates = torch.exp(torch.arange(half) * (-math.log(10_000) / max(half - 1, 1)))
+    angles = torch.arange(1, steps + 1).unsqueeze(1) * rates
+    return F.pad(torch.cat([angles.sin(), angles.cos()], dim=1), (0, size - 2 * half))

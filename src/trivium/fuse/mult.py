@@ -1,0 +1,223 @@
+"""MulT, the multimodal transformer: every modality attends to every other, none needs to be aligned.
+
+Paper: Tsai et al. (2019), Multimodal transformer for unaligned multimodal language sequences, arXiv 1906.00295; layers
+and MOSI hyper-parameters as in MMSA 2.2.1. Faithful: a convolution per modality to common columns, crossmodal attention
+for every ordered pair, self-attention on what a modality took from all others, the last step of each, a residual block.
+Any number of modalities: M (M - 1) pairs; a single one goes straight to its self-attention. Different from MMSA:
+sinusoidal positions are on, as in the paper (``positions=False`` is MMSA's); unseen steps are never attended to, "last"
+is the last seen step and the reach of the mask follows the seen lengths (there padding counts); columns are always
+mapped, also where there are already as many as wanted; keys and values share one draw of dropout. Sequences shorter
+than the convolution are filled up with zeros. Nothing is taken from a missing modality, and its own vector is zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trivium.fuse.attention import Attention, sinusoids, visible_steps
+from trivium.fuse.network import Network, Rates, Sizes, by_modality
+from trivium.fuse.steps import Steps, compact, last_step, mean_of_steps
+from trivium.fuse.subnetworks import MultiLayer
+
+__all__ = ["MulT"]
+
+_KERNEL = {"audio": 5}
+_ATTENTION_DROPOUT = {"text": 0.3, "audio": 0.2, "vision": 0.0}
+_INPUT_DROPOUT = {"text": 0.5, "audio": 0.0, "vision": 0.0}
+
+
+class MulT(Network):
+    """Multimodal transformer.
+
+    Parameters
+    ----------
+    widths, outputs
+        See :class:`~trivium.fuse.network.Network`.
+    size, heads : int
+        Columns that every modality is mapped to; heads of the attention, which divide them.
+    layers, self_layers : int
+        Layers of crossmodal and of self-attention.
+    kernel : int or mapping of str to int
+        Steps of the convolutions.
+    causal : bool
+        Keep steps from looking at later ones.
+    positions : bool
+        Add sinusoidal positions.
+    attention_dropout : float or mapping of str to float
+        On the weights with which the named modality is looked at.
+    self_attention_dropout, embedding_dropout, relu_dropout, residual_dropout : float
+        On the weights of self-attention, on sequences entering a stack, within and after the two layers of a block.
+    input_dropout : float or mapping of str to float
+        On columns.
+    output_dropout : float
+        Within the last block.
+
+    Examples
+    --------
+    >>> network = MulT({"text": 300, "audio": 74}, size=8, heads=2, layers=1, self_layers=1)
+    >>> values = {"text": torch.zeros(2, 20, 300), "audio": torch.zeros(2, 500, 74)}
+    >>> masks = {m: torch.ones(x.shape[:2], dtype=torch.bool) for m, x in values.items()}
+    >>> network(values, masks)["fused"].shape
+    torch.Size([2, 16])
+    """
+
+    name: ClassVar[str] = "mult"
+
+    def __init__(
+        self,
+        widths: Mapping[str, int],
+        outputs: int = 1,
+        *,
+        size: int = 50,
+        heads: int = 10,
+        layers: int = 4,
+        self_layers: int = 4,
+        kernel: Sizes = 5,
+        causal: bool = True,
+        positions: bool = True,
+        attention_dropout: Rates = _ATTENTION_DROPOUT,
+        self_attention_dropout: float = 0.3,
+        embedding_dropout: float = 0.2,
+        relu_dropout: float = 0.0,
+        residual_dropout: float = 0.0,
+        input_dropout: Rates = _INPUT_DROPOUT,
+        output_dropout: float = 0.5,
+    ) -> None:
+        super().__init__(widths, outputs)
+        names = self.modalities
+        kernels, inputs = by_modality(kernel, _KERNEL, names), by_modality(input_dropout, _INPUT_DROPOUT, names)
+        looking = by_modality(attention_dropout, _ATTENTION_DROPOUT, names)
+        rates = (embedding_dropout, relu_dropout, residual_dropout)
+        self.causal = causal
+        self.projections = nn.ModuleDict(
+            {name: _Projection(width, size, kernels[name], inputs[name]) for name, width in self.widths.items()}
+        )
+        self.crossmodal = nn.ModuleDict(
+            {
+                target: nn.ModuleDict(
+                    {
+                        source: _Stack(size, heads, layers, looking[source], rates, positions)
+                        for source in names
+                        if source != target
+                    }
+                )
+                for target in names
+            }
+        )
+        wide = max(len(names) - 1, 1) * size
+        self.memories = nn.ModuleDict(
+            {name: _Stack(wide, heads, self_layers, self_attention_dropout, rates, positions) for name in names}
+        )
+        self.block = MultiLayer(len(names) * wide, len(names) * wide, len(names) * wide)
+        self.output_dropout = nn.Dropout(output_dropout)
+        self.last = nn.Linear(len(names) * wide, outputs)
+
+    def fuse(self, inputs: Mapping[str, Steps]) -> dict[str, Tensor]:
+        """``prediction`` and ``fused``; ``raw_...`` is the mean of the mapped steps of one modality alone.
+
+        ``feature_...`` is the last step of its stream, which has looked at the others.
+        """
+        mapped = {name: self.projections[name](steps) for name, steps in inputs.items()}
+        features = {name: self._stream(name, mapped) for name in mapped}
+        joined = torch.cat(list(features.values()), dim=1)
+        fused = joined + self.block.last(self.output_dropout(self.block.hidden(joined)))
+        outputs = {"prediction": self.last(fused)}
+        outputs |= {f"raw_{name}": mean_of_steps(steps) for name, steps in mapped.items()}
+        return {**outputs, **{f"feature_{name}": feature for name, feature in features.items()}, "fused": fused}
+
+    def extra_repr(self) -> str:
+        """Sizes, and whether later steps are hidden."""
+        return f"{super().extra_repr()}, causal={self.causal}"
+
+    def _stream(self, target: str, mapped: Mapping[str, Steps]) -> Tensor:
+        """Last step of one modality after it has looked at the others and then at itself."""
+        own = mapped[target]
+        stacks = self.crossmodal[target]
+        assert isinstance(stacks, nn.ModuleDict)
+        taken = [
+            stack(own.values, mapped[source].values, self._bias(own, mapped[source]), mapped[source].seen)
+            for source, stack in stacks.items()
+        ]
+        x = torch.cat(taken, dim=2) if taken else own.values
+        return last_step(self.memories[target](x, None, self._bias(own, own), own.seen), own.length)
+
+    def _bias(self, target: Steps, source: Steps) -> Tensor:
+        steps, source_steps = target.mask.shape[1], source.mask.shape[1]
+        return visible_steps(target.length, steps, source.length, source_steps, future=not self.causal)
+
+
+class _Projection(nn.Module):
+    """Convolution over steps to common columns; it shortens a sequence by its kernel less one, to one step at least."""
+
+    def __init__(self, width: int, size: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.kernel = kernel
+        self.dropout = nn.Dropout(dropout)
+        self.conv = nn.Conv1d(width, size, kernel, bias=False)
+
+    def forward(self, steps: Steps) -> Steps:
+        values, mask = compact(steps)
+        missing = max(self.kernel - mask.shape[1], 0)
+        x = self.conv(self.dropout(F.pad(values, (0, 0, 0, missing))).transpose(1, 2)).transpose(1, 2)
+        length = (mask.sum(dim=1) - self.kernel + 1).clamp(min=1) * mask.any(dim=1)
+        seen = torch.arange(x.shape[1], device=mask.device) < length.unsqueeze(1)
+        return Steps(x * seen.unsqueeze(2), seen)
+
+
+class _Stack(nn.Module):
+    """Layers of attention to another sequence, or to itself."""
+
+    def __init__(
+        self, size: int, heads: int, layers: int, dropout: float, rates: tuple[float, float, float], positions: bool
+    ) -> None:
+        super().__init__()
+        embedding, *within = rates
+        self.positions = positions
+        self.dropout = nn.Dropout(embedding)
+        self.layers = nn.ModuleList([_Block(size, heads, dropout, *within) for _ in range(layers)])
+        self.norm = nn.LayerNorm(size)
+
+    def extra_repr(self) -> str:
+        return f"positions={self.positions}"
+
+    def forward(self, x: Tensor, source: Tensor | None, bias: Tensor, present: Tensor) -> Tensor:
+        """Sequence `x` (B, T, D) after looking at `source` (B, S, D); where `present` (B, 1) is 0 nothing is taken."""
+        x = self._embedded(x)
+        other = None if source is None else self._embedded(source)
+        for layer in self.layers:
+            x = layer(x, other, bias, present.unsqueeze(2))
+        return F.layer_norm(x, x.shape[2:], self.norm.weight, self.norm.bias, self.norm.eps)
+
+    def _embedded(self, x: Tensor) -> Tensor:
+        scaled = math.sqrt(x.shape[2]) * x
+        if self.positions:
+            scaled = scaled + sinusoids(x.shape[1], x.shape[2]).to(x)
+        dropped: Tensor = self.dropout(scaled)
+        return dropped
+
+
+class _Block(nn.Module):
+    """Attention, then two layers; normalisation stands before each, a residual goes round each."""
+
+    def __init__(self, size: int, heads: int, dropout: float, relu_dropout: float, residual_dropout: float) -> None:
+        super().__init__()
+        self.attention = Attention(size, heads, dropout)
+        self.norm_attention, self.norm_layers = nn.LayerNorm(size), nn.LayerNorm(size)
+        self.first, self.second = nn.Linear(size, 4 * size), nn.Linear(4 * size, size)
+        self.relu_dropout, self.residual_dropout = nn.Dropout(relu_dropout), nn.Dropout(residual_dropout)
+        for layer in (self.first, self.second):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, source: Tensor | None, bias: Tensor, present: Tensor) -> Tensor:
+        normed = self.norm_attention(x)
+        looked_at = normed if source is None else self.norm_attention(source)
+        x = x + self.residual_dropout(self.attention(normed, looked_at, bias)) * present
+        hidden = self.relu_dropout(F.relu(self.first(self.norm_layers(x))))
+        return x + F.dropout(self.second(hidden), self.residual_dropout.p, self.training)
