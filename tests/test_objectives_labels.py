@@ -133,6 +133,18 @@ def test_one_sided_labels_are_never_moved_and_nothing_is_nan() -> None:
     assert np.isnan(memory.labels("text")[3].item())
 
 
+def test_missing_labels_put_no_nan_into_the_gradient() -> None:
+    memory, x = UnimodalLabels("y", limit=3.0), torch.tensor([[1.0], [-2.0], [0.5]], requires_grad=True)
+    memory.setup(Specification(()), 3)
+    batch = batch_of(torch.tensor([1.0, -1.0, NAN]))
+    memory.after_step(outputs_of(x), batch, START)
+    memory.after_step(outputs_of(2 * x), batch, TrainingClock(1, 1))
+    torch.autograd.backward(memory.loss(outputs_of(x), batch, TrainingClock(1, 1)))
+    assert x.grad is not None
+    assert torch.isfinite(x.grad).all()
+    assert x.grad[2].item() == 0
+
+
 def test_labels_stay_in_the_range_of_the_label() -> None:
     memory, rng = UnimodalLabels("y"), torch.Generator().manual_seed(0)
     memory.setup(Specification((), (LabelSpecification("y", "regression", range=(-1.0, 1.0)),)), 8)

@@ -124,8 +124,10 @@ class UnimodalLabels(Objective):
         if not clock.training or not bool(known.any()):
             return heads.sum() * 0.0
         own = torch.stack([self._own(name, batch, whole) for name in modalities])
+        # missing labels are left out before anything is computed: the gradient of NaN times 0 is NaN
+        heads, own, whole = heads[:, known], own[:, known], whole[known]
         weights = torch.tanh((own - whole).abs())
-        return (weights * (heads - own).abs())[:, known].sum() / known.sum()
+        return (weights * (heads - own).abs()).sum() / len(whole)
 
     def _own(self, modality: str, batch: TensorBatch, whole: Tensor) -> Tensor:
         """Labels of a modality for the samples of a batch: those of the whole until they have been moved."""
