@@ -15,6 +15,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from trivium import registry
 from trivium.corpus import Aligned, Corpus, Specification, Stream, StreamSpecification, Utterance
 from trivium.corpus.specification import LabelSpecification
+from trivium.corpus.utterance import LabelValue
 from trivium.errors import DataError, SpecificationError, TriviumError
 from trivium.predict import EmotionClassifier, SentimentRegressor
 from trivium.predict.inputs import AlignedSequences, StreamScaler, sequences
@@ -50,7 +51,7 @@ def spoken(n: int = 48, seed: int = 0) -> Corpus:
         if i % 7 == 3:
             del streams["vision"]
         mood = MOOD.classes[int(np.digitize(value, (-0.7, 0.7)))]
-        labels = {"sentiment": value, "mood": mood} if i % 11 else {}
+        labels: dict[str, LabelValue] = {"sentiment": value, "mood": mood} if i % 11 else {}
         made.append(Utterance(f"u{i}", streams, labels=labels, groups={"speaker": f"s{i % 8}"}))
     return Corpus.from_utterances(made, Specification((TEXT, AUDIO, VISION), (SENTIMENT, MOOD)))
 
