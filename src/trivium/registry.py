@@ -74,7 +74,27 @@ _BUILT_IN: tuple[Entry, ...] = (
     Entry("network", "mult", "trivium.fuse.mult:MulT", "crossmodal transformer, unaligned (arXiv 1906.00295)"),
     Entry("network", "misa", "trivium.fuse.misa:MISA", "shared and private spaces (arXiv 2005.03545)"),
     Entry("network", "self-mm", "trivium.fuse.self_mm:SelfMM", "fusion and unimodal heads (arXiv 2102.04830)"),
-    Entry("objective", "reconstruction", "trivium.objectives.reconstruction:Reconstruction", "squared error of cells"),
+    Entry("objective", "reconstruction", "trivium.objectives:Reconstruction", "squared error of cells"),
+    Entry("objective", "regression", "trivium.objectives:Regression", "distance of a number from the label"),
+    Entry("objective", "classes", "trivium.objectives:Classes", "cross entropy of one class of several"),
+    Entry("objective", "multilabel", "trivium.objectives:Multilabel", "classes that may be true together"),
+    Entry("objective", "ordinal", "trivium.objectives:Ordinal", "ordered classes as questions"),
+    Entry(
+        "objective",
+        "modal_alignment",
+        "trivium.objectives:ModalAlignment",
+        "distance of covariances (arXiv 2305.08473)",
+    ),
+    Entry("objective", "unimodal_labels", "trivium.objectives:UnimodalLabels", "a label per modality (Self-MM)"),
+    Entry("objective", "central_moments", "trivium.objectives:CentralMoments", "likeness of shared features (MISA)"),
+    Entry("objective", "difference", "trivium.objectives:Difference", "shared and private apart (MISA)"),
+    Entry("objective", "feature_reconstruction", "trivium.objectives:FeatureReconstruction", "features back (MISA)"),
+    Entry(
+        "objective", "canonical_correlation", "trivium.objectives:CanonicalCorrelation", "deep CCA between modalities"
+    ),
+    Entry("objective", "kernel_alignment", "trivium.objectives:KernelAlignment", "CKA or HSIC between modalities"),
+    Entry("objective", "barlow_twins", "trivium.objectives:BarlowTwins", "cross-correlation towards the identity"),
+    Entry("objective", "pair_contrast", "trivium.objectives:PairContrast", "InfoNCE between modalities"),
     Entry(
         "representation",
         "conv-autoencoder",

@@ -1,7 +1,7 @@
 """Training: the one loop, what plugs into it, and what it trains on. Needs torch."""
 
 from trivium.train.hold_out import hold_out
-from trivium.train.hooks import Objective, Outputs, TrainingClock
+from trivium.train.hooks import Objective, Outputs, TrainingClock, WithHeads
 from trivium.train.loop import CHECKPOINT, Trainer, TrainingRun
 from trivium.train.losses import write_losses
 from trivium.train.samples import ALIGNED, ArraySamples, CorpusSamples, Samples, TensorBatch
@@ -21,6 +21,7 @@ __all__ = [
     "Trainer",
     "TrainingClock",
     "TrainingRun",
+    "WithHeads",
     "hold_out",
     "schedule",
     "write_losses",

@@ -2,13 +2,15 @@
 
 The order of calls is part of the contract, because some objectives remember what they saw:
 
+0. before there is an optimiser: ``heads(outputs)`` with the outputs of a first batch, for objectives that train layers
+   of their own; what they give is joined to the network (:class:`WithHeads`);
 1. once: ``setup(specification, n)``, then ``load_state_dict`` where a run goes on;
 2. for every batch: ``steps(batch)`` of the one objective that owns the steps, if any, else the batch itself; the
    network; ``loss`` of every objective, in the order they were given; one backward pass; ``after_backward``;
 3. at the end of a group of accumulated batches: ``before_step``, the optimiser's step, then for every batch of the
    group ``after_step`` (where a label memory updates its labels, stores them, then moves its centres);
-4. at the end of an epoch: validation (``loss`` without gradients, the network in evaluation mode), ``epoch_end``, and
-   the checkpoint, which holds ``state_dict`` of every objective;
+4. at the end of an epoch: validation (``loss`` without gradients, the network in evaluation mode), ``measures`` for the
+   loss curves, ``epoch_end``, and the checkpoint, which holds ``state_dict`` of every objective;
 5. once, with the best weights in place: ``task_end``.
 """
 
@@ -23,7 +25,7 @@ from torch import Tensor, nn
 from trivium.corpus import Specification
 from trivium.train.samples import TensorBatch
 
-__all__ = ["Objective", "Outputs", "TrainingClock"]
+__all__ = ["Objective", "Outputs", "TrainingClock", "WithHeads"]
 
 Outputs: TypeAlias = Mapping[str, Tensor]
 """What a network gives, by name: ``representation``, ``reconstruction``, ``prediction`` ..."""
@@ -73,6 +75,16 @@ class Objective:
         """Loss of one batch, a scalar: a mean over its samples."""
         raise NotImplementedError
 
+    def heads(self, outputs: Outputs) -> nn.Module | None:
+        """Layers of its own, trained with the network: a module that gives further outputs from the network's.
+
+        Parameters
+        ----------
+        outputs : mapping of str to tensor
+            What the network gives for some batch; tells the widths.
+        """
+        return None
+
     def setup(self, specification: Specification, n: int) -> None:
         """Prepare for `n` training samples of this specification."""
 
@@ -92,6 +104,10 @@ class Objective:
     def epoch_end(self, network: nn.Module, clock: TrainingClock) -> None:
         """Close an epoch."""
 
+    def measures(self) -> Mapping[str, float]:
+        """Numbers of the epoch that ends, for the loss curves; called once an epoch."""
+        return {}
+
     def task_end(self, network: nn.Module, clock: TrainingClock) -> None:
         """Close the training on these samples; others may follow."""
 
@@ -106,3 +122,37 @@ class Objective:
     def owns_steps(self) -> bool:
         """Whether this objective turns a batch into steps of its own."""
         return type(self).steps is not Objective.steps
+
+
+class WithHeads(nn.Module):
+    """A network and the heads of its objectives, trained together.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Takes a batch, gives outputs.
+    heads : iterable of nn.Module
+        Each takes the network's outputs and gives further ones.
+
+    Examples
+    --------
+    >>> class Doubles(nn.Module):
+    ...     def forward(self, outputs):
+    ...         return {"double": 2 * outputs["prediction"]}
+    >>> class Two(nn.Module):
+    ...     def forward(self, batch):
+    ...         return {"prediction": 2.0}
+    >>> WithHeads(Two(), [Doubles()])(None)
+    {'prediction': 2.0, 'double': 4.0}
+    """
+
+    def __init__(self, network: nn.Module, heads: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.network = network
+        self.heads = nn.ModuleList(heads)
+
+    def forward(self, batch: TensorBatch) -> dict[str, Tensor]:
+        """Outputs of the network and of all heads."""
+        outputs = dict(self.network(batch))
+        further = [head(outputs) for head in self.heads]
+        return outputs | {name: tensor for found in further for name, tensor in found.items()}

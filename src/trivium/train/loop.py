@@ -223,6 +223,7 @@ class Trainer:
                 row |= self._train_epoch(module, stepper, train, run, bar)
                 if valid is not None:
                     row |= self._validate(module, valid, run)
+                row |= {f"{o.name}_{name}": number for o in self.objectives for name, number in o.measures().items()}
                 if run.close_epoch(row):
                     best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
                 for objective in self.objectives:

@@ -16,17 +16,17 @@ LOSSES = "losses.csv"
 
 
 def write_losses(path: Path, curves: Sequence[Mapping[str, float]]) -> None:
-    """Write one row per epoch, atomically; numbers keep all their digits.
+    """Write one row per epoch, atomically; numbers keep all their digits, and what an epoch lacks stays empty.
 
     Parameters
     ----------
     path : Path
         The CSV file.
     curves : sequence of mapping
-        Rows with equal keys.
+        Rows; the columns are all their keys.
     """
     with atomic_file(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(curves[0]) if curves else ["epoch"])
+        writer = csv.DictWriter(file, list(dict.fromkeys(name for row in curves for name in row)) or ["epoch"])
         writer.writeheader()
         writer.writerows({**row, "epoch": int(row["epoch"])} for row in curves)
 

@@ -1,0 +1,214 @@
+"""How far two modalities of a batch are apart: pure functions of two feature matrices whose rows are the same samples.
+
+Some of them see which row belongs to which (:func:`barlow_twins`, :func:`canonical_distance`, :func:`cka_distance`,
+:func:`info_nce`); :func:`covariance_distance` and :func:`moment_distance` do not: they compare two populations, and
+shuffling the rows of one changes nothing. Each is a scalar with a gradient, 0 or more, except :func:`info_nce` and
+:func:`barlow_twins`, whose least values depend on the batch.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = [
+    "barlow_twins",
+    "canonical_distance",
+    "cka_distance",
+    "covariance",
+    "covariance_distance",
+    "info_nce",
+    "moment_distance",
+]
+
+_TINY = 1e-8
+
+
+def covariance(x: Tensor) -> Tensor:
+    """Covariance matrix (D, D) of the rows of `x` (N, D), with N - 1 in the denominator; N is at least 2.
+
+    Examples
+    --------
+    >>> covariance(torch.tensor([[0.0, 1.0], [2.0, 1.0]])).tolist()
+    [[2.0, 0.0], [0.0, 0.0]]
+    """
+    centred = x - x.mean(dim=0)
+    return centred.T @ centred / (len(x) - 1)
+
+
+def covariance_distance(c: Tensor, d: Tensor) -> Tensor:
+    r"""Squared Frobenius distance of two covariance matrices (D, D), divided by :math:`4 D^2`.
+
+    Notes
+    -----
+    Source: Sun and Saenko (2016), Deep CORAL, equation 1.
+
+    Examples
+    --------
+    >>> covariance_distance(torch.eye(2), torch.zeros(2, 2)).item()
+    0.125
+    """
+    return (c - d).square().sum() / (4 * len(c) ** 2)
+
+
+def moment_distance(x: Tensor, y: Tensor, moments: int = 5) -> Tensor:
+    """Central moment discrepancy of features (N, D) that lie in [0, 1]: distances of the mean and of K - 1 moments.
+
+    Parameters
+    ----------
+    x, y : tensor of shape (N, D)
+        Features of two modalities.
+    moments : int
+        K, the mean included.
+
+    Notes
+    -----
+    Source: Zellinger et al. (2017), Central Moment Discrepancy, equation 2 with b - a = 1; MISA uses K = 5.
+
+    Examples
+    --------
+    >>> moment_distance(torch.tensor([[0.0], [1.0]]), torch.tensor([[0.5], [0.5]]), moments=2).item()
+    0.25
+    """
+    a, b = x - x.mean(dim=0), y - y.mean(dim=0)
+    apart = _length(x.mean(dim=0) - y.mean(dim=0))
+    for power in range(2, moments + 1):
+        apart = apart + _length((a**power).mean(dim=0) - (b**power).mean(dim=0))
+    return apart
+
+
+def _length(v: Tensor) -> Tensor:
+    """Euclidean length with a gradient of 0 at 0, where that of the norm is not defined."""
+    squared = v.square().sum()
+    return torch.where(squared > 0, squared.clamp(min=torch.finfo(v.dtype).tiny).sqrt(), squared)
+
+
+def cka_distance(x: Tensor, y: Tensor, kernel: str = "linear") -> Tensor:
+    r"""One minus the centred kernel alignment (the normalised Hilbert-Schmidt independence criterion).
+
+    With the linear kernel it is :math:`1 - \|C_{xy}\|_F^2 / (\|C_{xx}\|_F \|C_{yy}\|_F)`: the cross-covariance on the
+    scale of the two covariances. The Gaussian kernel takes the median distance of the batch as its width.
+
+    Parameters
+    ----------
+    x, y : tensor of shape (N, D) and (N, E)
+        Features of two modalities; widths may differ.
+    kernel : {"linear", "gaussian"}
+        How alike two samples are.
+
+    Notes
+    -----
+    Source: Kornblith et al. (2019), Similarity of Neural Network Representations Revisited, equations 3 and 4.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[0.0, 1.0], [2.0, 1.0], [1.0, 0.0]])
+    >>> round(cka_distance(x, 3 * x).item(), 6)
+    0.0
+    """
+    k, m = (_centred_kernel(part, kernel) for part in (x, y))
+    return 1 - (k * m).sum() / (k.square().sum() * m.square().sum()).clamp(min=_TINY**2).sqrt()
+
+
+def _centred_kernel(x: Tensor, kernel: str) -> Tensor:
+    if kernel == "linear":
+        centred = x - x.mean(dim=0)
+        return centred @ centred.T
+    squared = (x[:, None] - x[None]).square().sum(dim=-1)
+    apart = squared[~torch.eye(len(x), dtype=torch.bool, device=x.device)]
+    k = torch.exp(-squared / (2 * apart.detach().median().clamp(min=_TINY)))
+    return k - k.mean(dim=0) - k.mean(dim=1, keepdim=True) + k.mean()
+
+
+def canonical_distance(x: Tensor, y: Tensor, ridge: float = 1e-2) -> Tensor:
+    """One minus the mean canonical correlation of two feature matrices (deep CCA).
+
+    Parameters
+    ----------
+    x, y : tensor of shape (N, D) and (N, E)
+        Features of two modalities; N should be several times D and E.
+    ridge : float
+        Added to both covariances, relative to their mean variance; without it a small batch is always correlated.
+
+    Notes
+    -----
+    Source: Andrew et al. (2013), Deep Canonical Correlation Analysis; the mean, instead of the sum, and the relative
+    ridge are our choice. The square root is that of a Cholesky factor, which gives the same singular values.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[0.0, 1.0], [2.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
+    >>> canonical_distance(x, x @ torch.tensor([[2.0, 1.0], [0.0, 1.0]]), ridge=1e-5).item() < 1e-3
+    True
+    """
+    a, b = x - x.mean(dim=0), y - y.mean(dim=0)
+    between = _whitened(a, ridge) @ _whitened(b, ridge).T
+    found = torch.linalg.svdvals(between)
+    distance: Tensor = 1 - found.sum() / min(x.shape[1], y.shape[1])
+    return distance
+
+
+def _whitened(centred: Tensor, ridge: float) -> Tensor:
+    """Rows of unit covariance (D, N): L^-1 X^T / sqrt(N - 1), where L L^T is the ridged covariance."""
+    spread = centred.T @ centred / (len(centred) - 1)
+    size = (spread.diagonal().mean() * ridge).clamp(min=_TINY)
+    factor = torch.linalg.cholesky(spread + size * torch.eye(len(spread), dtype=spread.dtype, device=spread.device))
+    rows: Tensor = torch.linalg.solve_triangular(factor, centred.T, upper=False) / (len(centred) - 1) ** 0.5
+    return rows
+
+
+def barlow_twins(x: Tensor, y: Tensor, redundancy: float = 0.005) -> Tensor:
+    """Distance of the cross-correlation matrix from the identity, divided by the width.
+
+    Parameters
+    ----------
+    x, y : tensor of shape (N, D)
+        Features of two modalities.
+    redundancy : float
+        Weight of the cells outside the diagonal.
+
+    Notes
+    -----
+    Source: Zbontar et al. (2021), Barlow Twins, equations 1 and 2; dividing by D is our choice.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[1.0], [2.0], [4.0]])
+    >>> round(barlow_twins(x, -x).item(), 4)
+    4.0
+    """
+    a, b = (_standard(part) for part in (x, y))
+    correlation = a.T @ b / len(x)
+    on = (correlation.diagonal() - 1).square().sum()
+    off = correlation.square().sum() - correlation.diagonal().square().sum()
+    return (on + redundancy * off) / len(correlation)
+
+
+def _standard(x: Tensor) -> Tensor:
+    centred = x - x.mean(dim=0)
+    return centred / (centred.square().mean(dim=0) + _TINY).sqrt()
+
+
+def info_nce(x: Tensor, y: Tensor, temperature: float = 0.1) -> Tensor:
+    """Contrastive loss both ways: every row must find its partner among all rows of the other modality.
+
+    Parameters
+    ----------
+    x, y : tensor of shape (N, D)
+        Features of two modalities, compared by cosine.
+    temperature : float
+        Divides the cosines.
+
+    Notes
+    -----
+    Source: van den Oord et al. (2018), Contrastive Predictive Coding; symmetric as in Radford et al. (2021), CLIP.
+
+    Examples
+    --------
+    >>> round(info_nce(torch.eye(2), torch.eye(2), temperature=1.0).item(), 4)  # log(1 + exp(-1))
+    0.3133
+    """
+    alike = functional.normalize(x, dim=1) @ functional.normalize(y, dim=1).T / temperature
+    own = torch.arange(len(x), device=x.device)
+    return (functional.cross_entropy(alike, own) + functional.cross_entropy(alike.T, own)) / 2
