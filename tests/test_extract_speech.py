@@ -281,11 +281,12 @@ def test_long_sound_is_recognised_in_blocks_that_end_where_it_is_quiet(monkeypat
         sound[round(second * SOUND_RATE) : round((second + 0.5) * SOUND_RATE)] = 0
     heard: list[tuple[int, float]] = []
 
-    def tokens(samples: NDArray[np.float32], begin: float, local: object) -> list[list[Any]]:
+    def tokens(_: object, samples: NDArray[np.float32], begin: float, states: object) -> list[list[Any]]:
         heard.append((len(samples), begin))
         return [["word", begin, begin + 0.5, 0.5]]
 
     monkeypatch.setattr(speech, "_tokens", tokens)
+    monkeypatch.setattr(speech, "load_listener", lambda local: None)
     told = recognise(sound)
     assert sum(length for length, _ in heard) == len(sound) and told.transcript.words == ("word",) * 3
     assert [begin for _, begin in heard] == pytest.approx([0.0, 19.25, 38.75], abs=0.5)

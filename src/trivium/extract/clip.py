@@ -126,6 +126,7 @@ class ClipExtractor:
             for modality in self.modalities
             for choice in choose(modality, requests[modality])
         ]
+        self._states = any(getattr(maker.extractor, "takes_states", False) for maker in self._makers)
         self.specification = Specification(tuple(maker.specification for maker in self._makers))
 
     def models(self, recordings: Iterable[Recording]) -> list[str]:
@@ -250,7 +251,7 @@ class ClipExtractor:
             findings.append(Finding("span", recording.id, action="ends after the clip, cut at its end"))
         sound = source.part(recording)
         spoken = (
-            words_in_time(recording, sound, (start, end), findings, local=self.upstream)
+            words_in_time(recording, sound, (start, end), findings, local=self.upstream, states=self._states)
             if "text" in self.modalities
             else None
         )

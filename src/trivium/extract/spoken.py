@@ -65,6 +65,7 @@ def words_in_time(
     findings: list[Finding],
     *,
     local: str | Path | None = None,
+    states: bool = False,
 ) -> Spoken | None:
     """Words of a recording and their times.
 
@@ -82,6 +83,8 @@ def words_in_time(
         How the words were found and timed is added to it, or why there are none.
     local : path, optional
         See :func:`trivium.upstream.model_folder`.
+    states : bool
+        Whether what is recognised comes with the states of the recogniser's encoder.
 
     Returns
     -------
@@ -90,7 +93,8 @@ def words_in_time(
     """
     if isinstance(recording.transcript, TimedTranscript):
         return _timed(recording.id, recording.transcript, sound, span, findings, local)
-    heard = recognise(sound, local=local) if recording.transcript is None and sound is not None else None
+    listened = recording.transcript is None and sound is not None
+    heard = recognise(sound, local=local, states=states) if listened and sound is not None else None
     transcript = heard.transcript if heard is not None else read_transcript(recording.transcript or "")
     if not transcript.words:
         why = "no sound" if sound is None else "no speech" if heard is not None else "empty transcript"
@@ -99,7 +103,8 @@ def words_in_time(
     if heard is not None and sound is not None and len(sound) > LONGEST_ALIGNED_SECONDS * SOUND_RATE:
         told = heard_transcript(transcript, heard, span[0], "heard")
         told = replace(told, segments=sentences(told))
-        return _timed(recording.id, told, sound, span, findings, local)
+        spoken = _timed(recording.id, told, sound, span, findings, local)
+        return spoken and spoken._replace(heard=heard)
     if sound is None:
         timed = spread_words(transcript.words, span[1] - span[0])
     else:
