@@ -66,7 +66,9 @@ _BUILT_IN: tuple[Entry, ...] = (
     Entry("audio-extractor", "voice", "trivium.extract.audio:VoiceExtractor", "columns of the voice every 10 ms"),
     Entry("audio-extractor", "whisper", "trivium.extract.whisper:WhisperExtractor", "encoder of the recogniser, 20 ms"),
     Entry("audio-extractor", "hf", "trivium.extract.audio_encoders:AudioEncoderExtractor", "hf:FOLDER[@LAYER]"),
-    Entry("audio-extractor", "egemaps", "trivium.extract.egemaps:EgemapsExtractor", "openSMILE, licence to be accepted"),
+    Entry(
+        "audio-extractor", "egemaps", "trivium.extract.egemaps:EgemapsExtractor", "openSMILE, licence to be accepted"
+    ),
     Entry("vision-extractor", "face", "trivium.extract.vision:FaceExtractor", "columns of the face in every frame"),
     Entry("upstream", "sample-face", "trivium.upstream.catalogue:SAMPLE_FACE", "a silent talking face, for the demo"),
     Entry("upstream", "sample-voice", "trivium.upstream.catalogue:SAMPLE_VOICE", "a read sentence, for the demo"),

@@ -20,7 +20,9 @@ app = typer.Typer(
     """,
 )
 
-Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Names in the catalogue; default all usual ones.")]
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME]...", help="Names in the catalogue; default all usual ones.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

@@ -148,7 +148,7 @@ class AudioEncoderExtractor:
 
     @cached_property
     def _from_spectrum(self) -> bool:
-        return self._features.model_input_names[0] == "input_features"
+        return bool(self._features.model_input_names[0] == "input_features")
 
     @cached_property
     def _field(self) -> Field:

@@ -95,7 +95,9 @@ def windows(samples: Sound) -> list[Window]:
     edges = [0, *(edge for span in speech for edge in span), len(samples)]
     pauses = [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a]
     return [
-        Window(tuple(spans), said) for said, parts in ((True, speech), (False, pauses)) for spans in _filled(samples, parts)
+        Window(tuple(spans), said)
+        for said, parts in ((True, speech), (False, pauses))
+        for spans in _filled(samples, parts)
     ]
 
 

@@ -1,11 +1,11 @@
 """Speech to words, and words to times.
 
 Recognition is Whisper tiny.en (Radford et al. 2023) behind Silero's voice activity detector, in windows of at most 25
-seconds and with beam search at temperature 0: nothing is sampled, so the same sound gives the same words. Its own word times begin at 0 even through
-silence, so words (recognised or given) are put in time by forced alignment with PocketSphinx's English acoustic model,
-on a grid of 10 ms. Its model knows recorded rooms only, so the sound gets a faint floor of noise first: in digital
-silence (gated, edited or synthetic sound) it would lose its way. Both settings of ours were chosen on synthetic speech
-with known word times, ``docs/results/word-times.md``.
+seconds and with beam search at temperature 0: nothing is sampled, so the same sound gives the same words. Its own word
+times begin at 0 even through silence, so words (recognised or given) are put in time by forced alignment with
+PocketSphinx's English acoustic model, on a grid of 10 ms. Its model knows recorded rooms only, so the sound gets a
+faint floor of noise first: in digital silence (gated, edited or synthetic sound) it would lose its way. Both settings
+of ours were chosen on synthetic speech with known word times, ``docs/results/word-times.md``.
 """
 
 from __future__ import annotations
@@ -154,9 +154,7 @@ def _blocks(samples: Sound) -> list[tuple[int, int]]:
     return list(pairwise([*edges, len(samples)]))
 
 
-def _tokens(
-    listener: Listener, samples: Sound, begin: float, states: NDArray[np.float32] | None
-) -> list[list[Any]]:
+def _tokens(listener: Listener, samples: Sound, begin: float, states: NDArray[np.float32] | None) -> list[list[Any]]:
     """Text, start, end and probability of every token, in seconds from `begin`."""
     tokens = listener.tokens(samples, states, language="en")
     return [[text, start + begin, end + begin, sure] for text, start, end, sure in tokens]
@@ -187,7 +185,7 @@ def _shared(times: Times, source: NDArray[np.intp]) -> Times:
 
 
 @lru_cache(maxsize=2)
-def load_listener(local: str | Path | None = None) -> Listener:
+def load_listener(local: str | Path | None) -> Listener:
     """Load the recogniser, which is also the encoder of the extractor ``whisper``.
 
     Parameters

@@ -21,7 +21,14 @@ from trivium.errors import DataError, UpstreamError
 from trivium.extract.transcript import Transcript
 from trivium.upstream import model, model_folder
 
-__all__ = ["MinilmExtractor", "WordEncoder", "central_windows", "load_word_encoder", "text_specification", "text_stream"]
+__all__ = [
+    "MinilmExtractor",
+    "WordEncoder",
+    "central_windows",
+    "load_word_encoder",
+    "text_specification",
+    "text_stream",
+]
 
 _HEADS = 12
 _EPSILON = 1e-12
@@ -221,9 +228,7 @@ def central_windows(count: int, width: int) -> list[tuple[int, int, NDArray[np.i
         away = np.abs(places - (first + (len(places) - 1) / 2))
         nearer = places[away < nearest[places]]
         owner[nearer], nearest[nearer] = number, away[nearer - first]
-    return [
-        (first, min(first + width, count), np.flatnonzero(owner == number)) for number, first in enumerate(starts)
-    ]
+    return [(first, min(first + width, count), np.flatnonzero(owner == number)) for number, first in enumerate(starts)]
 
 
 def _heads(x: Array) -> Array:

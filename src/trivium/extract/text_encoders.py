@@ -78,7 +78,8 @@ class TextEncoderExtractor:
                 states[own] = self._states(ids[first:last])[own - first]
         vectors = np.zeros((len(tokens), self._folder.width), np.float32)
         np.add.at(vectors, owner, states)
-        return vectors / np.maximum(np.bincount(owner, minlength=len(tokens)), 1)[:, None].astype(np.float32)
+        vectors /= np.maximum(np.bincount(owner, minlength=len(tokens)), 1)[:, None].astype(np.float32)
+        return vectors
 
     def _pieces(self, tokens: Sequence[str]) -> tuple[list[int], NDArray[np.intp]]:
         if not tokens:
@@ -109,7 +110,9 @@ class TextEncoderExtractor:
     def _tokenizer(self) -> Any:
         tokenizer = self._folder.load("AutoTokenizer", use_fast=True, add_prefix_space=True)
         if not tokenizer.is_fast:
-            raise UpstreamError("has no fast tokenizer, so its pieces cannot be joined to words", file=self._folder.path)
+            raise UpstreamError(
+                "has no fast tokenizer, so its pieces cannot be joined to words", file=self._folder.path
+            )
         return tokenizer
 
     @cached_property
