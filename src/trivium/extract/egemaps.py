@@ -1,8 +1,8 @@
 """eGeMAPS by openSMILE: 25 descriptors every 10 ms, for those who accept its licence.
 
 Eyben et al. 2016, "The Geneva minimalistic acoustic parameter set for voice research and affective computing",
-computed by openSMILE itself (set ``eGeMAPSv02``, low-level descriptors). Its licence forbids commercial use, so it is an
-extra of its own and has to be accepted explicitly; the free columns of trivium are those of the extractor ``voice``.
+computed by openSMILE itself (set ``eGeMAPSv02``, low-level descriptors). Its licence forbids commercial use, so it is
+an extra of its own and has to be accepted explicitly; the free columns of trivium are those of ``voice``.
 """
 
 from __future__ import annotations
