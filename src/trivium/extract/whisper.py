@@ -1,8 +1,7 @@
 """What Whisper's encoder hears: 384 columns every 20 ms, from the pass that also recognises the words.
 
-The states of the last layer of tiny.en (Radford et al. 2023) tell more than words: their plain mean separates the acted
-emotions of RAVDESS better than hand-made descriptors (``docs/results/whisper-states.md``). How the sound is divided is
-told in :mod:`trivium.extract.listening`; where words are recognised in the same sound, nothing is encoded twice.
+These are the states of the last layer of tiny.en (Radford et al. 2023). How the sound is divided is told in
+:mod:`trivium.extract.listening`; where words are recognised in the same sound, nothing is encoded twice.
 """
 
 from __future__ import annotations
