@@ -279,18 +279,21 @@ def test_long_sound_is_recognised_in_blocks_that_end_where_it_is_quiet(monkeypat
     sound = rng.normal(0, 0.1, 50 * SOUND_RATE).astype(np.float32)
     for second in (19.0, 38.5):
         sound[round(second * SOUND_RATE) : round((second + 0.5) * SOUND_RATE)] = 0
-    heard: list[tuple[int, float]] = []
+    heard: list[int] = []
 
-    def tokens(samples: NDArray[np.float32], begin: float, *_: object) -> list[list[Any]]:
-        heard.append((len(samples), begin))
-        return [["word", begin, begin + 0.5, 0.5]]
+    class Ear:
+        width = 2
 
-    monkeypatch.setattr(speech, "_tokens", tokens)
-    monkeypatch.setattr(speech, "load_recogniser", lambda *_, **__: None)
+        def tokens(self, samples: NDArray[np.float32], states: object, **_: object) -> list[list[Any]]:
+            heard.append(len(samples))
+            return [["word", 0.0, 0.5, 0.5]]
+
+    monkeypatch.setattr(speech, "load_listener", lambda local: Ear())
     told = recognise(sound)
-    assert sum(length for length, _ in heard) == len(sound) and told.transcript.words == ("word",) * 3
-    assert [begin for _, begin in heard] == pytest.approx([0.0, 19.25, 38.75], abs=0.5)
-    assert told.times[:, 0].tolist() == [begin for _, begin in heard]
+    assert sum(heard) == len(sound) and told.transcript.words == ("word",) * 3
+    begins = [0.0, heard[0] / SOUND_RATE, (heard[0] + heard[1]) / SOUND_RATE]
+    assert begins == pytest.approx([0.0, 19.25, 38.75], abs=0.5)
+    assert told.times[:, 0].tolist() == begins
 
 
 def test_ten_minutes_are_recognised_at_once() -> None:

@@ -66,7 +66,8 @@ def open_source(source: Source, weights: Weights, *, transcripts: Transcripts = 
     ----------
     source : Corpus or path
         A corpus or its folder, a file or folder of any format that :func:`trivium.read` knows, a clip, or a folder of
-        clips. Clips are extracted first: words, and the other modalities that the weights take.
+        clips. Clips are extracted first: words, and the other modalities that the weights take, by the extractors
+        that made what the weights learned from.
     weights : Weights
         Say which modalities are needed.
     transcripts : path or mapping of str to str, optional
@@ -79,6 +80,8 @@ def open_source(source: Source, weights: Weights, *, transcripts: Transcripts = 
     ------
     FormatError
         The source is none of these.
+    SpecificationError
+        Clips cannot be extracted as the weights need them.
     MediaError
         No clip could be read, or nobody speaks in any of them. Where some are left, the others are among the
         ``failures`` in the corpus' provenance.
@@ -122,10 +125,15 @@ def _holds_media(path: Path) -> bool:
 def _extract(path: Path, weights: Weights, transcripts: Transcripts, show: bool) -> Corpus:
     from trivium.align import cut_into_windows
     from trivium.extract import extract_clips
+    from trivium.extract.choice import requests_for
 
+    requests = requests_for(weights.specification.streams)
     # the words are the steps, also where the weights do not take the text
-    wanted = [m for m in _EXTRACTED if m == "text" or m in weights.specification.modalities]
-    extracted = extract_clips(path, transcripts=transcripts, modalities=wanted, show=show)
+    wanted = [m for m in _EXTRACTED if m == "text" or m in requests]
+    text, audio, vision = (requests.get(modality, "") for modality in _EXTRACTED)
+    extracted = extract_clips(
+        path, transcripts=transcripts, modalities=wanted, text=text, audio=audio, vision=vision, show=show
+    )
     return cut_into_windows(_spoken(extracted, path), weights.config.words)
 
 

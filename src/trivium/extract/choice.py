@@ -7,7 +7,7 @@ its modality; each further one makes a stream of its own, ``MODALITY_NAME``: ``a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.corpus import Stream, StreamSpecification
-from trivium.errors import DataError
+from trivium.errors import DataError, SpecificationError, TriviumError
 from trivium.extract.speech import Heard
 from trivium.extract.transcript import Transcript
-from trivium.registry import load
+from trivium.registry import entries, load
 
 __all__ = [
     "MODALITIES",
@@ -30,6 +30,7 @@ __all__ = [
     "StreamMaker",
     "TextExtractor",
     "choose",
+    "requests_for",
 ]
 
 MODALITIES = ("text", "audio", "vision")
@@ -236,4 +237,62 @@ def choose(modality: str, request: str = "") -> tuple[Choice, ...]:
     return tuple(
         Choice(modality, f"{modality}_{name.replace('-', '_')}" if place else modality, name, argument)
         for place, (name, _, argument) in enumerate(asked)
+    )
+
+
+def requests_for(streams: Sequence[StreamSpecification]) -> dict[str, str]:
+    """Requests that make streams like these, by modality: by the extractors that made them.
+
+    Parameters
+    ----------
+    streams : sequence of StreamSpecification
+        Such as those that weights take. Where one names no extractor, it is the usual one of its modality.
+
+    Raises
+    ------
+    SpecificationError
+        A stream comes from an extractor that is not there, or one that cannot be had without a file of the user's.
+
+    Examples
+    --------
+    >>> requests_for([choose("audio", "voice")[0].specification()])
+    {'audio': 'voice'}
+    """
+    requests: dict[str, list[str]] = {}
+    for stream in streams:
+        modality = stream.modality.partition("_")[0]
+        if modality not in MODALITIES:
+            continue
+        names = requests.setdefault(modality, [])
+        name = _extractor_of(modality, stream)
+        if stream.modality == modality:
+            names.insert(0, name)
+        else:
+            names.append(name)
+    for modality, names in requests.items():
+        if not any(stream.modality == modality for stream in streams):
+            names.insert(0, USUAL_EXTRACTORS[modality])
+    return {modality: ",".join(dict.fromkeys(names)) for modality, names in requests.items()}
+
+
+def _extractor_of(modality: str, stream: StreamSpecification) -> str:
+    usual = USUAL_EXTRACTORS[modality]
+    if not stream.extractor:
+        return usual
+    refused: TriviumError | None = None
+    known = sorted((entry.name for entry in entries(f"{modality}-extractor")), key=lambda name: name != usual)
+    for name in known:
+        made = load(f"{modality}-extractor", name)
+        if made.takes:
+            continue
+        try:
+            if made().specification.extractor == stream.extractor:
+                return name
+        except TriviumError as error:
+            refused = error if stream.extractor == name else refused
+    if refused is not None:
+        raise refused
+    raise SpecificationError(
+        f"{stream.modality} comes from the extractor {stream.extractor!r}, which cannot be chosen for a clip by itself",
+        remedy=f"extract the clips with it (`trivium extract --{modality} ...`) and give the corpus",
     )

@@ -139,6 +139,7 @@ class ClipExtractor:
             for modality in self.modalities
             for choice in choose(modality, requests[modality])
         ]
+        self._states = any(getattr(maker.extractor, "takes_states", False) for maker in self._makers)
         self.specification = Specification(
             tuple(specification for maker in self._makers for specification in maker.specifications(faces))
         )
@@ -359,7 +360,8 @@ class ClipExtractor:
         findings: list[Finding] = []
         sound = source.part(recording)
         span = recording.span(source.seconds)
-        spoken = words_in_time(recording, sound, span, findings, **self._hearing)
+        states = self._states and self._hearing["model"] is None
+        spoken = words_in_time(recording, sound, span, findings, **self._hearing, states=states)
         facts = facts_of_words(recording, spoken, heard=sound is not None)
         return Product(WORDS, keys.words, findings=tuple(findings), facts=facts, spoken=spoken)
 

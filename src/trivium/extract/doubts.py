@@ -15,7 +15,7 @@ import numpy as np
 
 from trivium.errors import DependencyError, UpstreamError
 from trivium.extract.media import SOUND_RATE
-from trivium.extract.notes import unknown_words
+from trivium.extract.pronunciation import unknown_words
 from trivium.extract.recogniser import ENGLISH, require_recogniser
 from trivium.extract.speech import Heard, Sound, Timed, recognise
 

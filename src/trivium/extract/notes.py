@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trivium.corpus.notes import ExtractionNote
-from trivium.errors import DependencyError
 from trivium.extract.face_recorder import FacesFound
+from trivium.extract.pronunciation import unknown_words
 from trivium.extract.recording import Recording
 from trivium.extract.speech import Timed
 from trivium.extract.spoken import Spoken
@@ -26,7 +24,6 @@ __all__ = [
     "note_of",
     "several_faces",
     "sound_level",
-    "unknown_words",
 ]
 
 _FULL_SCALE = 0.99
@@ -165,30 +162,3 @@ def sound_level(samples: NDArray[np.float32]) -> tuple[float, float]:
     peak = float(loud.max())
     peak_db = max(_SILENCE_DB, 20 * float(np.log10(peak))) if peak > 0 else _SILENCE_DB
     return round(peak_db, 2), round(float((loud >= _FULL_SCALE).mean()), 6)
-
-
-def unknown_words(words: Sequence[str]) -> list[str]:
-    """Those of the words that the aligner's dictionary lacks, in order.
-
-    Parameters
-    ----------
-    words : sequence of str
-        Spoken words, lower case.
-
-    Examples
-    --------
-    >>> unknown_words(["hello", "trivium"])  # doctest: +SKIP
-    ['trivium']
-    """
-    known = _dictionary()
-    return [word for word in words if word not in known]
-
-
-@lru_cache(maxsize=1)
-def _dictionary() -> frozenset[str]:
-    try:
-        from pocketsphinx import get_model_path
-    except ImportError as cause:
-        raise DependencyError("pocketsphinx is not installed", remedy="pip install 'trivium[extract]'") from cause
-    text = Path(get_model_path("en-us/cmudict-en-us.dict")).read_text(encoding="utf-8")
-    return frozenset(line.partition(" ")[0] for line in text.splitlines())

@@ -6,16 +6,17 @@ the catalogue (``g2p-en``); the network is computed here in NumPy.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trivium.errors import UpstreamError
+from trivium.errors import DependencyError, UpstreamError
 from trivium.upstream import model_file
 
-__all__ = ["Pronouncer", "load_pronouncer"]
+__all__ = ["Pronouncer", "load_pronouncer", "unknown_words"]
 
 # The order of both alphabets is that of the rows of the network's embeddings.
 _LETTERS = ("<pad>", "<unk>", "</s>", *"abcdefghijklmnopqrstuvwxyz")
@@ -109,3 +110,30 @@ def load_pronouncer(local: str | Path | None = None) -> Pronouncer:
     if any(len(weights[name]) != size for name, size in _SIZES.items()):
         raise UpstreamError("the pronunciation network has another alphabet", file=path)
     return Pronouncer(weights)
+
+
+def unknown_words(words: Sequence[str]) -> list[str]:
+    """Those of the words that the aligner's dictionary lacks, in order.
+
+    Parameters
+    ----------
+    words : sequence of str
+        Spoken words, lower case.
+
+    Examples
+    --------
+    >>> unknown_words(["hello", "trivium"])  # doctest: +SKIP
+    ['trivium']
+    """
+    known = _dictionary()
+    return [word for word in words if word not in known]
+
+
+@lru_cache(maxsize=1)
+def _dictionary() -> frozenset[str]:
+    try:
+        from pocketsphinx import get_model_path
+    except ImportError as cause:
+        raise DependencyError("pocketsphinx is not installed", remedy="pip install 'trivium[extract]'") from cause
+    text = Path(get_model_path("en-us/cmudict-en-us.dict")).read_text(encoding="utf-8")
+    return frozenset(line.partition(" ")[0] for line in text.splitlines())

@@ -13,7 +13,14 @@ from trivium.files import sha256_file
 from trivium.upstream import model as catalogue_model
 from trivium.upstream import model_folder
 
-__all__ = ["ENGLISH", "WITHOUT_SPACES", "load_recogniser", "recogniser_version", "require_recogniser"]
+__all__ = [
+    "ENGLISH",
+    "WITHOUT_SPACES",
+    "load_recogniser",
+    "open_recogniser",
+    "recogniser_version",
+    "require_recogniser",
+]
 
 ENGLISH = "en"
 # Whisper's codes of languages that put no spaces between words
@@ -153,6 +160,29 @@ def load_recogniser(
 
 @lru_cache(maxsize=2)
 def _loaded(folder: Path) -> Any:
+    return open_recogniser(folder)
+
+
+def open_recogniser(folder: Path) -> Any:
+    """Read a recogniser from its folder, a new one at every call.
+
+    Parameters
+    ----------
+    folder : Path
+        A Whisper model in CTranslate2's format.
+
+    Returns
+    -------
+    faster_whisper.WhisperModel
+        On the processor, with 8-bit weights.
+
+    Raises
+    ------
+    UpstreamError
+        It cannot be loaded.
+    DependencyError
+        faster-whisper is not installed.
+    """
     try:
         from faster_whisper import WhisperModel
     except ImportError as cause:

@@ -1,18 +1,18 @@
 """Speech to words, and words to times.
 
-Recognition is Whisper tiny.en (Radford et al. 2023) behind Silero's voice activity detector, with beam search at
-temperature 0: nothing is sampled, so the same sound gives the same words. A Whisper model of the user's may stand in
-its place, also one of other languages; the aligner knows English only. The recogniser's own word times begin at 0
-even through silence, so words (recognised or given) are put in time by forced alignment with PocketSphinx's English
-acoustic model, on a grid of 10 ms. Its model knows recorded rooms only, so the sound gets a faint floor of noise
-first: in digital silence (gated, edited or synthetic sound) it would lose its way. Both settings of ours were chosen
-on synthetic speech with known word times, ``docs/results/word-times.md``.
+Recognition is Whisper tiny.en (Radford et al. 2023) behind Silero's voice activity detector, in windows of at most 25
+seconds and with beam search at temperature 0: nothing is sampled, so the same sound gives the same words. A Whisper
+model of the user's may stand in its place, also one of other languages; the aligner knows English only. The
+recogniser's own word times begin at 0 even through silence, so words (recognised or given) are put in time by forced
+alignment with PocketSphinx's English acoustic model, on a grid of 10 ms. Its model knows recorded rooms only, so the
+sound gets a faint floor of noise first: in digital silence (gated, edited or synthetic sound) it would lose its way.
+Both settings of ours were chosen on synthetic speech with known word times, ``docs/results/word-times.md``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import pairwise
@@ -23,9 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.errors import DependencyError
+from trivium.extract.listening import DECODING, STATE_SAMPLES, Listener, joined_tokens
 from trivium.extract.media import SOUND_RATE
 from trivium.extract.pronunciation import load_pronouncer
-from trivium.extract.recogniser import ENGLISH, WITHOUT_SPACES, load_recogniser
+from trivium.extract.recogniser import (
+    ENGLISH,
+    WITHOUT_SPACES,
+    load_recogniser,
+    open_recogniser,
+    require_recogniser,
+)
 from trivium.extract.transcript import Transcript, read_transcript
 
 __all__ = [
@@ -34,6 +41,7 @@ __all__ = [
     "Timed",
     "Timing",
     "align_words",
+    "load_listener",
     "recognise",
     "spread_words",
     "time_words",
@@ -45,6 +53,7 @@ Timing: TypeAlias = Literal["aligned", "recognised", "spread", "set"]
 _STEPS_PER_SECOND = 100
 LONGEST_ALIGNED_SECONDS = 900.0
 _BLOCK_SECONDS = 600.0
+_HALF_STEPS = 12 * STATE_SAMPLES  # about the middle of half a second
 _MOST_PHONES = 40
 _FLOOR_DB = -40.0  # noise added before aligning, relative to the mean power of the sound
 # whether there is a pause between two known words is for the sound to say: no prior against it
@@ -68,11 +77,14 @@ class Heard:
         Start and end of each spoken word in seconds, as the recogniser sees them.
     confidence : array of shape (W,), float32
         Its probability for the token the word belongs to.
+    states : array of shape (T, 384), float32, optional
+        What its encoder made of every 20 ms of the sound, where that was asked for.
     """
 
     transcript: Transcript
     times: Times
     confidence: NDArray[np.float32]
+    states: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +117,7 @@ def recognise(
     model: str | Path | None = None,
     language: str = ENGLISH,
     local: str | Path | None = None,
+    states: bool = False,
 ) -> Heard:
     """Words of speech.
 
@@ -118,6 +131,8 @@ def recognise(
         Whisper's code of the language that is spoken.
     local : path, optional
         See :func:`trivium.upstream.model_folder`.
+    states : bool
+        Whether to keep the states of the catalogue's encoder: 276 MB per hour of sound. Others give none.
 
     Returns
     -------
@@ -136,11 +151,26 @@ def recognise(
     >>> recognise(np.zeros(16000, np.float32)).transcript.words  # doctest: +SKIP
     ()
     """
+    if model is None and language == ENGLISH:
+        return _listened(samples, local, states)
     recogniser = load_recogniser(model, language, local=local)
     tokens: list[list[Any]] = []
     for first, last in _blocks(samples):
         tokens += _tokens(samples[first:last], first / SOUND_RATE, recogniser, language)
     return _heard(tokens, language)
+
+
+def _listened(samples: Sound, local: str | Path | None, states: bool) -> Heard:
+    """Words by the catalogue's recogniser, whose states can be kept."""
+    listener = load_listener(local)
+    kept = np.zeros((-(-len(samples) // STATE_SAMPLES), listener.width), np.float32) if states else None
+    tokens: list[list[Any]] = []
+    for first, last in _blocks(samples):
+        part = None if kept is None else kept[first // STATE_SAMPLES : -(-last // STATE_SAMPLES)]
+        begin = first / SOUND_RATE
+        found = listener.tokens(samples[first:last], part, language=ENGLISH)
+        tokens += [[text, start + begin, end + begin, sure] for text, start, end, sure in found]
+    return replace(_heard(tokens), states=kept)
 
 
 def _blocks(samples: Sound) -> list[tuple[int, int]]:
@@ -154,30 +184,16 @@ def _blocks(samples: Sound) -> list[tuple[int, int]]:
         part = samples[last - round(_BLOCK_SECONDS * SOUND_RATE / 10) : last]
         width = SOUND_RATE // 2
         energy = np.square(part[: len(part) // width * width].reshape(-1, width)).sum(axis=1)
-        edges.append(last - len(part) + int(np.argmin(energy)) * width + width // 2)
+        edges.append(last - len(part) + int(np.argmin(energy)) * width + _HALF_STEPS)
     return list(pairwise([*edges, len(samples)]))
 
 
 def _tokens(samples: Sound, begin: float, recogniser: Any, language: str) -> list[list[Any]]:
-    """Text, start, end and probability of every token, in seconds from `begin`."""
-    segments, _ = recogniser.transcribe(
-        samples,
-        language=language,
-        beam_size=5,
-        temperature=0.0,
-        condition_on_previous_text=False,
-        word_timestamps=True,
-        vad_filter=True,
-    )
-    # a token that begins without a space belongs to the one before it ("5", "%")
-    tokens: list[list[Any]] = []
-    for word in (word for segment in segments for word in segment.words or ()):
-        if word.word.startswith(" ") or not tokens or language in WITHOUT_SPACES:
-            tokens.append([word.word.strip(), word.start + begin, word.end + begin, word.probability])
-        else:
-            tokens[-1][0] += word.word.strip()
-            tokens[-1][2] = word.end + begin
-    return tokens
+    """Text, start, end and probability of every token, in seconds from `begin`, by a recogniser of the user's."""
+    segments, _ = recogniser.transcribe(samples, language=language, vad_filter=True, **DECODING)
+    words = (word for segment in segments for word in segment.words or ())
+    told = ((word.word, word.start + begin, word.end + begin, word.probability) for word in words)
+    return joined_tokens(told, apart=language in WITHOUT_SPACES)
 
 
 def _heard(tokens: list[list[Any]], language: str = ENGLISH) -> Heard:
@@ -202,6 +218,25 @@ def _shared(times: Times, source: NDArray[np.intp]) -> Times:
     width = (times[:, 1] - times[:, 0]) / np.repeat(count, count)
     start = times[:, 0] + number * width
     return np.stack([start, start + width], axis=1)
+
+
+@lru_cache(maxsize=2)
+def load_listener(local: str | Path | None) -> Listener:
+    """Load the catalogue's recogniser, which is also the encoder of the extractor ``whisper``.
+
+    Parameters
+    ----------
+    local : path, optional
+        See :func:`trivium.upstream.model_folder`.
+
+    Raises
+    ------
+    UpstreamError
+        It is not on this machine.
+    DependencyError
+        faster-whisper is not installed.
+    """
+    return Listener(open_recogniser(require_recogniser(local=local)))
 
 
 def time_words(

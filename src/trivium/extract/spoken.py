@@ -88,6 +88,7 @@ def words_in_time(
     model: str | Path | None = None,
     language: str = ENGLISH,
     local: str | Path | None = None,
+    states: bool = False,
 ) -> Spoken | None:
     """Words of a recording and their times.
 
@@ -110,6 +111,8 @@ def words_in_time(
         How the words were found and timed is added to it, or why there are none.
     model, language, local
         See :func:`~trivium.extract.speech.recognise`, whose errors it raises too where it has to recognise.
+    states : bool
+        Whether what the catalogue's recogniser hears comes with the states of its encoder.
 
     Returns
     -------
@@ -120,7 +123,7 @@ def words_in_time(
         return _timed(recording.id, recording.transcript, sound, span, findings, language, local)
     heard = None
     if recording.transcript is None and sound is not None:
-        heard = recognise(sound, model=model, language=language, local=local)
+        heard = recognise(sound, model=model, language=language, local=local, states=states)
     transcript = heard.transcript if heard is not None else read_transcript(recording.transcript or "", language)
     if not transcript.words:
         why = "no sound" if sound is None else "no speech" if heard is not None else "empty transcript"
@@ -129,7 +132,8 @@ def words_in_time(
     if heard is not None and sound is not None and len(sound) > LONGEST_ALIGNED_SECONDS * SOUND_RATE:
         told = heard_transcript(transcript, heard, span[0], "heard")
         told = replace(told, segments=sentences(told))
-        return _timed(recording.id, told, sound, span, findings, language, local)
+        spoken = _timed(recording.id, told, sound, span, findings, language, local)
+        return spoken and spoken._replace(heard=heard)
     if sound is None:
         timed = spread_words(transcript.words, span[1] - span[0])
     else:

@@ -21,7 +21,14 @@ from trivium.errors import DataError, UpstreamError
 from trivium.extract.transcript import Transcript
 from trivium.upstream import model, model_folder
 
-__all__ = ["MinilmExtractor", "WordEncoder", "load_word_encoder", "text_specification", "text_stream"]
+__all__ = [
+    "MinilmExtractor",
+    "WordEncoder",
+    "central_windows",
+    "load_word_encoder",
+    "text_specification",
+    "text_stream",
+]
 
 _HEADS = 12
 _EPSILON = 1e-12
@@ -167,14 +174,8 @@ class WordEncoder:
     def _states(self, ids: Sequence[int]) -> Array:
         begin, end = (self._tokenizer.token_to_id(mark) for mark in ("[CLS]", "[SEP]"))
         states = np.zeros((len(ids), _WIDTH), np.float32)
-        distance = np.full(len(ids), np.inf)
-        for start in range(0, max(len(ids) - _WINDOW // 2, 1) if ids else 0, _WINDOW // 2):
-            part = ids[start : start + _WINDOW]
-            places = np.arange(start, start + len(part))
-            away = np.abs(places - (start + (len(part) - 1) / 2))
-            nearer = away < distance[places]
-            states[places[nearer]] = self.hidden_states([begin, *part, end])[1:-1][nearer]
-            distance[places[nearer]] = away[nearer]
+        for first, last, own in central_windows(len(ids), _WINDOW):
+            states[own] = self.hidden_states([begin, *ids[first:last], end])[1:-1][own - first]
         return states
 
     def _layer(self, x: Array, name: str) -> Array:
@@ -197,6 +198,37 @@ class WordEncoder:
         spread = np.sqrt((centred**2).mean(axis=1, keepdims=True) + np.float32(_EPSILON))
         result: Array = centred / spread * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
         return result
+
+
+def central_windows(count: int, width: int) -> list[tuple[int, int, NDArray[np.intp]]]:
+    """Windows that overlap by half, and which places each one answers for: those that lie most centrally in it.
+
+    Parameters
+    ----------
+    count : int
+        Places.
+    width : int
+        Places that are seen at once.
+
+    Returns
+    -------
+    list of (int, int, array)
+        First place, the one after the last, and the places the window answers for, in order.
+
+    Examples
+    --------
+    >>> [(first, last, own.tolist()) for first, last, own in central_windows(6, 4)]
+    [(0, 4, [0, 1, 2]), (2, 6, [3, 4, 5])]
+    """
+    owner = np.zeros(count, np.intp)
+    nearest = np.full(count, np.inf)
+    starts = range(0, max(count - width // 2, 1) if count else 0, max(width // 2, 1))
+    for number, first in enumerate(starts):
+        places = np.arange(first, min(first + width, count))
+        away = np.abs(places - (first + (len(places) - 1) / 2))
+        nearer = places[away < nearest[places]]
+        owner[nearer], nearest[nearer] = number, away[nearer - first]
+    return [(first, min(first + width, count), np.flatnonzero(owner == number)) for number, first in enumerate(starts)]
 
 
 def _heads(x: Array) -> Array:

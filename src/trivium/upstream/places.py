@@ -16,7 +16,7 @@ from trivium.errors import UpstreamError
 from trivium.files import sha256_file, user_folder
 from trivium.upstream.catalogue import UpstreamModel, model
 
-__all__ = ["Place", "altered_file", "find", "model_file", "model_folder"]
+__all__ = ["Place", "altered_file", "find", "hub_snapshots", "model_file", "model_folder"]
 
 # In the other places another version is nothing unusual, and is passed over.
 _ALTERED_REMEDY = {
@@ -52,8 +52,18 @@ def _candidates(row: UpstreamModel, local: str | os.PathLike[str] | None) -> Ite
     except PackageNotFoundError:
         pass
     if row.hub:
-        snapshots = _hub_cache() / f"models--{row.hub.replace('/', '--')}" / "snapshots"
-        yield from (Place("hub cache", folder) for folder in sorted(snapshots.glob("*")))
+        yield from (Place("hub cache", folder) for folder in hub_snapshots(row.hub))
+
+
+def hub_snapshots(name: str) -> list[Path]:
+    """Folders of a model in the cache of the Hugging Face hub on this machine.
+
+    Parameters
+    ----------
+    name : str
+        Its name on the hub, ``OWNER/MODEL``.
+    """
+    return sorted((_hub_cache() / f"models--{name.replace('/', '--')}" / "snapshots").glob("*"))
 
 
 def _hub_cache() -> Path:
