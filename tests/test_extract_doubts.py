@@ -98,7 +98,7 @@ def test_what_cannot_be_aligned_but_is_heard_gets_the_recognisers_times(
 ) -> None:
     usual = speech.align_words(_sound(voice), read_transcript(_SAID).words)
     monkeypatch.setattr(speech, "align_words", lambda *_, **__: None)
-    (transcript, timed), findings = _spoken(voice, _SAID.replace("rather selfish", "rather very selfish"))
+    (transcript, timed, _), findings = _spoken(voice, _SAID.replace("rather selfish", "rather very selfish"))
     assert usual is not None and timed.timing == "recognised" and timed.guessed == ("very",)
     assert _doubts(findings) == [] and "with the times of the same words as recognised" in findings[0].action
     same = [place for place, word in enumerate(transcript.words) if word != "very"]

@@ -86,7 +86,8 @@ def test_a_users_file_gives_its_rows(home: Path, head: str) -> None:
     extractor = VectorFileExtractor(str(path))
     assert extractor.specification.columns == tuple(f"my-vectors-300d-00{i}" for i in range(3))
     stream = extractor.stream(read_transcript("The kids of Zürich"), _times(4))
-    np.testing.assert_allclose(stream.values, [[1, 2, 3], [-0.5, 1e-3, 4], [0, 0, 0], [0, 0, 1]])
+    expected = np.array([[1, 2, 3], [-0.5, 1e-3, 4], [0, 0, 0], [0, 0, 1]])
+    np.testing.assert_allclose(np.asarray(stream.values, np.float64), expected, rtol=1e-6)
     np.testing.assert_array_equal(open_vector_file(path).vector(". . ."), [7, 7, 7])
 
 

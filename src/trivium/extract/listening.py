@@ -91,7 +91,10 @@ def windows(samples: Sound) -> list[Window]:
 
     if not len(samples):
         return []
-    speech = [_on_grid(part["start"], part["end"], len(samples)) for part in get_speech_timestamps(samples)]
+    speech: list[Span] = []
+    for part in get_speech_timestamps(samples):
+        first, last = _on_grid(part["start"], part["end"], len(samples))
+        speech.append((max(first, speech[-1][1]) if speech else first, last))  # two parts may share a step
     edges = [0, *(edge for span in speech for edge in span), len(samples)]
     pauses = [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a]
     return [
