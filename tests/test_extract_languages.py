@@ -76,9 +76,7 @@ def _multilingual(folder: Path, marks: list[str], size: int = 51865) -> Path:
     return folder
 
 
-def test_a_folder_of_the_users_hears_the_words_that_the_same_model_of_the_catalogue_hears(
-    tiny: Path, tmp_path: Path
-) -> None:
+def test_a_folder_of_the_users_hears_the_words_of_the_same_model_of_the_catalogue(tiny: Path, tmp_path: Path) -> None:
     from trivium.upstream import model_file
 
     own = shutil.copytree(tiny, tmp_path / "own")
