@@ -225,7 +225,7 @@ def unlabelled(corpus: Corpus) -> Corpus:
 
 def on_one_clock(corpus: Corpus) -> Corpus:
     """RAVDESS with a face stream that no utterance has, so that it joins with clips that have one."""
-    from trivium.extract.vision import face_specification
+    from trivium.extract.vision.face_columns import face_specification
 
     face = replace(face_specification(), clock="words")
     streams = (*corpus.specification.streams, face)

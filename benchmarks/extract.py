@@ -60,7 +60,7 @@ def gather(folder: Path) -> tuple[str, dict[str, str]]:
 
 def seconds_of(path: Path) -> float:
     """Length of a clip."""
-    from trivium.extract.media import open_clip
+    from trivium.extract.source.media import open_clip
 
     return open_clip(path).facts.seconds
 
@@ -130,15 +130,19 @@ class Clock:
 
 def stages(clock: Clock) -> None:
     """Put the clock on everything that costs."""
-    from trivium.extract import audio, face_recorder, media, spoken, text
+    from trivium.extract.audio import voice
+    from trivium.extract.source import media
+    from trivium.extract.text import minilm
+    from trivium.extract.vision import recorder
+    from trivium.extract.words import spoken
 
     clock.wrap(media.Clip, "sound", "decode sound")
     clock.wrap_frames(media.Clip, "decode picture")
     clock.wrap(spoken, "recognise", "recognise")
     clock.wrap(spoken, "time_words", "align words")
-    clock.wrap(text.MinilmExtractor, "stream", "text")
-    clock.wrap(audio.VoiceExtractor, "stream", "voice")
-    clock.wrap(face_recorder.FaceRecorder, "add", "face")
+    clock.wrap(minilm.MinilmExtractor, "stream", "text")
+    clock.wrap(voice.VoiceExtractor, "stream", "voice")
+    clock.wrap(recorder.FaceRecorder, "add", "face")
 
 
 def measure_stages(folder: Path, transcripts: Path | None) -> dict[str, Any]:

@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.errors import TriviumError
-from trivium.extract.media import open_clip
-from trivium.extract.speech import align_words, recognise
+from trivium.extract.source.media import open_clip
+from trivium.extract.words.speech import align_words, recognise
 
 BOUNDARIES = Path(__file__).with_name("ravdess_boundaries.csv")
 

@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trivium.extract.media import SOUND_RATE, open_clip
+from trivium.extract.source.media import SOUND_RATE, open_clip
 
 BOUNDARIES = Path(__file__).with_name("ravdess_boundaries.csv")
 SEED = 0

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from trivium.errors import DataError, DependencyError
-from trivium.extract.media import SOUND_RATE
+from trivium.extract.source.media import SOUND_RATE
 
 __all__ = ["SYNTHESISERS", "Spoken", "speak_espeak", "speak_flite", "versions"]
 

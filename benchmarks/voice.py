@@ -47,8 +47,8 @@ from trivium.errors import TriviumError
 from trivium.evaluate import grouped_folds
 from trivium.evaluate.bootstrap import cluster_bootstrap
 from trivium.evaluate.readout import GRID, LinearReadout
-from trivium.extract.audio import voice_stream
-from trivium.extract.media import open_clip
+from trivium.extract.audio.voice import voice_stream
+from trivium.extract.source.media import open_clip
 from trivium.files import atomic_file, sha256_bytes, sha256_file, write_json
 from trivium.metrics import unweighted_average_recall
 

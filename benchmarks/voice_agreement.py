@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from voice_signals import HARMONICS_DB, JITTERS, PITCHES, SHIMMERS, VOWELS
 
-from trivium.extract.audio import VOICE_COLUMNS
+from trivium.extract.audio.voice import VOICE_COLUMNS
 
 Values = NDArray[Any]
 PLACE = {column.name: i for i, column in enumerate(VOICE_COLUMNS)}

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trivium.extract.listening import STATE_SAMPLES
-from trivium.extract.media import open_clip
-from trivium.extract.speech import load_listener, recognise
-from trivium.extract.transcript import read_transcript
+from trivium.extract.source.media import open_clip
+from trivium.extract.words.listening import STATE_SAMPLES
+from trivium.extract.words.speech import load_listener, recognise
+from trivium.extract.words.transcript import read_transcript
 from trivium.upstream import model_folder
 
 Sound = NDArray[np.float32]

@@ -32,9 +32,9 @@ from numpy.typing import NDArray
 from synthetic_speech import SYNTHESISERS, Spoken, versions
 
 from trivium.errors import TriviumError
-from trivium.extract.media import SOUND_RATE
-from trivium.extract.speech import align_words, recognise
-from trivium.extract.transcript import read_transcript
+from trivium.extract.source.media import SOUND_RATE
+from trivium.extract.words.speech import align_words, recognise
+from trivium.extract.words.transcript import read_transcript
 
 SENTENCES = Path(__file__).with_suffix(".txt")
 SENTENCES_PER_CLIP = 4

@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from trivium.errors import TriviumError
-from trivium.extract.doubts import SAID_SHARE, WEAK_FIT, mean_fit, said_share
-from trivium.extract.media import open_clip
-from trivium.extract.speech import align_words, recognise
-from trivium.extract.transcript import read_transcript
+from trivium.extract.source.media import open_clip
+from trivium.extract.words.doubts import SAID_SHARE, WEAK_FIT, mean_fit, said_share
+from trivium.extract.words.speech import align_words, recognise
+from trivium.extract.words.transcript import read_transcript
 
 SEED = 0
 ACTED, REAL = 60, 40

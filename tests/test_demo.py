@@ -37,7 +37,7 @@ def clip(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_the_clip_holds_the_recorded_voice_without_delay(clip: ModuleType, tmp_path: Path) -> None:
-    from trivium.extract.media import open_clip
+    from trivium.extract.source.media import open_clip
 
     found = open_clip(clip.assemble_clip(tmp_path / "clip.mp4"))
     sound = found.sound()
@@ -50,7 +50,7 @@ def test_the_clip_holds_the_recorded_voice_without_delay(clip: ModuleType, tmp_p
 
 
 def test_the_face_ends_before_the_voice_and_is_not_stretched(clip: ModuleType, tmp_path: Path) -> None:
-    from trivium.extract.media import open_clip
+    from trivium.extract.source.media import open_clip
 
     found = open_clip(clip.assemble_clip(tmp_path / "clip.mp4"))
     times = [frame.time for frame in found.frames(1000)]

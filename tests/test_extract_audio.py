@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from trivium.errors import DataError
-from trivium.extract.audio import VOICE_COLUMNS, voice_specification, voice_stream
+from trivium.extract.audio.voice import VOICE_COLUMNS, voice_specification, voice_stream
 
 Sound: TypeAlias = NDArray[np.float32]
 Exact: TypeAlias = NDArray[np.floating[Any]]

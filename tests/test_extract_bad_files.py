@@ -12,7 +12,7 @@ import pytest
 
 from trivium.errors import MediaError
 from trivium.extract import extract_clips
-from trivium.extract.media import SOUND_RATE, open_clip
+from trivium.extract.source.media import SOUND_RATE, open_clip
 
 MakeClip = Callable[..., Path]
 
@@ -220,7 +220,7 @@ def test_a_sound_track_is_chosen(tmp_path: Path) -> None:
 
 def test_a_chosen_track_is_part_of_what_a_stopped_run_remembers(tmp_path: Path) -> None:
     from trivium.extract import ClipExtractor, Recording
-    from trivium.extract.stage import part_key
+    from trivium.extract.run.stage import part_key
 
     one = Recording(tmp_path / "a.mkv", "a")
     usual = part_key(one, ClipExtractor(["audio"]), "0")

@@ -19,7 +19,7 @@ from trivium.cli import app
 from trivium.corpus import Corpus, LabelSpecification
 from trivium.errors import DataError, MediaError, UpstreamError
 from trivium.extract import ClipExtractor, Extracted, Recording, extract_clip, extract_clips, find_recordings
-from trivium.extract.listing import labelled_recordings
+from trivium.extract.source.listing import labelled_recordings
 
 MakeClip = Callable[..., Path]
 
@@ -83,7 +83,7 @@ def test_the_number_of_threads_changes_nothing(voice: Path) -> None:
 
 
 def test_a_given_transcript_replaces_recognition(voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trivium.extract import spoken
+    from trivium.extract.words import spoken
 
     monkeypatch.delattr(spoken, "recognise")
     text = "Unless to be rather cold-hearted, and rather selfish, is to be ill disposed"

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from trivium.corpus.notes import read_notes
 from trivium.errors import UpstreamError
-from trivium.extract import doubts, extract_clips, speech
-from trivium.extract.doubts import ANOTHER_CLIP, ANOTHER_LANGUAGE, UNSURE, fits_badly, is_foreign, said_share
-from trivium.extract.media import SOUND_RATE, open_clip
-from trivium.extract.recording import Recording
-from trivium.extract.speech import Heard, Timed
-from trivium.extract.spoken import words_in_time
-from trivium.extract.timed_transcript import Segment, tidy
-from trivium.extract.transcript import read_transcript
+from trivium.extract import extract_clips
+from trivium.extract.source.media import SOUND_RATE, open_clip
+from trivium.extract.source.recording import Recording
+from trivium.extract.words import doubts, speech
+from trivium.extract.words.doubts import ANOTHER_CLIP, ANOTHER_LANGUAGE, UNSURE, fits_badly, is_foreign, said_share
+from trivium.extract.words.speech import Heard, Timed
+from trivium.extract.words.spoken import words_in_time
+from trivium.extract.words.timed_transcript import Segment, tidy
+from trivium.extract.words.transcript import read_transcript
 from trivium.formats.findings import Finding
 
 NeedModels = Callable[..., None]
@@ -118,7 +119,7 @@ def test_without_a_recogniser_only_a_bad_fit_tells(
         return Timed(times, np.full(len(words), 0.01, np.float32), timing)
 
     monkeypatch.setattr(doubts, "require_recogniser", nowhere)
-    monkeypatch.setattr("trivium.extract.spoken.time_words", poor)
+    monkeypatch.setattr("trivium.extract.words.spoken.time_words", poor)
     assert _doubts(_spoken(voice, _SAID)[1]) == expected
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from trivium.errors import DependencyError
-from trivium.extract.egemaps import COLUMNS, EgemapsExtractor
+from trivium.extract.audio.egemaps import COLUMNS, EgemapsExtractor
 
 
 class _Smile:

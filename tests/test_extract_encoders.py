@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from trivium.errors import DataError, DependencyError, UpstreamError
-from trivium.extract.audio_encoders import AudioEncoderExtractor
-from trivium.extract.text_encoders import TextEncoderExtractor
-from trivium.extract.transcript import read_transcript
+from trivium.extract.audio.encoders import AudioEncoderExtractor
+from trivium.extract.text.encoders import TextEncoderExtractor
+from trivium.extract.words.transcript import read_transcript
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")

@@ -18,18 +18,18 @@ from scipy.spatial.transform import Rotation
 from trivium import upstream
 from trivium.errors import DataError
 from trivium.extract import ClipExtractor, Recording
-from trivium.extract.face_detector import Detection, overlap
-from trivium.extract.face_landmarks import Face, FaceTracker
-from trivium.extract.face_recorder import FaceRecorder
-from trivium.extract.face_tracks import FaceFollower
-from trivium.extract.gaze import gaze
-from trivium.extract.head_pose import HeadPose, head_pose, head_rotation
-from trivium.extract.landmark_columns import LandmarkExtractor
-from trivium.extract.media import open_clip
-from trivium.extract.region import Region
-from trivium.extract.shots import CutDetector
-from trivium.extract.speaker import Mouth, choose_faces, frame_loudness
-from trivium.extract.vision import FACE_COLUMNS, FaceExtractor, face_stream, face_tracker
+from trivium.extract.source.media import open_clip
+from trivium.extract.vision.detector import Detection, overlap
+from trivium.extract.vision.face_columns import FACE_COLUMNS, FaceExtractor, face_stream, face_tracker
+from trivium.extract.vision.gaze import gaze
+from trivium.extract.vision.head_pose import HeadPose, head_pose, head_rotation
+from trivium.extract.vision.landmark_columns import LandmarkExtractor
+from trivium.extract.vision.landmarks import Face, FaceTracker
+from trivium.extract.vision.recorder import FaceRecorder
+from trivium.extract.vision.region import Region
+from trivium.extract.vision.shots import CutDetector
+from trivium.extract.vision.speaker import Mouth, choose_faces, frame_loudness
+from trivium.extract.vision.tracks import FaceFollower
 
 Float: TypeAlias = NDArray[np.floating[Any]]
 Picture: TypeAlias = NDArray[np.uint8]

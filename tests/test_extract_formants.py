@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import freqz, lfilter
 
-from trivium.extract import audio
-from trivium.extract.audio import VOICE_COLUMNS, voice_stream
-from trivium.extract.formants import autocorrelation, formants
-from trivium.extract.harmonics import harmonic_levels
-from trivium.extract.loudness import auditory_loudness
+from trivium.extract.audio import voice as audio
+from trivium.extract.audio.formants import autocorrelation, formants
+from trivium.extract.audio.harmonics import harmonic_levels
+from trivium.extract.audio.loudness import auditory_loudness
+from trivium.extract.audio.voice import VOICE_COLUMNS, voice_stream
 
 Exact: TypeAlias = NDArray[np.floating[Any]]
 RATE = 16_000

@@ -13,13 +13,13 @@ import pytest
 from numpy.typing import NDArray
 
 from trivium.errors import DataError, UpstreamError
-from trivium.extract import speech
-from trivium.extract.media import SOUND_RATE, open_clip
-from trivium.extract.recogniser import require_recogniser
-from trivium.extract.recording import Recording
-from trivium.extract.speech import recognise, time_words
-from trivium.extract.spoken import transcript_to_cut, words_in_time
-from trivium.extract.timed_transcript import Segment, tidy
+from trivium.extract.source.media import SOUND_RATE, open_clip
+from trivium.extract.source.recording import Recording
+from trivium.extract.words import speech
+from trivium.extract.words.recogniser import require_recogniser
+from trivium.extract.words.speech import recognise, time_words
+from trivium.extract.words.spoken import transcript_to_cut, words_in_time
+from trivium.extract.words.timed_transcript import Segment, tidy
 from trivium.formats.findings import Finding
 
 NeedModels = Callable[..., None]
@@ -50,7 +50,7 @@ def german(monkeypatch: pytest.MonkeyPatch) -> _Whisper:
 
     monkeypatch.setattr(speech, "load_recogniser", lambda *_, **__: whisper)
     monkeypatch.setattr(speech, "align_words", refuse)
-    monkeypatch.setattr("trivium.extract.segment_times.align_words", refuse)
+    monkeypatch.setattr("trivium.extract.words.segment_times.align_words", refuse)
     return whisper
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from trivium.errors import LimitError, MediaError
-from trivium.extract import media
-from trivium.extract.media import SOUND_RATE, open_clip
+from trivium.extract.source import media
+from trivium.extract.source.media import SOUND_RATE, open_clip
 
 MakeClip = Callable[..., Path]
 

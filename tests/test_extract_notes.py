@@ -10,7 +10,7 @@ import pytest
 
 from trivium.corpus.notes import read_notes
 from trivium.extract.notes import sound_level
-from trivium.extract.pronunciation import unknown_words
+from trivium.extract.words.pronunciation import unknown_words
 
 
 def test_the_peak_of_a_sine_at_half_of_full_scale_is_6_db_down() -> None:

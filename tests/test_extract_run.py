@@ -24,7 +24,7 @@ from trivium.cli import app
 from trivium.corpus import Stream, StreamSpecification
 from trivium.errors import DataError, DiskError, TriviumError
 from trivium.extract import ClipExtractor, extract_clips, processes
-from trivium.extract.stage import Outcome, error_from_json, error_to_json
+from trivium.extract.run.stage import Outcome, error_from_json, error_to_json
 
 MakeClip = Callable[..., Path]
 
@@ -171,8 +171,11 @@ class _Lengths:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often the costly steps were taken."""
-    from trivium.extract import audio, clip, media, text
-    from trivium.extract import spoken as words
+    from trivium.extract import clip
+    from trivium.extract.audio import voice as audio
+    from trivium.extract.source import media
+    from trivium.extract.text import minilm as text
+    from trivium.extract.words import spoken as words
 
     counted: Counter[str] = Counter()
     steps: list[tuple[Any, str]] = [
@@ -230,7 +233,7 @@ def test_only_what_depends_on_a_change_is_made_anew(
         extract_clips(spoken, tmp_path / "out", **usual)
     else:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr("trivium.extract.folder._Run.told", _interrupt)
+            patch.setattr("trivium.extract.run.folder._Run.told", _interrupt)
             extract_clips(spoken, tmp_path / "out", **usual)
     calls.clear()
     extract_clips(spoken, tmp_path / "out", overwrite=True, **(usual | options))

@@ -17,12 +17,12 @@ from trivium import upstream
 from trivium.cli import app
 from trivium.errors import DataError, FormatError, MediaError
 from trivium.extract import ClipExtractor, Recording, extract_clips, find_recordings
-from trivium.extract.cutting import pieces_of, voiced_spans
-from trivium.extract.listing import TranscriptSource
-from trivium.extract.media import SOUND_RATE, Clip, open_clip
-from trivium.extract.segment_times import time_segments
-from trivium.extract.span_table import span_recordings
-from trivium.extract.timed_transcript import Segment, TimedTranscript, TimedWord, tidy
+from trivium.extract.source.listing import TranscriptSource
+from trivium.extract.source.media import SOUND_RATE, Clip, open_clip
+from trivium.extract.source.span_table import span_recordings
+from trivium.extract.words.cutting import pieces_of, voiced_spans
+from trivium.extract.words.segment_times import time_segments
+from trivium.extract.words.timed_transcript import Segment, TimedTranscript, TimedWord, tidy
 
 MakeClip = Callable[..., Path]
 
@@ -63,7 +63,7 @@ def test_spans_of_a_table_become_utterances_with_times_of_the_clip(two: Path, tm
 
 def voice_of(path: Path, start: float, end: float) -> Any:
     """Voice columns of a stretch of sound, by cutting the sound by hand."""
-    from trivium.extract.audio import voice_stream
+    from trivium.extract.audio.voice import voice_stream
 
     sound = open_clip(path).sound()
     assert sound is not None
@@ -182,7 +182,7 @@ class _Followed:
 def test_overlapping_spans_follow_their_own_faces_in_one_pass(
     make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trivium.extract import vision
+    from trivium.extract.vision import face_columns as vision
 
     path = make_clip("a.mp4", seconds=2.0, fps=10, tone=None)
     monkeypatch.setattr(vision.FaceExtractor, "tracker", lambda _: _Tracker())
@@ -388,7 +388,7 @@ def test_a_recognised_clip_is_cut_and_its_words_keep_the_time_of_the_clip(twice:
 
 
 def test_a_long_recognised_clip_is_aligned_sentence_by_sentence(twice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trivium.extract import spoken
+    from trivium.extract.words import spoken
 
     monkeypatch.setattr(spoken, "LONGEST_ALIGNED_SECONDS", 5.0)
     extracted = ClipExtractor(["text"]).extract(Recording(twice))

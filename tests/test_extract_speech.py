@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from trivium.extract import speech
-from trivium.extract.media import SOUND_RATE, open_clip
-from trivium.extract.pronunciation import load_pronouncer
-from trivium.extract.speech import Heard, align_words, recognise, spread_words, time_words
-from trivium.extract.transcript import read_transcript, spoken_words
+from trivium.extract.source.media import SOUND_RATE, open_clip
+from trivium.extract.words import speech
+from trivium.extract.words.pronunciation import load_pronouncer
+from trivium.extract.words.speech import Heard, align_words, recognise, spread_words, time_words
+from trivium.extract.words.transcript import read_transcript, spoken_words
 
 NeedModels = Callable[..., None]
 _SENTENCE = "unless to be rather cold hearted and rather selfish is to be ill disposed".split()

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from trivium.errors import DataError
-from trivium.extract.text import WordEncoder, load_word_encoder, text_specification, text_stream
-from trivium.extract.transcript import read_transcript
+from trivium.extract.text.minilm import WordEncoder, load_word_encoder, text_specification, text_stream
+from trivium.extract.words.transcript import read_transcript
 
 NeedModels = Callable[..., None]
 

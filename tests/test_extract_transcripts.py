@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trivium.errors import DataError, FormatError, LimitError, TriviumError, UnsafeFileError
-from trivium.extract.timed_transcript import Segment, TimedTranscript, TimedWord, sentences, tidy
-from trivium.extract.transcript_files import read_transcript_file
+from trivium.extract.words.timed_transcript import Segment, TimedTranscript, TimedWord, sentences, tidy
+from trivium.extract.words.transcript_files import read_transcript_file
 
 Write = Callable[[str, str | bytes], Path]
 

@@ -18,11 +18,11 @@ from scipy.ndimage import map_coordinates, rotate
 from scipy.spatial.transform import Rotation
 
 from trivium.errors import DataError, UpstreamError
-from trivium.extract.face_detector import Detection, FaceDetector, anchors, closer_squares, merge_overlapping
-from trivium.extract.face_landmarks import BLENDSHAPES, Face, FaceTracker
-from trivium.extract.head_pose import CanonicalFace, canonical_face, head_pose, openings
-from trivium.extract.region import Region, crop
-from trivium.extract.vision import FACE_COLUMNS, face_specification, face_stream, face_tracker
+from trivium.extract.vision.detector import Detection, FaceDetector, anchors, closer_squares, merge_overlapping
+from trivium.extract.vision.face_columns import FACE_COLUMNS, face_specification, face_stream, face_tracker
+from trivium.extract.vision.head_pose import CanonicalFace, canonical_face, head_pose, openings
+from trivium.extract.vision.landmarks import BLENDSHAPES, Face, FaceTracker
+from trivium.extract.vision.region import Region, crop
 
 Float: TypeAlias = NDArray[np.floating[Any]]
 Picture: TypeAlias = NDArray[np.uint8]
@@ -319,7 +319,7 @@ def test_no_face_is_seen_in_pictures_without_one(tracker: FaceTracker) -> None:
 @pytest.fixture(scope="module")
 def clip() -> list[tuple[float, Picture]]:
     """Four seconds of a talking face, ten frames a second."""
-    from trivium.extract.media import open_clip
+    from trivium.extract.source.media import open_clip
 
     return [(frame.time, frame.rgb) for frame in open_clip(fetched("sample-face")).frames(10.0)]
 
@@ -381,7 +381,7 @@ needs_clips = pytest.mark.skipif("TRIVIUM_DATA" not in os.environ, reason="TRIVI
 
 
 def real_frames(per_second: float, every: int) -> list[list[tuple[float, Picture]]]:
-    from trivium.extract.media import open_clip
+    from trivium.extract.source.media import open_clip
 
     clips = sorted((Path(os.environ["TRIVIUM_DATA"]) / "real-life-trial" / "clips").glob("*.mp4"))[::every]
     return [[(frame.time, frame.rgb) for frame in open_clip(path).frames(per_second)] for path in clips]

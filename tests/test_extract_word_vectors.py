@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from trivium.errors import DataError, FormatError
 from trivium.extract.choice import choose
-from trivium.extract.transcript import read_transcript
-from trivium.extract.vector_file import VectorFileExtractor, open_vector_file
-from trivium.extract.word_vectors import GloveExtractor, WordllamaExtractor, vectors_of, word_parts
+from trivium.extract.text.vector_file import VectorFileExtractor, open_vector_file
+from trivium.extract.text.word_vectors import GloveExtractor, WordllamaExtractor, vectors_of, word_parts
+from trivium.extract.words.transcript import read_transcript
 from trivium.upstream import model_folder, models
 
 NeedModels = Callable[..., None]
@@ -108,7 +108,7 @@ def test_the_first_line_of_a_word_counts_and_the_file_is_read_through_once(
     path.write_text("a 1 1\nb 2 2\na 3 3\n")
     first = open_vector_file(path)
     assert first.vector("a").tolist() == [1, 1]  # type: ignore[union-attr]
-    monkeypatch.setattr("trivium.extract.vector_file._write_index", None)
+    monkeypatch.setattr("trivium.extract.text.vector_file._write_index", None)
     assert open_vector_file(path).digest == first.digest
     path.write_text("a 1 1\nb 2 2\na 3 3\nc 4 4\n")
     with pytest.raises(TypeError):  # another file is read again

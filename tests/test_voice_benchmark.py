@@ -8,7 +8,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from trivium.extract.audio import VOICE_COLUMNS, voice_stream
+from trivium.extract.audio.voice import VOICE_COLUMNS, voice_stream
 
 PLACE = {column.name: i for i, column in enumerate(VOICE_COLUMNS)}
 RATE = 16_000

@@ -117,7 +117,7 @@ def failed_clips(source: Source, corpus: Corpus) -> tuple[Mapping[str, str], ...
 
 
 def _holds_media(path: Path) -> bool:
-    from trivium.extract.listing import MEDIA_ENDINGS
+    from trivium.extract.source.listing import MEDIA_ENDINGS
 
     return any(file.suffix.lower() in MEDIA_ENDINGS for file in ([path] if path.is_file() else path.rglob("*")))
 

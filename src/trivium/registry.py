@@ -58,20 +58,44 @@ _BUILT_IN: tuple[Entry, ...] = (
     Entry("upstream", "face-landmarker", "trivium.upstream.catalogue:FACE_LANDMARKER", "landmarks and blendshapes"),
     Entry("upstream", "glove-50", "trivium.upstream.catalogue:GLOVE_50", "static columns per word, on request"),
     Entry("upstream", "wordllama", "trivium.upstream.catalogue:WORDLLAMA", "static columns per word, on request"),
-    Entry("text-extractor", "minilm-l6", "trivium.extract.text:MinilmExtractor", "384 contextual columns per word"),
-    Entry("text-extractor", "glove-50", "trivium.extract.word_vectors:GloveExtractor", "50 static columns per word"),
-    Entry("text-extractor", "wordllama", "trivium.extract.word_vectors:WordllamaExtractor", "256 static columns"),
-    Entry("text-extractor", "glove", "trivium.extract.vector_file:VectorFileExtractor", "glove:FILE, vectors as text"),
-    Entry("text-extractor", "hf", "trivium.extract.text_encoders:TextEncoderExtractor", "hf:FOLDER, a text encoder"),
-    Entry("audio-extractor", "voice", "trivium.extract.audio:VoiceExtractor", "61 columns of the voice every 10 ms"),
-    Entry("audio-extractor", "whisper", "trivium.extract.whisper:WhisperExtractor", "encoder of the recogniser, 20 ms"),
-    Entry("audio-extractor", "hf", "trivium.extract.audio_encoders:AudioEncoderExtractor", "hf:FOLDER[@LAYER]"),
     Entry(
-        "audio-extractor", "egemaps", "trivium.extract.egemaps:EgemapsExtractor", "openSMILE, licence to be accepted"
+        "text-extractor", "minilm-l6", "trivium.extract.text.minilm:MinilmExtractor", "384 contextual columns per word"
     ),
-    Entry("vision-extractor", "face", "trivium.extract.vision:FaceExtractor", "66 columns of the face in every frame"),
     Entry(
-        "vision-extractor", "landmarks", "trivium.extract.landmark_columns:LandmarkExtractor", "478 points of the face"
+        "text-extractor", "glove-50", "trivium.extract.text.word_vectors:GloveExtractor", "50 static columns per word"
+    ),
+    Entry("text-extractor", "wordllama", "trivium.extract.text.word_vectors:WordllamaExtractor", "256 static columns"),
+    Entry(
+        "text-extractor", "glove", "trivium.extract.text.vector_file:VectorFileExtractor", "glove:FILE, vectors as text"
+    ),
+    Entry("text-extractor", "hf", "trivium.extract.text.encoders:TextEncoderExtractor", "hf:FOLDER, a text encoder"),
+    Entry(
+        "audio-extractor", "voice", "trivium.extract.audio.voice:VoiceExtractor", "61 columns of the voice every 10 ms"
+    ),
+    Entry(
+        "audio-extractor",
+        "whisper",
+        "trivium.extract.audio.whisper:WhisperExtractor",
+        "encoder of the recogniser, 20 ms",
+    ),
+    Entry("audio-extractor", "hf", "trivium.extract.audio.encoders:AudioEncoderExtractor", "hf:FOLDER[@LAYER]"),
+    Entry(
+        "audio-extractor",
+        "egemaps",
+        "trivium.extract.audio.egemaps:EgemapsExtractor",
+        "openSMILE, licence to be accepted",
+    ),
+    Entry(
+        "vision-extractor",
+        "face",
+        "trivium.extract.vision.face_columns:FaceExtractor",
+        "66 columns of the face in every frame",
+    ),
+    Entry(
+        "vision-extractor",
+        "landmarks",
+        "trivium.extract.vision.landmark_columns:LandmarkExtractor",
+        "478 points of the face",
     ),
     Entry("upstream", "sample-face", "trivium.upstream.catalogue:SAMPLE_FACE", "a silent talking face, for the demo"),
     Entry("upstream", "sample-voice", "trivium.upstream.catalogue:SAMPLE_VOICE", "a read sentence, for the demo"),

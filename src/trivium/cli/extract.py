@@ -96,7 +96,7 @@ def command(
     `trivium extract clips --fps 25 --out corpus --overwrite` looks at the pictures again, and at nothing else
     """
     from trivium.extract import extract_clips
-    from trivium.extract.processes import cores
+    from trivium.extract.run.processes import cores
 
     corpus = extract_clips(
         src,

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 _HOME = {
     "ClipExtractor": "trivium.extract.clip",
     "Extracted": "trivium.extract.extracted",
-    "Recording": "trivium.extract.recording",
+    "Recording": "trivium.extract.source.recording",
     "extract_clip": "trivium.extract.clip",
-    "extract_clips": "trivium.extract.folder",
-    "find_recordings": "trivium.extract.listing",
+    "extract_clips": "trivium.extract.run.folder",
+    "find_recordings": "trivium.extract.source.listing",
 }
 
 __all__ = ["ClipExtractor", "Extracted", "Recording", "extract_clip", "extract_clips", "find_recordings"]
@@ -22,9 +22,9 @@ __all__ = ["ClipExtractor", "Extracted", "Recording", "extract_clip", "extract_c
 if TYPE_CHECKING:
     from trivium.extract.clip import ClipExtractor, extract_clip
     from trivium.extract.extracted import Extracted
-    from trivium.extract.folder import extract_clips
-    from trivium.extract.listing import find_recordings
-    from trivium.extract.recording import Recording
+    from trivium.extract.run.folder import extract_clips
+    from trivium.extract.source.listing import find_recordings
+    from trivium.extract.source.recording import Recording
 
 
 def __getattr__(name: str) -> Any:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from trivium.corpus import Stream, StreamSpecification
 from trivium.errors import DataError, SpecificationError, TriviumError
-from trivium.extract.speech import Heard
-from trivium.extract.transcript import Transcript
+from trivium.extract.words.speech import Heard
+from trivium.extract.words.transcript import Transcript
 from trivium.registry import entries, load
 
 __all__ = [

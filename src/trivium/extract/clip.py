@@ -21,21 +21,21 @@ from threadpoolctl import threadpool_limits
 from trivium.corpus import Specification, Stream, Utterance
 from trivium.errors import DataError, MediaError
 from trivium.extract.choice import MODALITIES, StreamMaker, choose
-from trivium.extract.cutting import CUTS, Cut, pieces_from_json, pieces_of, voiced_spans
 from trivium.extract.earlier import Earlier
 from trivium.extract.extracted import Extracted, put_together
-from trivium.extract.face_landmarks import FaceTracker
-from trivium.extract.face_recorder import NO_FURTHER_FACE, FacesFound
-from trivium.extract.face_tracks import MOST_FACES
-from trivium.extract.faces import see_faces
 from trivium.extract.keys import Keys, keys_of, versions_of
-from trivium.extract.media import open_clip
 from trivium.extract.notes import facts_of_faces, facts_of_sound, facts_of_words, several_faces
 from trivium.extract.opened import OpenedClip
 from trivium.extract.products import WORDS, Product, key_of
-from trivium.extract.recogniser import ENGLISH, recogniser_version, require_recogniser
-from trivium.extract.recording import Recording
-from trivium.extract.spoken import Spoken, transcript_to_cut, words_in_time
+from trivium.extract.source.media import open_clip
+from trivium.extract.source.recording import Recording
+from trivium.extract.vision.faces import see_faces
+from trivium.extract.vision.landmarks import FaceTracker
+from trivium.extract.vision.recorder import NO_FURTHER_FACE, FacesFound
+from trivium.extract.vision.tracks import MOST_FACES
+from trivium.extract.words.cutting import CUTS, Cut, pieces_from_json, pieces_of, voiced_spans
+from trivium.extract.words.recogniser import ENGLISH, recogniser_version, require_recogniser
+from trivium.extract.words.spoken import Spoken, transcript_to_cut, words_in_time
 from trivium.formats.findings import Finding
 from trivium.upstream import model_folder
 

@@ -9,7 +9,7 @@ from trivium.corpus import Utterance, Words
 from trivium.corpus.notes import ExtractionNote
 from trivium.extract.notes import note_of
 from trivium.extract.products import WORDS, Product
-from trivium.extract.recording import Recording
+from trivium.extract.source.recording import Recording
 from trivium.formats.findings import Finding
 
 __all__ = ["Extracted", "put_together"]

@@ -11,8 +11,8 @@ from typing import Any
 
 from trivium.extract.choice import StreamMaker
 from trivium.extract.products import key_of
-from trivium.extract.recording import Recording
-from trivium.extract.timed_transcript import TimedTranscript
+from trivium.extract.source.recording import Recording
+from trivium.extract.words.timed_transcript import TimedTranscript
 from trivium.upstream import model
 
 __all__ = ["Keys", "keys_of", "versions_of"]

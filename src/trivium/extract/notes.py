@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.corpus.notes import ExtractionNote
-from trivium.extract.face_recorder import FacesFound
-from trivium.extract.pronunciation import unknown_words
-from trivium.extract.recording import Recording
-from trivium.extract.speech import Timed
-from trivium.extract.spoken import Spoken
-from trivium.extract.timed_transcript import TimedTranscript
+from trivium.extract.source.recording import Recording
+from trivium.extract.vision.recorder import FacesFound
+from trivium.extract.words.pronunciation import unknown_words
+from trivium.extract.words.speech import Timed
+from trivium.extract.words.spoken import Spoken
+from trivium.extract.words.timed_transcript import TimedTranscript
 from trivium.formats.findings import Finding
 
 __all__ = [

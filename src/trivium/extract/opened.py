@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.extract.earlier import Earlier
-from trivium.extract.media import SOUND_RATE, Clip
-from trivium.extract.recording import Recording
+from trivium.extract.source.media import SOUND_RATE, Clip
+from trivium.extract.source.recording import Recording
 
 __all__ = ["OpenedClip"]
 

@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from trivium.corpus import Stream, Utterance
-from trivium.extract.speech import Timed
-from trivium.extract.spoken import Spoken
-from trivium.extract.transcript import read_transcript
+from trivium.extract.words.speech import Timed
+from trivium.extract.words.spoken import Spoken
+from trivium.extract.words.transcript import read_transcript
 from trivium.formats.findings import Finding
 
 __all__ = ["WORDS", "Product", "finding_to_json", "key_of", "product_from_json"]

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from trivium.corpus import StreamSpecification
 from trivium.errors import DataError, DependencyError, MediaError
-from trivium.extract.face_landmarks import Face, FaceTracker
-from trivium.extract.face_recorder import FaceRecorder, SeenFace
-from trivium.extract.face_tracks import FaceTrack
-from trivium.extract.head_pose import CanonicalFace, HeadPose, head_rotation
-from trivium.extract.landmark_columns import LANDMARK_COLUMNS
-from trivium.extract.media import open_clip
-from trivium.extract.speaker import FaceChoice, frame_loudness
-from trivium.extract.vision import FACE_COLUMNS, FaceExtractor, face_tracker
+from trivium.extract.source.media import open_clip
+from trivium.extract.vision.face_columns import FACE_COLUMNS, FaceExtractor, face_tracker
+from trivium.extract.vision.head_pose import CanonicalFace, HeadPose, head_rotation
+from trivium.extract.vision.landmark_columns import LANDMARK_COLUMNS
+from trivium.extract.vision.landmarks import Face, FaceTracker
+from trivium.extract.vision.recorder import FaceRecorder, SeenFace
+from trivium.extract.vision.speaker import FaceChoice, frame_loudness
+from trivium.extract.vision.tracks import FaceTrack
 from trivium.files import atomic_file
 
 __all__ = ["face_sheet"]

@@ -1,0 +1,3 @@
+"""Columns of the voice."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Columns of the words."""
+
+__all__: list[str] = []

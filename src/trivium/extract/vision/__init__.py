@@ -1,0 +1,3 @@
+"""Columns of the face: found, followed, chosen, measured."""
+
+__all__: list[str] = []
