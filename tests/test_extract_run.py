@@ -23,7 +23,8 @@ from trivium import registry, upstream
 from trivium.cli import app
 from trivium.corpus import Stream, StreamSpecification
 from trivium.errors import DataError, DiskError, TriviumError
-from trivium.extract import ClipExtractor, extract_clips, processes
+from trivium.extract import ClipExtractor, extract_clips
+from trivium.extract.run import processes
 from trivium.extract.run.stage import Outcome, error_from_json, error_to_json
 
 MakeClip = Callable[..., Path]
@@ -190,8 +191,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     for owner, name in steps:
         real = getattr(owner, name)
 
-        def counting(*given: Any, _real: Any = real, _name: str = f"{owner.__name__}.{name}", **named: Any) -> Any:
-            counted[_name.rpartition("extract.")[2]] += 1
+        def counting(
+            *given: Any, _real: Any = real, _name: str = f"{owner.__name__.rpartition('.')[2]}.{name}", **named: Any
+        ) -> Any:
+            counted[_name] += 1
             return _real(*given, **named)
 
         monkeypatch.setattr(owner, name, counting)

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from trivium.corpus import StreamSpecification
 from trivium.errors import DependencyError, SpecificationError
-from trivium.extract import ClipExtractor, Recording, listening
+from trivium.extract import ClipExtractor, Recording
 from trivium.extract.audio.whisper import WhisperExtractor
 from trivium.extract.choice import choose, requests_for
 from trivium.extract.source.media import open_clip
+from trivium.extract.words import listening
 from trivium.extract.words.listening import Listener, Window, windows
 from trivium.extract.words.speech import load_listener, recognise
 from trivium.upstream import model_folder
