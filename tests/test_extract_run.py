@@ -23,7 +23,7 @@ from trivium import registry, upstream
 from trivium.cli import app
 from trivium.corpus import Stream, StreamSpecification
 from trivium.errors import DataError, DiskError, TriviumError
-from trivium.extract import ClipExtractor, extract_clips
+from trivium.extract import ClipExtractor, Recording, extract_clips
 from trivium.extract.run import processes
 from trivium.extract.run.stage import Outcome, error_from_json, error_to_json
 
@@ -390,3 +390,76 @@ def test_ctrl_c_stops_all_processes_at_once_and_the_same_command_goes_on(make_cl
         ["extract", str(tmp_path / "many"), "--modalities", "audio", "--out", str(tmp_path / "out"), "--workers", "1"],
     )
     assert again.exit_code == 0 and f"taken over: {done} audio; made anew: {40 - done} audio" in again.output
+
+
+def test_a_label_that_does_not_fit_costs_its_clip_alone_and_is_told(tones: Path, tmp_path: Path) -> None:
+    clips = [Recording(tones / f"{n}.wav", labels={"mood": 0.5} if n == 1 else {}) for n in range(3)]
+    corpus = extract_clips(clips, tmp_path / "out", modalities=["audio"], show=False)
+    assert corpus.ids.tolist() == ["0", "2"]
+    (failed,) = corpus.provenance["failures"]
+    assert failed["id"] == "1" and "mood" in failed["reason"]
+
+
+def test_what_cannot_be_sent_to_a_process_costs_its_clip_alone(tones: Path, tmp_path: Path) -> None:
+    odd: Any = {"take": np.int64(3)}
+    clips = [Recording(tones / f"{n}.wav", groups=odd if n == 1 else {}) for n in range(3)]
+    corpus = extract_clips(clips, tmp_path / "out", modalities=["audio"], workers=2, show=False)
+    assert corpus.ids.tolist() == ["0", "2"]
+    assert "not JSON serializable" in corpus.provenance["failures"][0]["reason"]
+
+
+def test_what_others_print_while_a_process_starts_is_passed_over(
+    tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text("print('hello')\nprint(3)\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    assert len(extract_clips(tones, tmp_path / "out", modalities=["audio"], workers=2, show=False)) == 5
+
+
+def test_processes_that_do_not_start_end_the_run_with_the_reason(
+    tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text("import os\nos._exit(5)\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    with pytest.raises(TriviumError, match="did not start: it ended with code 5"):
+        extract_clips(tones, tmp_path / "out", modalities=["audio"], workers=2, show=False)
+
+
+def test_modules_of_the_folder_we_are_in_are_not_taken_for_those_of_the_process(
+    tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "glob.py").write_text("raise SystemExit(3)\n")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    assert len(extract_clips(tones, tmp_path / "out", modalities=["audio"], workers=2, show=False)) == 5
+
+
+def test_whoever_leaves_early_does_not_wait_for_the_rest_of_the_picture(
+    make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_clip("a.mp4", seconds=2.0, fps=10, tone=300.0)
+    looked: list[float] = []
+
+    class Slow:
+        region = None
+
+    def add(self: Any, at: float, picture: Any) -> None:
+        looked.append(at)
+        time.sleep(0.5)
+
+    monkeypatch.setattr("trivium.extract.vision.recorder.FaceRecorder.add", add)
+    monkeypatch.setattr("trivium.extract.vision.recorder.FaceRecorder.__init__", lambda *_: None)
+    monkeypatch.setattr("trivium.extract.vision.face_columns.FaceExtractor.tracker", lambda _: Slow())
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ClipExtractor, "_utterance", interrupted)
+    extractor = ClipExtractor(["audio", "vision"], side_by_side=True)
+    start = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        list(extractor.extract_spans([Recording(path)]))
+    assert time.perf_counter() - start < 4 and len(looked) < 20

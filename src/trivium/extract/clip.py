@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -236,19 +236,31 @@ class ClipExtractor:
         yield from ((recording, recording.fault) for recording in recordings if recording.fault is not None)
         if not usable:
             return
-        with ThreadPoolExecutor(1) as beside:
-            with _one_thread():
-                source = OpenedClip(open_clip(usable[0].path, track=self.track), content, earlier or Earlier())
-                cut = [self._cut(recording, source) for recording in usable]
-                seen = beside.submit(self._seen, source, [piece for pieces in cut for piece in _listed(pieces)])
-                if not self.side_by_side:
-                    seen.result()
+        with _one_thread():
+            source = OpenedClip(open_clip(usable[0].path, track=self.track), content, earlier or Earlier())
+            cut = [self._cut(recording, source) for recording in usable]
+        with self._looking(source, [piece for pieces in cut for piece in _listed(pieces)]) as seen:
             place = 0
             for recording, pieces in zip(usable, cut, strict=True):
                 with _one_thread():
                     result = pieces if isinstance(pieces, Exception) else self._results(source, pieces, seen, place)
                 place += len(_listed(pieces))
                 yield recording, result
+
+    @contextmanager
+    def _looking(self, source: OpenedClip, pieces: Sequence[Recording]) -> Iterator[Future[list[Product | None]]]:
+        """What is seen, made first or beside the rest; whoever leaves early does not wait for the other frames."""
+        if not self.side_by_side:
+            seen: Future[list[Product | None]] = Future()
+            with _one_thread():
+                seen.set_result(self._seen(source, pieces))
+            yield seen
+            return
+        with ThreadPoolExecutor(1) as beside, _one_thread():
+            try:
+                yield beside.submit(self._seen, source, pieces)
+            finally:
+                source.stopped.set()
 
     def keys(self, recording: Recording, content: str) -> Keys:
         """Keys of what is made of a recording: what they do not change with may be taken over from another run.

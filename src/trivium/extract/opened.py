@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -27,11 +28,14 @@ class OpenedClip:
         Hash of the file.
     earlier : Earlier
         What may be taken over.
+    stopped : Event
+        Set when nobody wants the rest any more: whoever looks at its frames beside the others ends.
     """
 
     clip: Clip
     content: str = ""
     earlier: Earlier = field(default_factory=Earlier)
+    stopped: threading.Event = field(default_factory=threading.Event)
 
     @property
     def seconds(self) -> float:

@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from trivium.corpus.staging import Staging
-from trivium.errors import MediaError
+from trivium.errors import MediaError, TriviumError
 from trivium.extract.run.stage import Outcome, error_from_json
 from trivium.extract.source.recording import Recording
 
 __all__ = ["ClipJob", "cores", "extract_in_processes"]
 
+_PATIENCE_SECONDS = 5.0
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -111,7 +112,7 @@ class _Worker:
     def start(cls, setup: Mapping[str, Any]) -> _Worker:
         paths = [path for path in sys.path if path]
         process = subprocess.Popen(
-            [sys.executable, "-m", "trivium.extract.run.worker"],
+            [sys.executable, "-P", "-m", "trivium.extract.run.worker"],  # -P: no module of the folder we are in
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -130,19 +131,27 @@ class _Worker:
                 self.process.stdin.flush()
 
     def hear(self) -> Any:
-        """The next answer; None if the process died."""
-        line = self.process.stdout.readline() if self.process.stdout is not None else ""
-        return json.loads(line) if line.endswith("\n") else None
+        """The next answer; None if the process died. Lines that others print while it starts are passed over."""
+        while self.process.stdout is not None and (line := self.process.stdout.readline()).endswith("\n"):
+            with suppress(json.JSONDecodeError):
+                answer = json.loads(line)
+                if isinstance(answer, dict):
+                    return answer
+        return None
 
     def end(self) -> str:
-        """End the process, and say how it ended where it did so by itself."""
-        code = self.process.poll()
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                pipe.close()
-        return _how(self.process.returncode if code is None else code)
+        """Let the process end, which it does when its input ends, and say how it ended."""
+        with suppress(OSError):
+            if self.process.stdin is not None:
+                self.process.stdin.close()
+        try:
+            self.process.wait(timeout=_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return _how(self.process.returncode)
 
 
 def _how(code: int) -> str:
@@ -168,23 +177,38 @@ class _Crew:
         worker: _Worker | None = None
         while (job := self.waiting.get()) is not None and not self.stopped.is_set():
             self.events.put(("begin", job, None))
-            answer = {}
-            if worker is None:
-                worker = _Worker.start(self.setup)
-                self.workers.append(worker)
-                answer = worker.hear()
-            if answer is not None and "fatal" not in answer:
+            try:
+                worker = worker or self._started()
                 worker.say(job.to_json())
                 answer = worker.hear()
-            if answer is None:
-                self.events.put(("died", job, worker.end()))
-                worker = None
-            elif "fatal" in answer:
-                self.events.put(("fatal", job, error_from_json(answer["fatal"])))
-            else:
-                self.events.put(("done", job, Outcome.from_json(answer)))
+                if answer is None:
+                    self.events.put(("died", job, worker.end()))
+                    worker = None
+                elif "fatal" in answer:
+                    self.events.put(("fatal", job, error_from_json(answer["fatal"])))
+                else:
+                    self.events.put(("done", job, Outcome.from_json(answer)))
+            except TriviumError as error:
+                self.events.put(("fatal", job, error))
+            except Exception as error:  # nobody waits for an answer that never comes
+                self.events.put(("done", job, Outcome(failed=dict.fromkeys(job.recordings, error))))
         if worker is not None:
             worker.end()
+
+    def _started(self) -> _Worker:
+        """A new process that is ready for clips."""
+        remedy = "try --workers 1"
+        try:
+            worker = _Worker.start(self.setup)
+        except OSError as cause:
+            raise TriviumError(f"no process for the extraction could be started: {cause}", remedy=remedy) from cause
+        self.workers.append(worker)
+        answer = worker.hear()
+        if answer is None:
+            raise TriviumError(f"a process for the extraction did not start: it {worker.end()}", remedy=remedy)
+        if "fatal" in answer:
+            raise error_from_json(answer["fatal"])
+        return worker
 
     def stop(self) -> None:
         """End everything now."""

@@ -107,12 +107,16 @@ class Stager:
                 waiting.pop(place)
             made = self._extractor.extract_spans(list(waiting.values()), content, self._earlier)
             for place, (recording, result) in zip(list(waiting), made, strict=True):
+                try:
+                    if isinstance(result, Exception):
+                        raise result
+                    self._stage(outcome, keys[place], result, self._extractor.cut_key(recording, content))
+                    outcome.done[place] = keys[place]
+                except DiskError:
+                    raise
+                except Exception as error:  # whatever one span does, the others go on
+                    outcome.failed[place] = error
                 waiting.pop(place)
-                if isinstance(result, Exception):
-                    outcome.failed[place] = result
-                    continue
-                self._stage(outcome, keys[place], result, self._extractor.cut_key(recording, content))
-                outcome.done[place] = keys[place]
         except DiskError:
             raise
         except Exception as error:  # whatever one clip does, the others go on

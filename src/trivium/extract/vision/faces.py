@@ -57,6 +57,8 @@ def see_faces(
     spans = [_WHOLE if one.is_whole else one.span(clip.facts.seconds) for one in recordings]
     recorders = [FaceRecorder(tracker, longest, extractors) for _ in recordings]
     for frame in clip.frames(frames_per_second, () if _WHOLE in spans else spans):
+        if source.stopped.is_set():
+            break
         for (start, end), recorder in zip(spans, recorders, strict=True):
             if start <= frame.time < end:
                 recorder.add(frame.time, frame.rgb)
