@@ -163,24 +163,6 @@ def test_damage_inside_a_clip_is_reported_or_refused_but_never_silent(make_clip:
         assert np.all(np.diff(times) > 0)
 
 
-@pytest.fixture
-def damaged_at_two(make_clip: MakeClip) -> Path:
-    """A silent clip of 4 seconds at 25 frames whose packets from 2 to 3.2 s are noise."""
-    av = pytest.importorskip("av")
-    whole = make_clip("whole.mkv", seconds=4.0, tone=None, fps=25)
-    path = whole.with_name("a.mkv")
-    with av.open(str(whole)) as old, av.open(str(path), "w") as new:
-        track = new.add_stream_from_template(old.streams.video[0])
-        for packet in old.demux(video=0):
-            if packet.size:
-                broken = packet.pts is not None and 2.0 <= float(packet.pts * packet.time_base) < 3.2
-                made = av.Packet(b"\xff" * 40 if broken else bytes(packet))
-                made.pts, made.dts, made.time_base = packet.pts, packet.dts, packet.time_base
-                made.is_keyframe, made.stream = packet.is_keyframe, track
-                new.mux(made)
-    return path
-
-
 def _damage(clip: Clip, end: float) -> str:
     try:
         return clip.damage("video", end)
