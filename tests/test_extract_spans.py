@@ -224,6 +224,16 @@ def test_damage_after_a_span_is_not_its_own(damaged_at_two: Path, monkeypatch: p
         assert isinstance(error, MediaError) and "30 of 101 video packets" in str(error)
 
 
+def test_damage_in_the_sound_after_a_span_is_not_its_own(damaged_sound: Path) -> None:
+    recordings = [Recording(damaged_sound, name, start=a, end=b) for name, a, b in (("a", 0, 1), ("b", 1, 4))]
+    (_, early), (_, late), (_, whole) = ClipExtractor(["audio"]).extract_spans(
+        [*recordings, Recording(damaged_sound, "c")]
+    )
+    assert not isinstance(early, Exception) and early[0].findings == ()
+    for error in (late, whole):
+        assert isinstance(error, MediaError) and "audio packets cannot be decoded" in str(error)
+
+
 def _lines(*spans: tuple[float, float, str]) -> TimedTranscript:
     return tidy(Segment(*span) for span in spans)
 
