@@ -93,3 +93,30 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def damaged_at_two(make_clip: Callable[..., Path]) -> Path:
+    """A silent clip of 4 seconds at 25 frames whose packets from 2 to 3.2 s are noise."""
+    return _with_noise(make_clip("whole.mkv", seconds=4.0, tone=None, fps=25))
+
+
+@pytest.fixture
+def damaged_sound(make_clip: Callable[..., Path]) -> Path:
+    """A tone of 4 seconds whose packets from 2 to 3.2 s are noise."""
+    return _with_noise(make_clip("whole.flac", seconds=4.0, fps=None))
+
+
+def _with_noise(whole: Path) -> Path:
+    av = pytest.importorskip("av")
+    path = whole.with_name("a.mkv")
+    with av.open(str(whole)) as old, av.open(str(path), "w") as new:
+        track = new.add_stream_from_template(old.streams[0])
+        for packet in old.demux(old.streams[0]):
+            if packet.size:
+                broken = packet.pts is not None and 2.0 <= float(packet.pts * packet.time_base) < 3.2
+                made = av.Packet(b"\xff" * 40 if broken else bytes(packet))
+                made.pts, made.dts, made.time_base = packet.pts, packet.dts, packet.time_base
+                made.is_keyframe, made.stream = packet.is_keyframe, track
+                new.mux(made)
+    return path

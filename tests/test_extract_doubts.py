@@ -17,7 +17,15 @@ from trivium.extract import extract_clips
 from trivium.extract.source.media import SOUND_RATE, open_clip
 from trivium.extract.source.recording import Recording
 from trivium.extract.words import doubts, speech
-from trivium.extract.words.doubts import ANOTHER_CLIP, ANOTHER_LANGUAGE, UNSURE, fits_badly, is_foreign, said_share
+from trivium.extract.words.doubts import (
+    ANOTHER_CLIP,
+    ANOTHER_LANGUAGE,
+    UNSURE,
+    fits_badly,
+    hears_other_words,
+    is_foreign,
+    said_share,
+)
 from trivium.extract.words.speech import Heard, Timed
 from trivium.extract.words.spoken import words_in_time
 from trivium.extract.words.timed_transcript import Segment, tidy
@@ -138,6 +146,44 @@ def test_share_of_heard_words_that_were_given_in_order(heard: str, share: float)
     count = len(words.words)
     told = Heard(words, np.zeros((count, 2)), np.zeros(count, np.float32))
     assert said_share("kids are talking by the door".split(), told) == pytest.approx(share)
+
+
+def _told(text: str) -> Heard:
+    words = read_transcript(text)
+    return Heard(words, np.zeros((len(words.words), 2)), np.zeros(len(words.words), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("heard", "other"), [("thank you", False), ("thank you so much", False), ("thank you so much indeed", True)]
+)
+def test_a_few_words_heard_say_nothing_against_a_transcript(heard: str, other: bool) -> None:
+    assert hears_other_words("kids are talking by the door".split(), _told(heard)) is other
+
+
+@pytest.mark.parametrize(
+    ("heard", "expected"),
+    [(_GERMAN, []), (_SAID, [ANOTHER_LANGUAGE]), ("", [ANOTHER_LANGUAGE]), (None, [ANOTHER_LANGUAGE])],
+)
+@pytest.mark.parametrize("with_times", [False, True])
+def test_strange_words_are_no_doubt_where_they_are_heard(
+    monkeypatch: pytest.MonkeyPatch, heard: str | None, expected: list[str], with_times: bool
+) -> None:
+    def spread(_: object, words: Any, *__: object, **___: object) -> Timed:
+        return speech.spread_words(words, 5.0)
+
+    monkeypatch.setattr("trivium.extract.words.spoken.is_foreign", lambda _: True)
+    monkeypatch.setattr("trivium.extract.words.spoken.time_words", spread)
+    monkeypatch.setattr("trivium.extract.words.spoken.listen", lambda *_, **__: None if heard is None else _told(heard))
+    given: Any = tidy([Segment(0.0, 5.0, _GERMAN)]) if with_times else _GERMAN
+    if with_times:
+        told = read_transcript(_GERMAN)
+        monkeypatch.setattr(
+            "trivium.extract.words.spoken.time_segments", lambda *_, **__: (told, spread(None, told.words))
+        )
+    findings: list[Finding] = []
+    sound = np.zeros(5 * SOUND_RATE, np.float32)
+    words_in_time(Recording(Path("a.wav"), "a", transcript=given), sound, (0.0, 5.0), findings)
+    assert _doubts(findings) == expected
 
 
 def test_doubts_are_among_the_problems_of_a_corpus(voice: Path, tmp_path: Path) -> None:

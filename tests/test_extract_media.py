@@ -11,7 +11,7 @@ import pytest
 
 from trivium.errors import LimitError, MediaError
 from trivium.extract.source import media
-from trivium.extract.source.media import SOUND_RATE, open_clip
+from trivium.extract.source.media import SOUND_RATE, Clip, open_clip
 
 MakeClip = Callable[..., Path]
 
@@ -161,3 +161,27 @@ def test_damage_inside_a_clip_is_reported_or_refused_but_never_silent(make_clip:
         assert "a.mkv" in str(error)
     else:
         assert np.all(np.diff(times) > 0)
+
+
+def _damage(clip: Clip, end: float) -> str:
+    try:
+        return clip.damage("video", end)
+    except MediaError as error:
+        return f"refused: {error.problem}"
+
+
+def test_damage_of_a_span_does_not_depend_on_what_else_is_decoded(damaged_at_two: Path) -> None:
+    told: dict[float, set[str]] = {1.0: set(), 3.5: set()}
+    for within in ([(0.0, 1.0)], [(0.0, 1.0), (1.0, 3.5)], [(0.0, 1.0), (1.0, 3.5), (3.5, 4.0)], []):
+        clip = open_clip(damaged_at_two)
+        assert list(clip.frames(25, within, refuse=False))
+        for end, what in told.items():
+            if not within or end <= within[-1][1]:
+                what.add(_damage(clip, end))
+    assert told == {1.0: {""}, 3.5: {"refused: 30 of 88 video packets cannot be decoded"}}
+
+
+def test_damage_refuses_what_is_read_and_no_more(damaged_at_two: Path) -> None:
+    with pytest.raises(MediaError, match=r"a\.mkv.*30 of 101 video packets"):
+        list(open_clip(damaged_at_two).frames(25))
+    assert len(list(open_clip(damaged_at_two).frames(25, [(0.0, 1.0)]))) == 25

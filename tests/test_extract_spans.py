@@ -190,10 +190,10 @@ def test_overlapping_spans_follow_their_own_faces_in_one_pass(
     passes = 0
     real = Clip.frames
 
-    def frames(self: Clip, *options: Any) -> Iterator[Any]:
+    def frames(self: Clip, *options: Any, **named: Any) -> Iterator[Any]:
         nonlocal passes
         passes += 1
-        return real(self, *options)
+        return real(self, *options, **named)
 
     monkeypatch.setattr(Clip, "frames", frames)
     spans = [Recording(path, "a", start=0.5, end=1.0), Recording(path, "b", start=0.7, end=1.25), Recording(path, "c")]
@@ -205,6 +205,33 @@ def test_overlapping_spans_follow_their_own_faces_in_one_pass(
         assert stream.values[:, 0].tolist() == list(range(1, stream.steps + 1)), "followed from its own first frame"
         assert stream.times is not None
         assert stream.times[0, 0] == pytest.approx(start, abs=1e-3) and stream.times[-1, 1] <= end
+
+
+def test_damage_after_a_span_is_not_its_own(damaged_at_two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trivium.extract.vision import face_columns as vision
+
+    monkeypatch.setattr(vision.FaceExtractor, "tracker", lambda _: _Tracker())
+    monkeypatch.setattr(vision.FaceExtractor, "row", lambda _, face, *rest: np.full(66, face.region, np.float32))
+    extractor = ClipExtractor(["vision"], frames_per_second=10)
+    early, late = (Recording(damaged_at_two, name, start=a, end=b) for name, a, b in (("a", 0, 1), ("b", 1, 4)))
+    alone = extractor.extract(early)
+    whole = Recording(damaged_at_two, "c")
+    (_, beside), (_, refused), (_, also) = extractor.extract_spans([early, late, whole])
+    assert not isinstance(beside, Exception) and beside[0].findings == alone.findings
+    values = [one.utterance.streams["vision"].values.tobytes() for one in (alone, beside[0])]
+    assert values[0] == values[1] and not any(finding.kind == "damage" for finding in alone.findings)
+    for error in (refused, also):
+        assert isinstance(error, MediaError) and "30 of 101 video packets" in str(error)
+
+
+def test_damage_in_the_sound_after_a_span_is_not_its_own(damaged_sound: Path) -> None:
+    recordings = [Recording(damaged_sound, name, start=a, end=b) for name, a, b in (("a", 0, 1), ("b", 1, 4))]
+    (_, early), (_, late), (_, whole) = ClipExtractor(["audio"]).extract_spans(
+        [*recordings, Recording(damaged_sound, "c")]
+    )
+    assert not isinstance(early, Exception) and early[0].findings == ()
+    for error in (late, whole):
+        assert isinstance(error, MediaError) and "audio packets cannot be decoded" in str(error)
 
 
 def _lines(*spans: tuple[float, float, str]) -> TimedTranscript:

@@ -78,6 +78,13 @@ def test_a_long_speech_is_cut_where_it_is_quiet(monkeypatch: pytest.MonkeyPatch)
     )
 
 
+def test_a_short_dip_in_the_middle_is_quieter_than_the_edges(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = np.random.default_rng(0).normal(0, 0.1, 40 * RATE).astype(np.float32)
+    sound[21 * RATE : round(21.2 * RATE)] *= 10 ** (-2.5 / 20)
+    _detected(monkeypatch, (0, len(sound)))
+    assert windows(sound)[0].spans[0][1] / RATE == pytest.approx(21.1, abs=0.05)
+
+
 def test_words_move_with_the_span_in_which_their_middle_lies() -> None:
     window = Window(((RATE, 2 * RATE), (5 * RATE, 6 * RATE)), True)
     assert window.moved(0.2, 0.4) == (1.2, 1.4)

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from threadpoolctl import threadpool_limits
 
@@ -44,6 +44,7 @@ __all__ = ["FRAMES_PER_SECOND", "ClipExtractor", "Extracted", "extract_clip"]
 FRAMES_PER_SECOND = 12.5
 _TIMING_MODELS = ("g2p-en",)
 _RECOGNITION_MODELS = ("whisper-tiny-en",)
+_Seen: TypeAlias = Product | MediaError | None
 
 
 class ClipExtractor:
@@ -316,7 +317,7 @@ class ClipExtractor:
             return error
 
     def _results(
-        self, source: OpenedClip, pieces: Sequence[Recording], seen: Future[list[Product | None]], place: int
+        self, source: OpenedClip, pieces: Sequence[Recording], seen: Future[list[_Seen]], place: int
     ) -> tuple[Extracted, ...] | Exception:
         made: list[Extracted] = []
         empty: list[Finding] = []
@@ -395,7 +396,7 @@ class ClipExtractor:
                 stream = _later(maker.extractor.stream(sound, heard), source.begin(recording))
         return Product(name, keys.streams[name], {} if stream is None else {name: maker.named(stream)}, findings)
 
-    def _seen(self, source: OpenedClip, recordings: Sequence[Recording]) -> list[Product | None]:
+    def _seen(self, source: OpenedClip, recordings: Sequence[Recording]) -> list[_Seen]:
         """What is seen in several spans; what no earlier run saw is found in one pass over the frames."""
         if "vision" not in self.modalities:
             return [None] * len(recordings)
@@ -408,8 +409,12 @@ class ClipExtractor:
             for recording, key, one in zip(recordings, keys, kept, strict=True)
         ]
 
-    def _vision(self, source: OpenedClip, recording: Recording, key: str, found: FacesFound) -> Product:
-        """Streams of the faces that are kept, for every extractor, or why there are none."""
+    def _vision(self, source: OpenedClip, recording: Recording, key: str, found: FacesFound) -> Product | MediaError:
+        """Streams of the faces that are kept, for every extractor, or why there are none; an error is the span's."""
+        try:
+            damage = _damage(source, recording, "video")
+        except MediaError as error:
+            return error
         none = "no face" if source.clip.facts.has_picture else "no picture"
         streams: dict[str, Stream] = {}
         findings: list[Finding] = []
@@ -423,7 +428,7 @@ class ClipExtractor:
                     findings.append(Finding("missing", recording.id, name, action=why))
         if found.confidence is not None:
             findings.append(Finding("faces", recording.id, "vision", action=several_faces(found.confidence)))
-        findings += _damage(source, recording, "video")
+        findings += damage
         return Product("vision", key, streams, tuple(findings), facts_of_faces(found))
 
     @property
@@ -440,8 +445,11 @@ class ClipExtractor:
         return see_faces(source, recordings, self._tracker, extractors, frames_per_second=rate, faces=self.faces)
 
 
-def _product_at(seen: Future[list[Product | None]], place: int) -> Product | None:
-    return seen.result()[place]
+def _product_at(seen: Future[list[_Seen]], place: int) -> Product | None:
+    product = seen.result()[place]
+    if isinstance(product, MediaError):
+        raise product
+    return product
 
 
 def _sound(source: OpenedClip, recording: Recording, keys: Keys) -> Product:
@@ -450,7 +458,7 @@ def _sound(source: OpenedClip, recording: Recording, keys: Keys) -> Product:
 
 
 def _damage(source: OpenedClip, recording: Recording, kind: str) -> tuple[Finding, ...]:
-    told = source.clip.damage.get(kind)
+    told = source.damage(recording, kind)
     return (Finding("damage", recording.id, action=told),) if told else ()
 
 

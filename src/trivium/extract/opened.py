@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +45,8 @@ class OpenedClip:
 
     @cached_property
     def sound(self) -> NDArray[np.float32] | None:
-        """Mono sound at 16 kHz, (n,); None where the clip has none."""
-        return self.clip.sound()
+        """Mono sound at 16 kHz, (n,), whatever is damaged in it; None where the clip has none."""
+        return self.clip.sound(refuse=False)
 
     def begin(self, recording: Recording) -> float:
         """Second of the clip at which the first sample of the recording lies.
@@ -64,9 +65,34 @@ class OpenedClip:
         ----------
         recording : Recording
             The clip or a span of it.
+
+        Raises
+        ------
+        MediaError
+            Too much of the sound cannot be decoded before the recording's end.
         """
-        if self.sound is None or recording.is_whole:
+        if self.sound is None:
+            return None
+        self.damage(recording, "audio")
+        if recording.is_whole:
             return self.sound
         first, last = (round(edge * SOUND_RATE) for edge in recording.span(self.seconds))
         part = self.sound[first:last]
         return part if len(part) else None
+
+    def damage(self, recording: Recording, track: str) -> str:
+        """What could not be decoded before the recording's end; see :meth:`~trivium.extract.source.media.Clip.damage`.
+
+        Parameters
+        ----------
+        recording : Recording
+            The clip or a span of it.
+        track : {"audio", "video"}
+            Which.
+
+        Raises
+        ------
+        MediaError
+            It is too much.
+        """
+        return self.clip.damage(track, inf if recording.is_whole else recording.span(self.seconds)[1])

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.errors import LimitError, MediaError
+from trivium.extract.source.damage import Damage
 from trivium.files import check_size
 
 __all__ = ["SOUND_RATE", "Clip", "Facts", "Frame", "open_clip"]
@@ -32,7 +33,6 @@ _LONGEST_SIDE = 1280  # larger pictures are reduced: a face needs no more
 _GAP_SECONDS = 0.1  # sound that is later than its place by more than this has a hole before it
 _BLOCK = 1 << 20  # samples that are cleaned at a time
 _CUT_OFF_SECONDS, _CUT_OFF_PART = 1.0, 0.9
-_MOST_DAMAGE = 0.05
 _CONTAINERS = (
     "3gp,aac,ac3,aiff,amr,asf,au,avi,caf,eac3,flac,flv,m4v,matroska,mov,mp3,mp4,mpeg,mpegts,ogg,rm,w64,wav,webm"
 )
@@ -110,22 +110,45 @@ class Clip:
         Time stamp in the file that is time 0.
     track : int
         Which sound track, counted from 1.
-
-    Attributes
-    ----------
-    damage : dict of str to str
-        What was wrong with ``audio`` or ``video`` but could be lived with, filled while reading.
     """
 
     def __init__(self, path: Path, facts: Facts, origin: float, track: int = 1) -> None:
         self.path, self.facts, self.origin, self.track = path, facts, origin, track
-        self.damage: dict[str, str] = {}
+        self._damage: dict[str, Damage] = {}
 
-    def sound(self) -> NDArray[np.float32] | None:
+    def damage(self, track: str, end: float = np.inf) -> str:
+        """What of the sound or the picture could not be decoded, but can be lived with; empty where all could.
+
+        Only packets before `end` count, so that it does not depend on how much further the clip was decoded.
+
+        Parameters
+        ----------
+        track : {"audio", "video"}
+            Which; it has to have been read up to `end`.
+        end : float
+            Second of the clip.
+
+        Raises
+        ------
+        MediaError
+            It is too much: more than one packet in twenty, and not only one.
+        """
+        damage = self._damage.get(track)
+        told = damage.told(end) if damage else ""
+        if damage and damage.too_much(end):
+            raise MediaError(told, file=self.path)
+        return f"{told} and were left out" if told else ""
+
+    def sound(self, *, refuse: bool = True) -> NDArray[np.float32] | None:
         """Mono sound at 16 kHz, full scale 1, or None for a clip without sound.
 
         Holes in the sound track and sound that begins late are filled with zeros, so that sample n is at second
         n / 16000 of the clip.
+
+        Parameters
+        ----------
+        refuse : bool
+            Whether too much damage anywhere is an error; else :meth:`damage` tells it for each span.
 
         Returns
         -------
@@ -144,9 +167,13 @@ class Clip:
                 self._decoded(container, container.streams.audio[self.track - 1])
             ):
                 whole.put(round((start - self.origin) * SOUND_RATE) + offset, samples)
+        if refuse:
+            self.damage("audio")
         return whole.finished()
 
-    def frames(self, per_second: float, within: Sequence[tuple[float, float]] = ()) -> Iterator[Frame]:
+    def frames(
+        self, per_second: float, within: Sequence[tuple[float, float]] = (), *, refuse: bool = True
+    ) -> Iterator[Frame]:
         """Frames in order of time, at most one in every ``1 / per_second`` seconds: the first that is shown in it.
 
         The file is decoded once from start to end. A file with fewer frames gives each of them once; a variable frame
@@ -160,6 +187,8 @@ class Clip:
         within : sequence of (float, float)
             Spans in seconds; frames outside all of them are left out, and what comes after them is not decoded. Which
             frame is chosen does not depend on them. Empty: the whole clip.
+        refuse : bool
+            Whether too much damage up to the last span's end is an error; else :meth:`damage` tells it for each span.
 
         Raises
         ------
@@ -176,27 +205,37 @@ class Clip:
             for count, frame in enumerate(self._decoded(container, stream)):
                 # a stream without time stamps has its frames at equal distances
                 time = count / self.facts.frames_per_second if frame.time is None else frame.time - self.origin
+                self._damage["video"].decoded(time)
                 if time >= last:
+                    if self._damage["video"].told():
+                        # packets out of order count too, however far the clip is decoded
+                        for packet in container.demux(stream):
+                            self._count("video", packet)
                     break
                 slot = int(np.floor(time * per_second + 1e-6))
                 if slot >= due:
                     due = slot + 1
                     if not within or any(start <= time < end for start, end in within):
                         yield Frame(time, _upright(frame))
+        if refuse:
+            self.damage("video", last)
 
     def _decoded(self, container: Any, stream: Any) -> Iterator[Any]:
-        packets = damaged = 0
+        damage = self._damage[str(stream.type)] = Damage(str(stream.type))
         for packet in container.demux(stream):
-            packets += 1
+            self._count(str(stream.type), packet)
             try:
-                yield from packet.decode()
+                frames = packet.decode()
             except av.error.InvalidDataError:
-                damaged += 1
-        if damaged > max(1, _MOST_DAMAGE * packets):
-            raise MediaError(f"{damaged} of {packets} {stream.type} packets cannot be decoded", file=self.path)
-        if damaged:
-            told = f"{damaged} of {packets} {stream.type} packets cannot be decoded and were left out"
-            self.damage[str(stream.type)] = told
+                damage.failed()
+                continue
+            for frame in frames:
+                if frame.time is not None:
+                    damage.decoded(frame.time - self.origin)
+                yield frame
+
+    def _count(self, track: str, packet: Any) -> None:
+        self._damage[track].packet(None if packet.pts is None else float(packet.pts * packet.time_base) - self.origin)
 
 
 def open_clip(path: str | os.PathLike[str], *, track: int = 1) -> Clip:

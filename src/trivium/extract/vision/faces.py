@@ -29,7 +29,8 @@ def see_faces(
 ) -> list[FacesFound]:
     """Look at the frames of a clip once, for all its spans; faces are followed anew in each.
 
-    Where a span shows several faces, its sound helps to tell which one speaks.
+    Where a span shows several faces, its sound helps to tell which one speaks. Damage in the picture is no error here:
+    it is asked for with each span.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ def see_faces(
     longest = 1.5 / min(frames_per_second, clip.facts.frames_per_second)
     spans = [_WHOLE if one.is_whole else one.span(clip.facts.seconds) for one in recordings]
     recorders = [FaceRecorder(tracker, longest, extractors) for _ in recordings]
-    for frame in clip.frames(frames_per_second, () if _WHOLE in spans else spans):
+    for frame in clip.frames(frames_per_second, () if _WHOLE in spans else spans, refuse=False):
         if source.stopped.is_set():
             break
         for (start, end), recorder in zip(spans, recorders, strict=True):

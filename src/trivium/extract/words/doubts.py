@@ -1,8 +1,9 @@
 """Does a given transcript belong to the sound? Its language, how well its words fit, and what the recogniser hears.
 
 Words that were not said often cannot be aligned at all, and fit badly where they can; but one in five right transcripts
-of real talk cannot be aligned either. So a bad fit is a reason to listen, and what is heard decides, where the
-recogniser is on this machine. Thresholds and error rates: ``docs/results/wrong-transcripts.md``.
+of real talk cannot be aligned either. So a bad fit is a reason to listen, as are words of no English dictionary, and
+what is heard decides, where the recogniser is on this machine. Thresholds and error rates:
+``docs/results/wrong-transcripts.md``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ __all__ = [
     "UNSURE",
     "WEAK_FIT",
     "fits_badly",
+    "hears_other_words",
     "is_foreign",
     "listen",
     "mean_fit",
@@ -36,11 +38,11 @@ ANOTHER_LANGUAGE = (
     "the transcript may be in another language: more than a quarter of its words are in no English dictionary"
 )
 ANOTHER_CLIP = "the transcript may belong to another clip: the recogniser hears other words"
-UNSURE = "the transcript may belong to another clip: it fits worse than 95 % of right ones (no recogniser here to ask)"
+UNSURE = "its words fit the sound badly; it may belong to another clip (no recogniser here to ask)"
 _UNKNOWN_SHARE, _FEWEST_WORDS = 0.25, 8
 WEAK_FIT = 0.045
 _LEAST_FIT = 1e-4
-SAID_SHARE = 0.25
+SAID_SHARE, _FEWEST_HEARD = 0.25, 5
 _LISTEN_SECONDS = 30.0
 
 
@@ -61,7 +63,7 @@ def is_foreign(words: Sequence[str]) -> bool:
 
 
 def fits_badly(timed: Timed) -> bool:
-    """Whether given words could not be aligned, or fit worse than 95 % of right transcripts of real talk.
+    """Whether given words could not be aligned, or fit below ``WEAK_FIT``.
 
     Parameters
     ----------
@@ -149,3 +151,23 @@ def said_share(words: Sequence[str], heard: Heard) -> float:
         return 1.0
     blocks = SequenceMatcher(None, list(words), list(told), autojunk=False).get_matching_blocks()
     return sum(block.size for block in blocks) / len(told)
+
+
+def hears_other_words(words: Sequence[str], heard: Heard) -> bool:
+    """Whether what is heard speaks against the transcript: at least five words, of which it has less than a quarter.
+
+    Parameters
+    ----------
+    words : sequence of str
+        Of the transcript.
+    heard : Heard
+        Of the sound, or of its beginning.
+
+    Examples
+    --------
+    >>> from trivium.extract.words.transcript import read_transcript
+    >>> heard = Heard(read_transcript("you"), np.zeros((1, 2)), np.zeros(1, np.float32))
+    >>> hears_other_words(["kids", "are", "talking"], heard)
+    False
+    """
+    return len(heard.transcript.words) >= _FEWEST_HEARD and said_share(words, heard) < SAID_SHARE

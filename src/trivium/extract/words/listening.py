@@ -23,6 +23,7 @@ __all__ = ["DECODING", "STATE_SAMPLES", "Listener", "Window", "joined_tokens", "
 STATE_SAMPLES = 320  # one state every 20 ms
 _WINDOW = 25 * SOUND_RATE
 _LOOK = 8 * SOUND_RATE  # a window that has to end within speech ends at the quietest place of its last 8 seconds
+_AROUND = 10  # steps that are looked at for it: 0.2 seconds
 _FRAMES_AFTER = 500  # frames of 10 ms of silence after a window
 _MOST_FRAMES = 3000
 _REPETITIVE = 2.4  # compression ratio of a text that goes round in circles, as Whisper's authors chose it
@@ -129,7 +130,9 @@ def _quietest(samples: Sound, first: int, last: int) -> int:
     """Place between two steps with the least energy in 0.2 seconds around it, in the second half of the span."""
     begin = max(last - _LOOK, (first + last) // 2) // STATE_SAMPLES * STATE_SAMPLES
     energy = np.square(samples[begin:last]).reshape(-1, STATE_SAMPLES).sum(axis=1)
-    return begin + int(np.argmin(np.convolve(energy, np.ones(10), mode="same"))) * STATE_SAMPLES
+    # only places with all of their 0.2 seconds inside: at an edge, half of them would always be the quietest
+    around = np.convolve(energy, np.ones(_AROUND), mode="valid")
+    return begin + (int(np.argmin(around)) + _AROUND // 2) * STATE_SAMPLES
 
 
 class Listener:

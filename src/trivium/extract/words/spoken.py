@@ -19,6 +19,7 @@ from trivium.extract.words.doubts import (
     SAID_SHARE,
     UNSURE,
     fits_badly,
+    hears_other_words,
     is_foreign,
     listen,
     said_share,
@@ -95,9 +96,10 @@ def words_in_time(
     Recognised words of more than 15 minutes are aligned sentence by sentence. Words of other languages than English are
     not aligned: they have the recogniser's times, and the finding says so.
 
-    Given words that cannot be aligned, or fit badly, are compared with what the recogniser hears, if it is on this
-    machine: where it hears the same words, those that could not be aligned get its times; where it hears others, a
-    finding says that the transcript may belong to another clip.
+    Given words that cannot be aligned, fit badly or look like another language are compared with what the recogniser
+    hears, if it is on this machine: where it hears the same words, those that could not be aligned get its times; where
+    it hears others, a finding says that the transcript may belong to another clip or be in another language. Of a
+    transcript with times, only the language is doubted.
 
     Parameters
     ----------
@@ -120,7 +122,7 @@ def words_in_time(
         None where nobody speaks.
     """
     if isinstance(recording.transcript, TimedTranscript):
-        return _timed(recording.id, recording.transcript, sound, span, findings, language, local)
+        return _timed(recording.id, recording.transcript, sound, span, findings, language, local, model)
     heard = None
     if recording.transcript is None and sound is not None:
         heard = recognise(sound, model=model, language=language, local=local, states=states)
@@ -157,20 +159,27 @@ def _doubted(
     local: str | Path | None,
 ) -> Timed:
     """Say whether given words may belong to something else; better times for those that could not be aligned."""
-    if is_foreign(transcript.words):
-        findings.append(Finding("doubt", name, "text", action=ANOTHER_LANGUAGE))
-        return timed
-    if not fits_badly(timed):
+    foreign = is_foreign(transcript.words)
+    if not foreign and not fits_badly(timed):
         return timed
     lost = timed.timing == "spread"
     heard = listen(sound, whole=lost, model=model, local=local)
-    if heard is None:
+    if foreign and not _heard_so(transcript, heard):
+        findings.append(Finding("doubt", name, "text", action=ANOTHER_LANGUAGE))
+    elif heard is None:
         findings += [] if lost else [Finding("doubt", name, "text", action=UNSURE)]
-    elif said_share(transcript.words, heard) < SAID_SHARE:
+    elif hears_other_words(transcript.words, heard):
         findings.append(Finding("doubt", name, "text", action=ANOTHER_CLIP))
     elif lost and heard.transcript.words:
         return times_as_heard(transcript.words, heard, len(sound) / SOUND_RATE)
     return timed
+
+
+def _heard_so(transcript: Transcript, heard: Heard | None) -> bool:
+    """Whether somebody listened, heard words, and they are those of the transcript."""
+    if heard is None or not heard.transcript.words:
+        return False
+    return said_share(transcript.words, heard) >= SAID_SHARE
 
 
 def _timed(
@@ -181,6 +190,7 @@ def _timed(
     findings: list[Finding],
     language: str,
     local: str | Path | None,
+    model: str | Path | None = None,
 ) -> Spoken | None:
     """Words of a transcript with times, as far as they lie in the span."""
     findings += [Finding("transcript", name, "text", count=n, action=what) for what, n in told.findings]
@@ -193,8 +203,11 @@ def _timed(
     if spoken is None or not spoken[0].words:
         findings.append(Finding("missing", name, "text", action="the transcript has no words at this time"))
         return None
-    if language == ENGLISH and is_foreign(spoken[0].words):
-        findings.append(Finding("doubt", name, "text", action=ANOTHER_LANGUAGE))
+    given = told.word_times != "heard" and language == ENGLISH
+    if given and is_foreign(spoken[0].words):
+        heard = None if sound is None else listen(sound, whole=False, model=model, local=local)
+        if not _heard_so(spoken[0], heard):
+            findings.append(Finding("doubt", name, "text", action=ANOTHER_LANGUAGE))
     how = _TIMED_HOW.get((told.word_times, spoken[1].timing), spoken[1].timing)
     _tell_words(findings, name, spoken[1], how, language)
     return Spoken(*spoken)
