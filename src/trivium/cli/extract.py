@@ -98,6 +98,10 @@ def command(
     from trivium.extract import extract_clips
     from trivium.extract.run.processes import cores
 
+    if show is not None:
+        from trivium.report.face_sheet import require_sheet
+
+        require_sheet(show)
     corpus = extract_clips(
         src,
         out,
@@ -117,18 +121,22 @@ def command(
         recogniser=recogniser,
         overwrite=overwrite,
     )
+    _report(corpus, out, as_json)
     if show is not None:
         _draw(src, show, fps, upstream)
-    _report(corpus, out, as_json)
     if corpus.provenance["failures"]:
         raise typer.Exit(1)
 
 
 def _draw(src: Path, sheet: Path, fps: float, upstream: Path | None) -> None:
+    from trivium.errors import TriviumError
     from trivium.extract import find_recordings
     from trivium.report.face_sheet import face_sheet
 
-    face_sheet(sheet, [one.path for one in find_recordings(src)], frames_per_second=fps, upstream=upstream)
+    try:
+        face_sheet(sheet, [one.path for one in find_recordings(src)], frames_per_second=fps, upstream=upstream)
+    except TriviumError as error:  # the corpus is written and reported, which a missing picture does not change
+        typer.echo(f"no faces drawn: {error}", err=True)
 
 
 def _report(corpus: Corpus, out: Path, as_json: bool) -> None:

@@ -122,20 +122,18 @@ class CorpusWriter:
         A corpus that was changed since, or is damaged, is not worth an error here: it is replaced anyway.
         """
         try:
-            told = read_json(self.path / PARTS, max_bytes=_MOST_NOTES_BYTES)
-            if told["corpus"] != sha256_file(self.path / MANIFEST):
-                return
             manifest = read_manifest(self.path)
+            rows = _read_notes(self.path, manifest.rows)
             earlier = Staging(self.staging.folder, manifest.specification)
             batches = shard_batches(self.path, manifest, verify=True)
             utterances = (u for _, _, batch in batches for u in decode(batch, manifest.specification))
-            for row in told["parts"]:
+            for row in rows:
                 own = [next(utterances) for _ in range(row["utterances"])]
                 if not earlier.staged(row["key"]):
                     earlier.stage(row["key"], own, row["notes"])
         except DiskError:
             raise
-        except (TriviumError, KeyError, TypeError, StopIteration):
+        except (TriviumError, ValueError, RecursionError, StopIteration):
             return
 
     def finish(self, order: Sequence[str]) -> Corpus:
@@ -203,8 +201,29 @@ def _write_notes(path: Path, manifest: str, order: Sequence[str], parts: Sequenc
     for key, part in zip(order, parts, strict=True):
         rows.append({"key": key, "utterances": sum(b.num_rows for b in part.batches()), "notes": part.notes})
     if any(row["notes"] is not None for row in rows):
-        told = {"corpus": manifest, "parts": rows}
-        path.write_text(json.dumps(told, sort_keys=True, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+        told = {"corpus": manifest, "hash": sha256_bytes(_compact(rows).encode()), "parts": rows}
+        path.write_text(_compact(told), encoding="utf-8")
+
+
+def _read_notes(folder: Path, utterances: int) -> list[dict[str, Any]]:
+    """What was told about the parts; nothing where it is not of this very corpus, or is not as it was written."""
+    told = read_json(folder / PARTS, max_bytes=_MOST_NOTES_BYTES)
+    rows = told.get("parts") if isinstance(told, dict) else None
+    if not isinstance(rows, list) or told.get("corpus") != sha256_file(folder / MANIFEST):
+        return []
+    whole = told.get("hash") == sha256_bytes(_compact(rows).encode()) and all(_is_row(row) for row in rows)
+    return rows if whole and sum(row["utterances"] for row in rows) == utterances else []
+
+
+def _is_row(row: Any) -> bool:
+    if not isinstance(row, dict) or row.keys() != {"key", "utterances", "notes"}:
+        return False
+    count = row["utterances"]
+    return isinstance(row["key"], str) and isinstance(count, int) and not isinstance(count, bool) and count >= 0
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _with_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

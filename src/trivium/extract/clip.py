@@ -23,7 +23,7 @@ from trivium.errors import DataError, MediaError
 from trivium.extract.choice import MODALITIES, StreamMaker, choose
 from trivium.extract.earlier import Earlier
 from trivium.extract.extracted import Extracted, put_together
-from trivium.extract.keys import Keys, keys_of, versions_of
+from trivium.extract.keys import Keys, installed_versions, keys_of, versions_of
 from trivium.extract.notes import facts_of_faces, facts_of_sound, facts_of_words, several_faces
 from trivium.extract.opened import OpenedClip
 from trivium.extract.products import WORDS, Product, key_of
@@ -35,7 +35,7 @@ from trivium.extract.vision.recorder import NO_FURTHER_FACE, FacesFound
 from trivium.extract.vision.tracks import MOST_FACES
 from trivium.extract.words.cutting import CUTS, Cut, pieces_from_json, pieces_of, voiced_spans
 from trivium.extract.words.recogniser import ENGLISH, recogniser_version, require_recogniser
-from trivium.extract.words.spoken import Spoken, transcript_to_cut, words_in_time
+from trivium.extract.words.spoken import WORDS_VERSION, Spoken, transcript_to_cut, words_in_time
 from trivium.formats.findings import Finding
 from trivium.upstream import model_folder
 
@@ -44,6 +44,7 @@ __all__ = ["FRAMES_PER_SECOND", "ClipExtractor", "Extracted", "extract_clip"]
 FRAMES_PER_SECOND = 12.5
 _TIMING_MODELS = ("g2p-en",)
 _RECOGNITION_MODELS = ("whisper-tiny-en",)
+_WORD_PACKAGES = ("faster-whisper", "pocketsphinx")
 _Seen: TypeAlias = Product | MediaError | None
 
 
@@ -132,6 +133,7 @@ class ClipExtractor:
             "language": language,
             "recogniser": None if recogniser is None else str(recogniser),
         }
+        self.language = language
         self._hearing: dict[str, Any] = {"model": recogniser, "language": language, "local": upstream}
         self._tracker: FaceTracker | None = None
         requests = {"text": text, "audio": audio, "vision": vision}
@@ -145,18 +147,38 @@ class ClipExtractor:
             tuple(specification for maker in self._makers for specification in maker.specifications(faces))
         )
 
+    @property
+    def recogniser_version(self) -> str:
+        """Version of the recogniser that listens; empty where none on this machine speaks the language."""
+        return recogniser_version(**self._hearing)
+
+    def recogniser_told(self) -> dict[str, dict[str, str]]:
+        """What the provenance says of the recogniser: given words that fit badly are compared with what it hears.
+
+        A folder of the user's is told by its name alone, and by what it holds.
+        """
+        version, model = self.recogniser_version, self._hearing["model"]
+        if not version or not self._finds_words:
+            return {}
+        if model is None:
+            return {"models": {name: version for name in _RECOGNITION_MODELS}}
+        return {"recogniser": {"name": Path(model).resolve().name, "version": version}}
+
+    @property
+    def _finds_words(self) -> bool:
+        return "text" in self.modalities or self.cut == "sentences"
+
     def models(self, recordings: Iterable[Recording]) -> list[str]:
         """Names of the models in the catalogue that these recordings need."""
         needed = [name for maker in self._makers for name in maker.extractor.models]
-        if "text" in self.modalities or self.cut == "sentences":
+        if self._finds_words:
             needed += _TIMING_MODELS
             if self._hearing["model"] is None and self._listens(recordings):
                 needed += _RECOGNITION_MODELS
         return list(dict.fromkeys(needed))
 
     def _listens(self, recordings: Iterable[Recording]) -> bool:
-        words = "text" in self.modalities or self.cut == "sentences"
-        return words and any(r.transcript is None and r.fault is None for r in recordings)
+        return self._finds_words and any(r.transcript is None and r.fault is None for r in recordings)
 
     def require_models(self, recordings: Sequence[Recording]) -> None:
         """Raise an error now if a model that will be needed is not on this machine.
@@ -277,10 +299,12 @@ class ClipExtractor:
         """
         words = {
             "asked": "text" in self.modalities,
+            "algorithm": WORDS_VERSION,
             "models": versions_of(_TIMING_MODELS),
+            "packages": installed_versions(_WORD_PACKAGES),
             "language": self._hearing["language"],
             # given words that fit badly are compared with what it hears, so that it counts for them too
-            "recogniser": recogniser_version(**self._hearing),
+            "recogniser": self.recogniser_version,
         }
         vision = {"frames_per_second": self.frames_per_second, "faces": self.faces}
         return keys_of(recording, content, track=self.track, makers=self._makers, words=words, vision=vision)
@@ -367,7 +391,7 @@ class ClipExtractor:
         listened = recording.transcript is None and any(
             maker.uses_heard and not source.earlier.has(keys.streams[maker.choice.stream]) for maker in self._makers
         )
-        kept = None if listened else source.earlier.find(keys.words, recording.id)
+        kept = None if listened else source.earlier.find(keys.words, recording.id, self._hearing["language"])
         if kept is not None:
             return kept
         findings: list[Finding] = []

@@ -9,7 +9,9 @@ from typing import Any
 from trivium.corpus import Utterance
 from trivium.corpus.staging import Part
 from trivium.errors import TriviumError
+from trivium.extract.part_notes import are_notes
 from trivium.extract.products import Product, product_from_json
+from trivium.extract.words.recogniser import ENGLISH
 
 __all__ = ["Earlier"]
 
@@ -20,7 +22,7 @@ class Earlier:
     Parameters
     ----------
     parts : iterable of Part
-        With the notes of extraction. A damaged one counts as absent.
+        With the notes of extraction. A damaged one, or one with notes of another shape, counts as absent.
 
     Examples
     --------
@@ -48,7 +50,7 @@ class Earlier:
         """
         return key in self._places
 
-    def find(self, key: str, name: str) -> Product | None:
+    def find(self, key: str, name: str, language: str = ENGLISH) -> Product | None:
         """The product of a key.
 
         Parameters
@@ -57,13 +59,15 @@ class Earlier:
             See :class:`~trivium.extract.products.Product`.
         name : str
             Id of the utterance that it becomes part of now.
+        language : str
+            Of its words, where the product is words.
         """
         if key not in self._places:
             return None
         part, own = self._places[key]
         utterance = _utterances(part).get(own)
-        told = next((row for row in _notes(part)["products"][own] if row["key"] == key), None)
-        return None if utterance is None or told is None else product_from_json(told, utterance, name)
+        told = next((row for row in _notes(part).get("products", {}).get(own, ()) if row["key"] == key), None)
+        return None if utterance is None or told is None else product_from_json(told, utterance, name, language)
 
     def pieces(self, key: str) -> list[dict[str, Any]] | None:
         """Where a clip was cut, and what is said in each piece.
@@ -73,7 +77,8 @@ class Earlier:
         key : str
             Hash of everything that the cut depends on.
         """
-        return _notes(self._cuts[key])["cut"]["pieces"] if key in self._cuts else None
+        told = _notes(self._cuts[key]).get("cut") if key in self._cuts else None
+        return None if told is None else told["pieces"]
 
 
 @lru_cache(maxsize=2)
@@ -82,12 +87,12 @@ def _notes(part: Part) -> Mapping[str, Any]:
         notes = part.notes
     except TriviumError:
         return {}
-    return notes if isinstance(notes, dict) and "products" in notes else {}
+    return notes if are_notes(notes) else {}
 
 
 @lru_cache(maxsize=2)
 def _utterances(part: Part) -> Mapping[str, Utterance]:
     try:
         return {utterance.id: utterance for utterance in part.utterances()}
-    except TriviumError:
+    except (TriviumError, ValueError, OSError):  # Arrow's own errors are of the last two kinds
         return {}

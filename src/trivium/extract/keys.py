@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from trivium.extract.choice import StreamMaker
@@ -15,7 +17,7 @@ from trivium.extract.source.recording import Recording
 from trivium.extract.words.timed_transcript import TimedTranscript
 from trivium.upstream import model
 
-__all__ = ["Keys", "keys_of", "versions_of"]
+__all__ = ["Keys", "installed_versions", "keys_of", "versions_of"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,30 @@ def versions_of(models: Iterable[str]) -> dict[str, str]:
     ['g2p-en']
     """
     return {name: model(name).version for name in models}
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of packages, which are not imported for it; empty for those that are not installed.
+
+    Parameters
+    ----------
+    packages : iterable of str
+        As the package index calls them.
+
+    Examples
+    --------
+    >>> installed_versions(["no-such-package"])
+    {'no-such-package': ''}
+    """
+    return {name: _installed(name) for name in packages}
+
+
+@lru_cache
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def keys_of(

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from trivium.corpus import Stream, Utterance
+from trivium.extract.words.recogniser import ENGLISH
 from trivium.extract.words.speech import Timed
 from trivium.extract.words.spoken import Spoken
 from trivium.extract.words.transcript import read_transcript
@@ -88,7 +89,9 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
     return {name: value for name, value in asdict(finding).items() if value != _USUAL[name]}
 
 
-def product_from_json(told: Mapping[str, Any], utterance: Utterance, name: str = "") -> Product | None:
+def product_from_json(
+    told: Mapping[str, Any], utterance: Utterance, name: str = "", language: str = ENGLISH
+) -> Product | None:
     """A product of an earlier run.
 
     Parameters
@@ -99,27 +102,32 @@ def product_from_json(told: Mapping[str, Any], utterance: Utterance, name: str =
         Holds its values.
     name : str, optional
         Id of the utterance that it becomes part of now.
+    language : str
+        In which its words were read from the transcript.
 
     Returns
     -------
     Product or None
-        None where the words cannot be told from the text any more, so that they have to be found again.
+        None where the words cannot be told from the text any more, or the utterance lacks a stream: to be made again.
     """
     spoken = None
     if told["name"] == WORDS and utterance.words is not None:
-        spoken = _spoken(utterance, told.get("facts", {}))
+        spoken = _spoken(utterance, told.get("facts", {}), language)
         if spoken is None:
             return None
     findings = (
         Finding(**{"action": "", **row, "utterance": name or row["utterance"]}) for row in told.get("findings", ())
     )
-    streams = {modality: utterance.streams[modality] for modality in told.get("streams", ())}
+    named = told.get("streams", ())
+    if not all(modality in utterance.streams for modality in named):
+        return None
+    streams = {modality: utterance.streams[modality] for modality in named}
     return Product(told["name"], told["key"], streams, tuple(findings), told.get("facts", {}), spoken, taken=True)
 
 
-def _spoken(utterance: Utterance, facts: Mapping[str, Any]) -> Spoken | None:
+def _spoken(utterance: Utterance, facts: Mapping[str, Any], language: str) -> Spoken | None:
     words = utterance.words
-    transcript = read_transcript(utterance.text)
+    transcript = read_transcript(utterance.text, language)
     if words is None or words.times is None or words.confidence is None:
         return None
     if transcript.words != words.text or transcript.text != utterance.text:

@@ -193,8 +193,10 @@ def require_modalities(corpus: Corpus, known: Sequence[str], name: str) -> None:
     """Refuse a corpus with modalities that the format has no key for."""
     other = [m for m in corpus.specification.modalities if m not in known]
     if other:
+        kept = [m for m in corpus.specification.modalities if m in known]
         raise DataError(
-            f"{name} has no place for {', '.join(other)}", remedy=f"select from {', '.join(known)} before writing"
+            f"{name} has no place for {', '.join(other)}",
+            remedy=f"write corpus.select({kept}) in Python, or extract a corpus without them",
         )
 
 

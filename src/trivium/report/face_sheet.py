@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.corpus import StreamSpecification
-from trivium.errors import DataError, DependencyError, MediaError
+from trivium.errors import DataError, DependencyError, TriviumError
 from trivium.extract.source.media import open_clip
 from trivium.extract.vision.face_columns import FACE_COLUMNS, FaceExtractor, face_tracker
 from trivium.extract.vision.head_pose import CanonicalFace, HeadPose, head_rotation
@@ -28,7 +28,7 @@ from trivium.extract.vision.speaker import FaceChoice, frame_loudness
 from trivium.extract.vision.tracks import FaceTrack
 from trivium.files import atomic_file
 
-__all__ = ["face_sheet"]
+__all__ = ["face_sheet", "require_sheet"]
 
 Float: TypeAlias = NDArray[np.floating[Any]]
 
@@ -61,7 +61,7 @@ def face_sheet(
     path : path
         A ``.png`` file.
     clips : sequence of path
-        Video files; those without a picture, or that cannot be decoded, are left out.
+        Video files; those without a picture, or that cannot be decoded or are beyond a limit, are left out.
     frames_per_second : float
         How many frames are looked at.
     frames : int
@@ -80,12 +80,11 @@ def face_sheet(
     --------
     >>> face_sheet("faces.png", ["interview.mp4"])  # doctest: +SKIP
     """
-    if Path(path).suffix.lower() != ".png" or not 1 <= frames <= _MOST_FRAMES:
-        raise DataError("faces are drawn as .png, 1 to 12 frames", file=path)
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as cause:
-        raise DependencyError("matplotlib is not installed", remedy="pip install 'trivium[report]'") from cause
+    require_sheet(path)
+    if not 1 <= frames <= _MOST_FRAMES:
+        raise DataError(f"{frames} frames cannot be drawn", file=path, remedy=f"use 1 to {_MOST_FRAMES}")
+    from matplotlib.figure import Figure
+
     files = [Path(clip) for clip in clips]
     if len(files) > _MOST_CLIPS:
         files = [files[place] for place in np.linspace(0, len(files) - 1, _MOST_CLIPS).round().astype(int)]
@@ -108,6 +107,29 @@ def face_sheet(
         line += count + 1
     with atomic_file(path) as draft:
         figure.savefig(draft, format="png", dpi=110)
+
+
+def require_sheet(path: str | os.PathLike[str]) -> None:
+    """Make sure, before long work, that a sheet of faces can be drawn into a file.
+
+    Parameters
+    ----------
+    path : path
+        A ``.png`` file.
+
+    Raises
+    ------
+    DataError
+        The file has another ending, or is a folder.
+    DependencyError
+        matplotlib is not installed.
+    """
+    if Path(path).suffix.lower() != ".png" or Path(path).is_dir():
+        raise DataError("faces are drawn as .png", file=path, remedy="name a file that ends in .png")
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as cause:
+        raise DependencyError("matplotlib is not installed", remedy="pip install 'trivium[report]'") from cause
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +164,7 @@ class _Pixels:
 
 def _watched(files: Sequence[Path], tracker: FaceTracker, frames_per_second: float, count: int) -> Iterator[_Watched]:
     for file in files:
-        with suppress(MediaError):
+        with suppress(TriviumError):
             one = _watch(file, tracker, frames_per_second, count)
             if one.pictures:
                 yield one

@@ -166,10 +166,13 @@ def extract_clips(
 def _provenance(extractor: ClipExtractor, recordings: Sequence[Recording]) -> dict[str, Any]:
     from trivium import __version__
 
+    told: dict[str, Any] = extractor.recogniser_told()
+    models = {name: model(name).version for name in extractor.models(recordings)}
     return {
+        **told,
         "made_by": f"trivium {__version__}",
         "frames_per_second": extractor.frames_per_second,
-        "models": {name: model(name).version for name in extractor.models(recordings)},
+        "models": models | told.get("models", {}),
         **_unusual(extractor),
     }
 
@@ -282,8 +285,8 @@ class _Run:
 
 def _unusual(extractor: ClipExtractor) -> dict[str, Any]:
     """Options that are not as they are by default."""
-    track = {} if extractor.track == 1 else {"track": extractor.track}
-    return track if extractor.cut == "whole" else {**track, "cut": extractor.cut}
+    usual = {"track": 1, "cut": "whole", "language": ENGLISH, "faces": 1}
+    return {name: getattr(extractor, name) for name, value in usual.items() if getattr(extractor, name) != value}
 
 
 def _reason(error: Exception) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trivium.errors import DataError, DependencyError, UpstreamError
-from trivium.files import sha256_file
+from trivium.files import canonical_json, sha256_bytes, sha256_file
 from trivium.upstream import model as catalogue_model
 from trivium.upstream import model_folder
 
@@ -26,6 +26,8 @@ ENGLISH = "en"
 # Whisper's codes of languages that put no spaces between words
 WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 _FILES = ("config.json", "model.bin", "tokenizer.json")
+# how the sound is turned into what the model reads, where it is not as usual
+_MAY_BE_THERE = ("preprocessor_config.json",)
 _VOCABULARIES = ("vocabulary.txt", "vocabulary.json")
 _FIRST_MULTILINGUAL = 51865  # size of the vocabulary of Whisper's smallest multilingual model
 _LARGEST_VOCABULARY = 100_000_000
@@ -111,7 +113,7 @@ def _speaks(path: Path, language: str) -> bool:
 def recogniser_version(
     model: str | Path | None = None, language: str = ENGLISH, *, local: str | Path | None = None
 ) -> str:
-    """Twelve hexadecimal digits that change with the recogniser's weights; empty where none on this machine speaks it.
+    """Twelve hexadecimal digits that change with the recogniser's files; empty where none on this machine speaks it.
 
     Parameters
     ----------
@@ -127,12 +129,14 @@ def recogniser_version(
         folder = require_recogniser(model, language, local=local)
     except (UpstreamError, DataError):
         return ""
-    return catalogue_model("whisper-tiny-en").version if model is None else _weights_version(folder)
+    return catalogue_model("whisper-tiny-en").version if model is None else _folder_version(folder)
 
 
 @lru_cache(maxsize=2)
-def _weights_version(folder: Path) -> str:
-    return sha256_file(folder / "model.bin")[:12]
+def _folder_version(folder: Path) -> str:
+    read = [*_FILES, *_MAY_BE_THERE, *(file.name for file in folder.glob("vocabulary.*"))]
+    hashes = {name: sha256_file(folder / name) for name in read if (folder / name).is_file()}
+    return sha256_bytes(canonical_json(hashes).encode())[:12]
 
 
 def load_recogniser(
@@ -188,8 +192,14 @@ def open_recogniser(folder: Path) -> Any:
     except ImportError as cause:
         raise DependencyError("faster-whisper is not installed", remedy="pip install 'trivium[extract]'") from cause
     # the number changes no byte (tested); several processes take one each
-    threads = int(os.environ.get("OMP_NUM_THREADS") or min(os.cpu_count() or 1, 4))
+    threads = _threads()
     try:
         return WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True)
     except (RuntimeError, ValueError) as cause:
         raise UpstreamError(f"cannot be loaded as {_FORMAT}: {cause}", file=folder) from cause
+
+
+def _threads() -> int:
+    """What ``OMP_NUM_THREADS`` asks for, of a list for nested levels (``2,1``) the first; else up to four cores."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) > 0 else min(os.cpu_count() or 1, 4)

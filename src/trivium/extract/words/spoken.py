@@ -39,7 +39,9 @@ from trivium.extract.words.timed_transcript import TimedTranscript, sentences
 from trivium.extract.words.transcript import Transcript, read_transcript
 from trivium.formats.findings import Finding
 
-__all__ = ["Spoken", "transcript_to_cut", "words_in_time"]
+__all__ = ["WORDS_VERSION", "Spoken", "transcript_to_cut", "words_in_time"]
+
+WORDS_VERSION = 2  # raised when recognition or alignment changes, so that words of earlier runs are made again
 
 _HOW = {
     ("given", "aligned"): "given, aligned",
