@@ -271,10 +271,10 @@ class ClipExtractor:
                 yield recording, result
 
     @contextmanager
-    def _looking(self, source: OpenedClip, pieces: Sequence[Recording]) -> Iterator[Future[list[Product | None]]]:
+    def _looking(self, source: OpenedClip, pieces: Sequence[Recording]) -> Iterator[Future[list[_Seen]]]:
         """What is seen, made first or beside the rest; whoever leaves early does not wait for the other frames."""
         if not self.side_by_side:
-            seen: Future[list[Product | None]] = Future()
+            seen: Future[list[_Seen]] = Future()
             with _one_thread():
                 seen.set_result(self._seen(source, pieces))
             yield seen

@@ -14,6 +14,7 @@ from trivium.errors import DiskError, TriviumError
 from trivium.extract.clip import ClipExtractor
 from trivium.extract.earlier import Earlier
 from trivium.extract.extracted import Extracted
+from trivium.extract.part_notes import are_notes
 from trivium.extract.products import WORDS, finding_to_json, key_of
 from trivium.extract.source.recording import Recording
 from trivium.extract.words.cutting import pieces_to_json
@@ -124,7 +125,7 @@ class Stager:
         return outcome
 
     def _staged(self, key: str) -> bool:
-        return self._staging.staged(key) and self._staging.part(key).notes is not None
+        return self._staging.staged(key) and are_notes(self._staging.part(key).notes)
 
     def _count(self, outcome: Outcome, key: str) -> None:
         for products in self._staging.part(key).notes["products"].values():
