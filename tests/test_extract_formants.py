@@ -285,6 +285,6 @@ def test_every_sound_has_finite_columns_within_their_ranges(seed: int, kind: str
         frequency = found[f"formant_{number}_frequency"]
         assert np.all((frequency == 0) | ((frequency > 50) & (frequency < 5450)))
         assert found[f"formant_{number}_bandwidth"].min() >= 0
-        assert np.abs(found[f"formant_{number}_level"]).max() <= 100
+        assert np.abs(found[f"formant_{number}_level"]).max() <= 100.001  # float32
     both = found["formant_2_frequency"] > 0
     assert np.all(found["formant_1_frequency"][both] <= found["formant_2_frequency"][both])
