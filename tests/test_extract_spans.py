@@ -126,9 +126,9 @@ def test_a_clip_is_decoded_once_for_all_its_spans(two: Path, tmp_path: Path, mon
     opened: list[str] = []
     real = Clip.sound
 
-    def sound(self: Clip) -> Any:
+    def sound(self: Clip, **named: Any) -> Any:
         opened.append(self.path.name)
-        return real(self)
+        return real(self, **named)
 
     monkeypatch.setattr(Clip, "sound", sound)
     rows = [f"{name},{start / 4},{start / 4 + 0.25},{name}{start}" for start in range(6) for name in ("low", "high")]
