@@ -14,10 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trivium.errors import DataError, FormatError, LimitError, TriviumError, UnsafeFileError
+from trivium.extract import find_recordings
 from trivium.extract.words.timed_transcript import Segment, TimedTranscript, TimedWord, sentences, tidy
 from trivium.extract.words.transcript_files import read_transcript_file
 
 Write = Callable[[str, str | bytes], Path]
+
+
+MakeClip = Callable[..., Path]
 
 
 @pytest.fixture
@@ -305,3 +309,13 @@ def test_sentences_end_with_punctuation_pauses_and_thirty_seconds() -> None:
 def test_with_word_times_sentences_end_inside_segments() -> None:
     words = (TimedWord("So.", 0, 1), TimedWord("Then", 1, 2), TimedWord("good.", 2, 3))
     assert [s.text for s in sentences(tidy([Segment(0, 3, "So. Then good.", words)], "set"))] == ["So.", "Then good."]
+
+
+def test_transcripts_that_no_clip_asks_for_are_named(make_clip: MakeClip, tmp_path: Path) -> None:
+    for name in "ab":
+        make_clip(f"clips/{name}.wav", fps=None)
+    (tmp_path / "texts").mkdir()
+    for name in ("a", "b1", "nobody"):
+        (tmp_path / "texts" / f"{name}.txt").write_text("so good")
+    with pytest.warns(UserWarning, match=r"2 transcripts belong to no clip here: b1.txt, nobody.txt"):
+        find_recordings(tmp_path / "clips", tmp_path / "texts")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -86,8 +87,15 @@ def _register() -> None:
 _register()
 
 
+def _say_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+    """Our own warnings are for people: one line. Those of others for programmers stay silent."""
+    if issubclass(category, UserWarning):
+        print(f"trivium: {message}", file=sys.stderr)
+
+
 def main() -> None:
     """Run the command line; an error that the user can do something about is one line and exit code 2."""
+    warnings.showwarning = _say_warning
     try:
         app()
     except TriviumError as error:

@@ -42,7 +42,9 @@ def command(
         int,
         typer.Option(min=1, max=4, help="How many faces are kept; the one that speaks is `vision`, then `vision_2`."),
     ] = 1,
-    fps: Annotated[float, typer.Option(help="Frames of the picture per second that are looked at.")] = 12.5,
+    fps: Annotated[
+        float, typer.Option(help="Frames of the picture per second that are looked at; 5 to 30 are usual.")
+    ] = 12.5,
     language: Annotated[
         str, typer.Option(help="What is spoken, by Whisper's code. Only English is aligned; others need a recogniser.")
     ] = "en",
@@ -149,7 +151,7 @@ def _report(corpus: Corpus, out: Path, as_json: bool) -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
-    console.print(f"{len(corpus)} utterances in {out}", markup=False)
+    console.print(f"{len(corpus)} utterance{'' if len(corpus) == 1 else 's'} in {out}", markup=False)
     if findings:
         table = Table("found", "modality", "utterances", "what", title="What was found", title_justify="left")
         for row in findings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from glob import has_magic
@@ -28,6 +29,7 @@ __all__ = [
 
 Transcripts: TypeAlias = str | os.PathLike[str] | Mapping[str, str] | None
 
+_MOST_NAMES_SHOWN = 5
 _ENDINGS = "3gp aac aif aiff amr avi caf flac flv m4a m4v mkv mov mp3 mp4 mpeg mpg oga ogg ogv opus ts wav webm wma wmv"
 MEDIA_ENDINGS = frozenset(f".{ending}" for ending in _ENDINGS.split())
 
@@ -70,7 +72,10 @@ def find_recordings(src: str | os.PathLike[str], transcripts: Transcripts = None
             raise DataError(f"two clips have the id {name!r}", file=path, remedy="rename or move one of them")
         found[name] = Recording(path, name)
     texts = TranscriptSource(transcripts, files)
-    return [with_transcript(one, texts.find(name, one.path.stem)) for name, one in sorted(found.items())]
+    listed = [with_transcript(one, texts.find(name, one.path.stem)) for name, one in sorted(found.items())]
+    if len(files) > 1:
+        texts.warn_of_unused()
+    return listed
 
 
 class TranscriptSource:
@@ -115,6 +120,13 @@ class TranscriptSource:
     def named(self, *names: str) -> str | TimedTranscript | TriviumError | None:
         """The same, but never the one file that is for the whole clip."""
         return self._content(next((self._texts[name] for name in names if name in self._texts), None))
+
+    def warn_of_unused(self) -> None:
+        """Warn of transcripts that no clip asked for: a name may be one letter off."""
+        left = sorted({path.name for path in self._texts.values() if isinstance(path, Path) and path not in self._read})
+        if left:
+            shown = ", ".join(left[:_MOST_NAMES_SHOWN]) + (" ..." if len(left) > _MOST_NAMES_SHOWN else "")
+            warnings.warn(f"{len(left)} transcripts belong to no clip here: {shown}", stacklevel=3)
 
     def _content(self, said: str | Path | None) -> str | TimedTranscript | TriviumError | None:
         if not isinstance(said, Path):
