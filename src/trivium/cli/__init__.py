@@ -87,7 +87,7 @@ def _register() -> None:
 _register()
 
 
-def _say_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+def _say_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     """Our own warnings are for people: one line. Those of others for programmers stay silent."""
     if issubclass(category, UserWarning):
         print(f"trivium: {message}", file=sys.stderr)

@@ -78,7 +78,7 @@ def require_recogniser(
     if _vocabulary_size(vocabulary) < _FIRST_MULTILINGUAL:
         raise DataError(
             f"the recogniser {folder.name} knows English only, not {language!r}",
-            remedy=f"name the folder of a multilingual one, {_FORMAT} (--recogniser FOLDER), or give transcripts with times",
+            remedy=f"name the folder of a multilingual one, {_FORMAT} (--recogniser FOLDER), or give timed transcripts",
         )
     if not _speaks(folder / "tokenizer.json", language):
         raise DataError(
