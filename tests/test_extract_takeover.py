@@ -185,5 +185,5 @@ def test_clips_without_a_picture_do_not_hide_the_report(make_clip: Callable[...,
     sheet = tmp_path / "faces.png"
     given = [str(tmp_path / "clips"), "--out", str(tmp_path / "out"), "--workers", "1", "--show", str(sheet)]
     told = CliRunner().invoke(app, ["extract", *given, "--modalities", "audio"])
-    assert told.exit_code == 1 and "1 utterances in" in told.output
+    assert told.exit_code == 1 and "1 utterance in" in told.output
     assert "failed: broken.mp4" in told.output and "no faces drawn: " in told.output and not sheet.exists()
