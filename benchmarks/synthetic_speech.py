@@ -124,6 +124,7 @@ def speak_flite(text: str, words: Sequence[str], rate: float = 1.0) -> Spoken:
         Speed relative to the voice's own.
     """
     library, voice = _flite()
+    ctypes.CDLL(None).srand(0)  # its excitation is noise of the C library, which others in the process draw from too
     library.feat_set_float(voice.contents.features, b"duration_stretch", 1.0 / rate)
     utterance = library.flite_synth_text(text.encode(), voice)
     wave = library.utt_wave(utterance).contents
