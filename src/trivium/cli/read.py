@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,9 @@ import typer
 if TYPE_CHECKING:
     from trivium.corpus import Corpus
 
-__all__ = ["command", "given", "pairs", "print_findings"]
+__all__ = ["command", "given", "pairs", "print_findings", "which"]
+
+_SHOWN_NAMES = 3
 
 
 def given(**options: Any) -> dict[str, Any]:
@@ -99,11 +102,26 @@ def command(
 
 
 def _report(corpus: Corpus, out: Path, console: Any) -> None:
+    from trivium.wording import counted
+
     streams = ", ".join(f"{s.modality} {s.dim}" for s in corpus.specification.streams) or "no streams"
     labels = ", ".join(v.key for v in corpus.specification.labels) or "no labels"
     kind = corpus.provenance.get("format", "")
-    console.print(f"{len(corpus)} utterances from {kind}: {streams}; {labels} -> {out}")
+    console.print(f"{counted(len(corpus), 'utterance')} from {kind}: {streams}; {labels} -> {out}")
     print_findings(corpus.provenance.get("findings", []), "Found in reading", console)
+
+
+def which(finding: Mapping[str, Any]) -> str:
+    """Ids of the first utterances that a finding is about, and how many more there are.
+
+    Examples
+    --------
+    >>> which({"utterances": 5, "examples": [{"utterance": name} for name in "abcde"]})
+    'a, b, c and 2 more'
+    """
+    names = [str(example.get("utterance", "")) for example in finding.get("examples", ())]
+    more = int(finding["utterances"]) - _SHOWN_NAMES
+    return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def print_findings(findings: list[dict[str, Any]], title: str, console: Any) -> None:

@@ -32,6 +32,7 @@ __all__ = [
     "listen",
     "mean_fit",
     "said_share",
+    "segments_fit_badly",
 ]
 
 ANOTHER_LANGUAGE = (
@@ -77,6 +78,29 @@ def fits_badly(timed: Timed) -> bool:
     False
     """
     return timed.timing == "spread" or (timed.timing == "aligned" and mean_fit(timed) < WEAK_FIT)
+
+
+def segments_fit_badly(timed: Timed) -> bool:
+    """Whether of words with segment times at least half could not be aligned, or the others fit below ``WEAK_FIT``.
+
+    Parameters
+    ----------
+    timed : Timed
+        Of a transcript with times.
+
+    Examples
+    --------
+    >>> times = np.array([[0.0, 0.5], [0.5, 1.0], [1.0, 1.5]])
+    >>> some, most = (np.array(fit, np.float32) for fit in ((0.2, 0.0, 0.2), (0.2, 0.0, 0.0)))
+    >>> segments_fit_badly(Timed(times, some, "aligned", ("so",)))
+    False
+    >>> segments_fit_badly(Timed(times, most, "aligned", ("so", "good")))
+    True
+    """
+    if timed.timing != "aligned" or 2 * len(timed.guessed) >= len(timed.times):
+        return timed.timing in ("aligned", "spread")
+    found = timed.confidence > 0
+    return mean_fit(Timed(timed.times[found], timed.confidence[found], "aligned")) < WEAK_FIT
 
 
 def mean_fit(timed: Timed) -> float:
