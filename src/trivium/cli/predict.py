@@ -74,8 +74,8 @@ def _show(answers: list[dict[str, Any]], as_json: bool) -> None:
     far = sum(row["distance"] > _FAR for row in answers)
     if far:
         console.print(
-            f"Far outside what the head learned from: {far} of {counted(len(answers), 'answer')} (distance above {_FAR}; "
-            "its own lie at 1). However sure it looks, such an answer means little."
+            f"Far outside what the head learned from: {far} of {counted(len(answers), 'answer')} (distance above "
+            f"{_FAR}; its own lie at 1). However sure it looks, such an answer means little."
         )
 
 

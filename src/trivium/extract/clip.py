@@ -381,7 +381,11 @@ class ClipExtractor:
         findings = [finding for product in products for finding in product.findings]
         if not made:
             reasons = ", ".join(f"{f.modality}: {f.action}" for f in findings if f.kind == "missing")
-            raise MediaError(f"gives none of the modalities ({reasons})", file=recording.path)
+            raise MediaError(
+                f"gives none of the modalities ({reasons})",
+                file=recording.path,
+                remedy="ask for others with --modalities, or leave the clip out",
+            )
         if recording.end > source.seconds:
             findings.append(Finding("span", recording.id, action="ends after the clip, cut at its end"))
         return put_together(
