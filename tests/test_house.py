@@ -24,7 +24,19 @@ SOURCE = Path(trivium.__file__).parent
 # The journey, top to bottom. A part may import the parts before it and itself.
 PARTS = (
     *("errors", "wording", "registry", "progress", "files", "corpus", "formats", "upstream", "extract", "align"),
-    *("scale", "metrics", "weights", "train", "fuse", "objectives", "represent", "embed", "predict", "evaluate", "report"),
+    *(
+        "scale",
+        "metrics",
+        "weights",
+        "train",
+        "fuse",
+        "objectives",
+        "represent",
+        "embed",
+        "predict",
+        "evaluate",
+        "report",
+    ),
     *("serve", "cli"),
 )
 MODULES = sorted(m.name for m in pkgutil.walk_packages([str(SOURCE)], "trivium."))

@@ -82,7 +82,7 @@ def command(
     utterances of a clip are named ID$_$0001 and so on, and are in the group `video` of their clip.
 
     Of several faces the one whose mouth moves with the voice is taken. `--faces 2` keeps the next best as `vision_2`,
-    where a shot shows it for 0.4 seconds at least.
+    where it is followed for 0.4 seconds at least.
 
     **Examples**
 
@@ -152,16 +152,15 @@ def _report(corpus: Corpus, out: Path, as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from trivium.cli.read import which
+    from trivium.cli.read import what_and_where
     from trivium.wording import counted
 
     console = Console(highlight=False)
     console.print(f"{counted(len(corpus), 'utterance')} in {out}", markup=False)
     if findings:
-        table = Table("found", "in", "utterances", "what", "which", title="What was found", title_justify="left")
+        table = Table("found", "in", "utterances", "what", title="What was found", title_justify="left")
         for row in findings:
-            named = "all" if row["utterances"] == len(corpus) else which(row)
-            told = (row["kind"], row["modality"], str(row["utterances"]), row["action"], named)
+            told = (row["kind"], row["modality"], str(row["utterances"]), what_and_where(row, len(corpus)))
             table.add_row(*map(escape, told))
         console.print(table)
     for failure in failures:

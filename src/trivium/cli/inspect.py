@@ -116,8 +116,8 @@ def _show(console: Console, found: Mapping[str, Any]) -> None:
         [key, _short(value)] for key, value in found["provenance"].items() if key not in ("findings", "notes")
     ]
     _table(console, "Provenance", ["key", "value"], provenance)
-    findings = [_finding_row(f) for f in _findings(found["provenance"])]
-    _table(console, "What was found", ["kind", "in", "utterances", "count", "what", "which"], findings)
+    findings = [_finding_row(f, found["utterances"]) for f in _findings(found["provenance"])]
+    _table(console, "What was found", ["kind", "in", "utterances", "count", "what"], findings)
 
 
 def _head(found: Mapping[str, Any]) -> str:
@@ -211,11 +211,11 @@ def _findings(provenance: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return found
 
 
-def _finding_row(finding: Mapping[str, Any]) -> list[str]:
-    from trivium.cli.read import which
+def _finding_row(finding: Mapping[str, Any], utterances: int) -> list[str]:
+    from trivium.cli.read import what_and_where
 
-    told = [str(finding.get(key, "")) for key in ("kind", "modality", "utterances", "count", "action")]
-    return [*told, which(finding)]
+    told = [str(finding.get(key, "")) for key in ("kind", "modality", "utterances", "count")]
+    return [*told, what_and_where(finding, utterances)]
 
 
 def _short(value: Any) -> str:

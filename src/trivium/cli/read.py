@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from trivium.corpus import Corpus
 
-__all__ = ["command", "given", "pairs", "print_findings", "which"]
+__all__ = ["command", "given", "pairs", "print_findings", "what_and_where"]
 
 _SHOWN_NAMES = 3
 
@@ -111,17 +111,21 @@ def _report(corpus: Corpus, out: Path, console: Any) -> None:
     print_findings(corpus.provenance.get("findings", []), "Found in reading", console)
 
 
-def which(finding: Mapping[str, Any]) -> str:
-    """Ids of the first utterances that a finding is about, and how many more there are.
+def what_and_where(finding: Mapping[str, Any], utterances: int) -> str:
+    """What a finding says, and of which utterances if not of all: the first three, and how many more there are.
 
     Examples
     --------
-    >>> which({"utterances": 5, "examples": [{"utterance": name} for name in "abcde"]})
-    'a, b, c and 2 more'
+    >>> found = {"action": "no face", "utterances": 5, "examples": [{"utterance": name} for name in "abcde"]}
+    >>> what_and_where(found, 9), what_and_where(found, 5)
+    ('no face: a, b, c and 2 more', 'no face')
     """
-    names = [str(example.get("utterance", "")) for example in finding.get("examples", ())]
-    more = int(finding["utterances"]) - _SHOWN_NAMES
-    return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
+    told, count = str(finding.get("action", "")), int(finding.get("utterances", 0))
+    names = [str(example.get("utterance", "")) for example in finding.get("examples", ())][:_SHOWN_NAMES]
+    if count >= utterances or not names:
+        return told
+    more = count - len(names)
+    return f"{told}: {', '.join(names)}" + (f" and {more} more" if more > 0 else "")
 
 
 def print_findings(findings: list[dict[str, Any]], title: str, console: Any) -> None:

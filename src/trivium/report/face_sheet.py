@@ -248,7 +248,7 @@ def _told(columns: Float) -> str:
     gaze = f"gaze {value['gaze_yaw']:+.0f}, {value['gaze_pitch']:+.0f}" if value["gaze_seen"] else "gaze unseen"
     pose = ", ".join(f"{name} {value[f'head_{name}']:+.0f}" for name in ("yaw", "pitch", "roll"))
     seen = f"mouth open {value['mouth_opening']:.2f}; a face with {value['face_confidence']:.2f}"
-    return f"head {pose}; {gaze} degrees\n{seen}"
+    return f"degrees: head {pose}; {gaze}\n{seen}"
 
 
 def _draw_box(axes: Any, box: Float, colour: str, name: str, taken: bool) -> None:

@@ -141,8 +141,8 @@ def choose_faces(mouths: Sequence[Mouth], times: Float, loudness: Float | None, 
 
     The best face of a shot leads. Where it is not seen, the best of those takes its place that was never seen beside
     it: it may be the same person, who was lost for a while. A face that was seen beside it is somebody else and never
-    does. What remains is ordered in the same way; a further face counts only if its shot shows it for .4 s at least:
-    what flickers for a frame or two is seldom a face.
+    does. What remains is ordered in the same way, without what is followed for less than .4 s: what flickers for a
+    frame or two is seldom a face.
 
     Parameters
     ----------
@@ -174,8 +174,7 @@ def choose_faces(mouths: Sequence[Mouth], times: Float, loudness: Float | None, 
         left = ranked
         for place in range(count):
             taken, left = _one_person(left, mouths)
-            while place and taken and sum(len(mouths[n].frames) for n in taken) * step < _SHORTEST_SECONDS:
-                taken, left = _one_person(left, mouths)
+            left = [n for n in left if _lasts(mouths[n], step)]
             for n in taken:
                 chosen[place, mouths[n].frames] = n
         lead = ranked[0]

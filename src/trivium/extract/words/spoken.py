@@ -26,6 +26,7 @@ from trivium.extract.words.doubts import (
     listen,
     said_share,
     segments_fit_badly,
+    subtitles_say_other_words,
 )
 from trivium.extract.words.recogniser import ENGLISH
 from trivium.extract.words.segment_times import time_segments
@@ -234,7 +235,7 @@ def _doubts(
     heard = listening() if foreign or suspicious else None
     if foreign and not _heard_so(transcript, heard):
         return [Finding("doubt", name, "text", action=ANOTHER_LANGUAGE)]
-    if suspicious and heard is not None and hears_other_words(transcript.words, heard):
+    if suspicious and heard is not None and subtitles_say_other_words(transcript.words, heard):
         return [Finding("doubt", name, "text", action=ANOTHER_CLIP)]
     return []
 
