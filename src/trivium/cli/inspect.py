@@ -121,13 +121,15 @@ def _show(console: Console, found: Mapping[str, Any]) -> None:
 
 
 def _head(found: Mapping[str, Any]) -> str:
+    from trivium.wording import counted
+
     words, spans = found["words"], found["spans"]
     checked = "\nchecked: every hash, length and label holds" if found["checked"] else ""
     return (
         f"{found['path']}\n"
         f"utterances: {found['utterances']}, clips: {found['clips']['values']}, "
         f"minutes: {spans['seconds'] / 60:.1f} (span known in {spans['known']})\n"
-        f"words: {words['words']} in {words['utterances']} utterances (with times: {words['with_times']}, "
+        f"words: {words['words']} in {counted(words['utterances'], 'utterance')} (with times: {words['with_times']}, "
         f"with confidence: {words['with_confidence']})\n"
         f"size: {found['bytes'] / 1e6:.2f} MB, shards: {found['shards']}, "
         f"content: {found['content_hash'][:16]}{checked}"

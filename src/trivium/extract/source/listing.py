@@ -17,6 +17,7 @@ from trivium.extract.source.recording import Recording
 from trivium.extract.words.timed_transcript import TimedTranscript
 from trivium.extract.words.transcript_files import TRANSCRIPT_ENDINGS, read_transcript_file
 from trivium.formats.clips import ClipsFormat
+from trivium.wording import counted
 
 __all__ = [
     "MEDIA_ENDINGS",
@@ -126,7 +127,8 @@ class TranscriptSource:
         left = sorted({path.name for path in self._texts.values() if isinstance(path, Path) and path not in self._read})
         if left:
             shown = ", ".join(left[:_MOST_NAMES_SHOWN]) + (" ..." if len(left) > _MOST_NAMES_SHOWN else "")
-            warnings.warn(f"{len(left)} transcripts belong to no clip here: {shown}", stacklevel=3)
+            belong = "belongs" if len(left) == 1 else "belong"
+            warnings.warn(f"{counted(len(left), 'transcript')} {belong} to no clip here: {shown}", stacklevel=3)
 
     def _content(self, said: str | Path | None) -> str | TimedTranscript | TriviumError | None:
         if not isinstance(said, Path):
