@@ -19,7 +19,7 @@ __all__ = ["Bar", "progress_bar", "track"]
 Item = TypeVar("Item")
 _SECONDS_BETWEEN_LINES = 10.0
 _FEWEST_STEPS, _FEWEST_PART = 2, 0.05
-_LONGEST_NOTE = 40
+_WITHOUT_NOTE, _BAR = 70, 10  # characters that a line takes without its note; the note has what is left of the screen
 
 
 class Bar(Protocol):
@@ -70,7 +70,7 @@ class _TerminalBar:
         self._escape = escape
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=_BAR),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             Times(""),
@@ -87,7 +87,8 @@ class _TerminalBar:
         self._progress.update(self._task, advance=steps, rate=_rate(self._done / max(spent, 1e-9)), spent=spent)
 
     def note(self, text: str) -> None:
-        short = text if len(text) <= _LONGEST_NOTE else f"{text[: _LONGEST_NOTE - 3]}..."
+        room = max(self._progress.console.width - _WITHOUT_NOTE, 0)
+        short = text if len(text) <= room else f"{text[: max(room - 3, 0)]}..."
         self._progress.update(self._task, note=self._escape(short))
 
     def __enter__(self) -> _TerminalBar:
