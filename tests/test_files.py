@@ -116,7 +116,7 @@ def test_time_spent_and_time_left_are_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = iter([0.0])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock, 3700.0))
+    monkeypatch.setattr("trivium.progress.time.monotonic", lambda: next(clock, 3700.0))
     bar = progress._LineBar("extracting", 4)
     bar.advance(2)
     bar._speak()

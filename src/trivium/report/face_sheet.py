@@ -38,7 +38,7 @@ _TAKEN, _OTHERS, _GAZE, _HEAD = "#ff8c1a", ("#4dd2ff", "#b3ff66", "#ff66cc"), "#
 _PLACE = {column.name: number for number, column in enumerate(FACE_COLUMNS)}
 _IRISES, _NOSE = (468, 473), 4
 _MOUTH = "#d96c00"  # the orange of a taken face, darker: a thin line has to be seen on white
-_KEY = (
+_KEY: tuple[tuple[Any, str, str], ...] = (
     ("-", _TAKEN, "box and mesh of the face that is taken for the one that speaks"),
     ("--", _OTHERS[0], "boxes of other faces: blue, green, pink"),
     ("-", _GAZE, "gaze"),
