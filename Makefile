@@ -18,12 +18,17 @@ help:  ## this list
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"trivium needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is {v[0]}.{v[1]}: run  make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv .venv
+	@echo "1 of 3: making .venv"
+	@$(PYTHON) -m venv .venv
+	@echo "2 of 3: installing the packages of constraints.txt into .venv; three to four minutes the first time"
+	@while sleep 30 >/dev/null && kill -0 $$$$; do echo "        still installing: $$(du -sm .venv | cut -f1) MB so far"; done 2>/dev/null & \
+	beat=$$!; trap 'kill $$beat 2>/dev/null' EXIT INT TERM; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 $(FETCHED): $(INSTALLED) src/trivium/upstream/catalogue.py
-	$(BIN)/trivium upstream fetch
+	@echo "3 of 3: fetching the frozen models, 180 MB, unless they are there"
+	@$(BIN)/trivium upstream fetch
 	@touch $@
 
 demo: $(FETCHED)  ## a corpus and a raw clip become vectors, answers and one HTML report (CLIP=your.mp4 for your own)

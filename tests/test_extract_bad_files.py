@@ -193,6 +193,8 @@ def test_telephone_sound_of_8_khz(tmp_path: Path) -> None:
     samples = clip.sound()
     assert clip.facts.sample_rate == 8000 and samples is not None
     assert len(samples) == pytest.approx(SOUND_RATE, abs=40) and _pitch(samples) == pytest.approx(440, abs=2)
+    (one,) = extract_clips(tmp_path / "a.wav", modalities=["audio"], show=False)
+    assert one.streams["audio"].steps == pytest.approx(100, abs=2)
 
 
 @pytest.mark.parametrize("channel", [0, 2, 5])  # the deep channel, 3, is left out of a mix by custom
@@ -203,6 +205,8 @@ def test_sound_of_5_1_channels_is_mixed_to_one(tmp_path: Path, channel: int) -> 
     samples = clip.sound()
     assert clip.facts.channels == 6 and samples is not None and len(samples) == pytest.approx(SOUND_RATE, abs=40)
     assert np.abs(samples[2000:14000]).max() > 0.05 and _pitch(samples) == pytest.approx(440, abs=2)
+    (one,) = extract_clips(tmp_path / "a.wav", modalities=["audio"], show=False)
+    assert one.streams["audio"].steps == pytest.approx(100, abs=2)
 
 
 def test_a_sound_track_is_chosen(tmp_path: Path) -> None:

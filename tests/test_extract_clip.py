@@ -294,7 +294,8 @@ def test_a_transcript_that_is_no_text_costs_only_its_clip(make_clip: MakeClip, t
     assert done.exit_code == 1
     told = json.loads(done.stdout)
     assert told["utterances"] == 1
-    assert told["failures"] == [{"id": "a", "clip": "a.wav", "reason": "its transcript a.txt is no text in UTF-8"}]
+    reason = {"reason": "its transcript a.txt is no text in UTF-8", "remedy": "convert it"}
+    assert told["failures"] == [{"id": "a", "clip": "a.wav", **reason}]
     with pytest.raises(DataError, match=r"a\.txt.*UTF-8"):
         extract_clips(find_recordings(tmp_path / "clips", tmp_path / "texts")[:1], modalities=["audio"], show=False)
 
@@ -306,6 +307,7 @@ def test_the_command_reports_and_its_exit_code_tells_of_failures(folder: Path, t
     assert done.exit_code == 1
     told = json.loads(done.stdout)
     assert told["utterances"] == 3 and [f["id"] for f in told["failures"]] == ["broken"]
+    assert told["failures"][0]["remedy"]
     (folder / "broken.mp4").unlink()
     again = ["extract", str(folder), "--out", str(tmp_path / "out"), "--modalities", "audio", "--overwrite"]
     assert CliRunner().invoke(app, again).exit_code == 0

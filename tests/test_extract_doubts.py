@@ -25,6 +25,7 @@ from trivium.extract.words.doubts import (
     hears_other_words,
     is_foreign,
     said_share,
+    subtitles_say_other_words,
 )
 from trivium.extract.words.speech import Heard, Timed
 from trivium.extract.words.spoken import words_in_time
@@ -94,6 +95,43 @@ def test_a_transcript_in_another_language(voice: Path, transcript: str, tmp_path
 def test_subtitles_in_another_language(voice: Path) -> None:
     _, findings = _spoken(voice, tidy([Segment(0.0, 5.0, _GERMAN)]))
     assert _doubts(findings) == [ANOTHER_LANGUAGE]
+
+
+def _segments(text: str, seconds: float = 1.3) -> list[Segment]:
+    words = text.split()
+    return [Segment(n * seconds, (n + 1) * seconds, " ".join(words[3 * n : 3 * n + 3])) for n in range(4)]
+
+
+def test_subtitles_of_another_clip(voice: Path, tmp_path: Path) -> None:
+    srt = "".join(
+        f"{n}\n00:00:0{one.start:.3f} --> 00:00:0{one.end:.3f}\n{one.text}\n\n".replace(".", ",")
+        for n, one in enumerate(_segments(_OTHER.replace(".", "")), start=1)
+    )
+    (tmp_path / "voice.srt").write_text(srt)
+    corpus = extract_clips(voice, tmp_path / "out", transcripts=tmp_path, modalities=["text", "audio"], show=False)
+    assert corpus.provenance["failures"] == [] and corpus[0].text.startswith("My uncle bought")
+    assert read_notes(corpus.provenance)["voice"].doubts == [ANOTHER_CLIP]
+
+
+def test_right_subtitles_raise_no_doubt_also_where_they_are_late_or_leave_words_out(voice: Path) -> None:
+    for text in (_SAID, " ".join(_SAID.split()[:8])):
+        for late in (0.0, 0.6):
+            told = [Segment(one.start + late, one.end + late, one.text) for one in _segments(text) if one.text]
+            assert _doubts(_spoken(voice, tidy(told))[1]) == [], (text, late)
+
+
+def test_a_span_of_subtitles_is_not_compared_with_what_is_heard(voice: Path) -> None:
+    findings: list[Finding] = []
+    recording = Recording(voice, "a", transcript=tidy(_segments(_OTHER)), start=0.0, end=5.2)
+    words_in_time(recording, _sound(voice), (0.0, 5.2), findings)
+    assert _doubts(findings) == []
+
+
+def test_words_in_common_are_compared_with_the_shorter_of_two_texts() -> None:
+    said = "kids are talking by the door".split()
+    assert not subtitles_say_other_words(said, _told("and then the kids are talking to all of the other people there"))
+    assert subtitles_say_other_words(said, _told("and then some dogs sat here all day"))
+    assert not subtitles_say_other_words(said, _told("some dogs sat here")), "four words say nothing"
 
 
 def test_names_and_few_words_are_not_another_language() -> None:

@@ -224,6 +224,15 @@ def test_who_was_lost_is_replaced_by_a_later_track_but_never_by_somebody_seen_be
     assert np.all(choice.chosen[1] == 1) and np.all(np.isnan(choice.sure[60:100]))
 
 
+def test_a_face_seen_for_a_moment_is_no_further_face_but_may_be_the_only_one() -> None:
+    opening, loudness = talking(1, 150)
+    flicker, brief = mouth(opening[:2], first=40), mouth(opening[:5], first=80)
+    chosen = choose_faces([mouth(opening), flicker, brief], TIMES, loudness, count=3).chosen
+    assert np.all(chosen[0] == 0) and np.flatnonzero(chosen[1] >= 0).tolist() == [80, 81, 82, 83, 84]
+    assert np.all(chosen[2] == -1), "2 frames of 80 ms are below 0.4 s"
+    assert np.flatnonzero(choose_faces([flicker], TIMES, loudness, count=2).chosen[0] >= 0).tolist() == [40, 41]
+
+
 def test_every_shot_chooses_anew() -> None:
     first, second = talking(1, 75), talking(2, 75)
     loudness = np.concatenate([first[1], second[1]])

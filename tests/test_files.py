@@ -99,4 +99,39 @@ def test_lines_of_progress_come_also_while_nothing_is_finished(
     with progress.progress_bar("extracting", 3) as bar:
         bar.note("loading models")
         time.sleep(0.2)
-    assert "extracting: 0 of 3, 0.0/min, loading models" in capsys.readouterr().err
+    assert "extracting: 0 of 3 done, 0:00 so far, loading models" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "spent", "left"),
+    [(0, 42, 10, None), (1, 42, 10, None), (2, 200, 10, None), (10, 100, 20, 180), (3, None, 10, None), (4, 4, 8, 0)],
+)
+def test_time_left_is_told_when_it_is_more_than_a_guess(
+    done: float, total: float | None, spent: float, left: float | None
+) -> None:
+    assert progress._left(done, total, spent) == left
+
+
+def test_time_spent_and_time_left_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0])
+    monkeypatch.setattr("trivium.progress.time.monotonic", lambda: next(clock, 3700.0))
+    bar = progress._LineBar("extracting", 4)
+    bar.advance(2)
+    bar._speak()
+    assert capsys.readouterr().err == "extracting: 2 of 4 done, 1:01:40 so far, 0.0/min, about 1:01:40 left\n"
+
+
+def test_the_bar_of_a_terminal_names_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+
+    screen = io.StringIO()
+    screen.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setenv("COLUMNS", "120")
+    with progress.progress_bar("extracting", 4) as bar:
+        bar.note("a [name] that is much too long to stand beside a bar on any screen")
+        bar.advance(2)
+    assert "so far" in screen.getvalue() and "left" in screen.getvalue() and "a [name] that" in screen.getvalue()
+    assert "any screen" not in screen.getvalue()

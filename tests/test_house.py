@@ -23,8 +23,20 @@ from trivium import registry
 SOURCE = Path(trivium.__file__).parent
 # The journey, top to bottom. A part may import the parts before it and itself.
 PARTS = (
-    *("errors", "registry", "progress", "files", "corpus", "formats", "upstream", "extract", "align", "scale"),
-    *("metrics", "weights", "train", "fuse", "objectives", "represent", "embed", "predict", "evaluate", "report"),
+    *("errors", "wording", "registry", "progress", "files", "corpus", "formats", "upstream", "extract", "align"),
+    *(
+        "scale",
+        "metrics",
+        "weights",
+        "train",
+        "fuse",
+        "objectives",
+        "represent",
+        "embed",
+        "predict",
+        "evaluate",
+        "report",
+    ),
     *("serve", "cli"),
 )
 MODULES = sorted(m.name for m in pkgutil.walk_packages([str(SOURCE)], "trivium."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from trivium.corpus.cache import cache_path
 from trivium.corpus.manifest import read_manifest
 from trivium.corpus.notes import ExtractionNote, pack_notes, read_notes
 from trivium.errors import FormatError
+from trivium.report.clip_tables import clip_rows
 from trivium.report.quality import corpus_quality
 from trivium.report.quality_page import write_quality_page
 from trivium.report.quality_tables import quality_json, quality_tables, totals, untold
@@ -174,7 +176,7 @@ def test_the_tables_and_the_page_say_the_same(folder: Path, tmp_path: Path) -> N
     page = (tmp_path / "q.html").read_text(encoding="utf-8")
     for table in quality_tables(corpus_quality(folder), clips=30):
         assert table.title in printed.stdout and table.title in page
-    for text in ("no vision: no face", "cannot be decoded", "aligned 9, spread 5", "71.4 %", "w1, w2"):
+    for text in ("no vision: no face", "cannot be decoded", "aligned 9, spread evenly 5", "71.4 %", "w1, w2"):
         assert text in printed.stdout and text in page, text
     assert page.count('class="sketch"') == 3 + 4, "the worst, and one for every clip"
     assert "src=" not in page and "http" not in page.replace("http-equiv", "")
@@ -233,3 +235,52 @@ def test_the_choice_between_faces_is_told_and_the_least_sure_named(tmp_path: Pat
     assert rows["utterances with several faces"][1:] == ["66.7 %", "2 of 3"]
     assert rows["speaker choice, how sure"][2] == "median; least sure unsure: 0.40"
     assert totals(corpus_quality(corpus()))["speaker"] is None
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_no_table_is_wider_than_the_screen_and_no_word_is_cut(folder: Path, width: int) -> None:
+    printed = CliRunner().invoke(app, ["inspect", str(folder), "--quality"], env={"COLUMNS": str(width)})
+    assert printed.exit_code == 0 and max(map(len, printed.stdout.splitlines())) <= width
+    heads = [line.split() for line in printed.stdout.splitlines() if line.strip().startswith("id")]
+    assert ["id", "s", "words", "how", "fit", "unknown"] in heads and ["id", "at", "words", "in", "frames"] in heads
+    assert ["id", "voiced", "level", "peak", "clipped"] in heads
+    for whole in ("half a face", "given, aligned", "given, spread evenly", "100 %"):
+        assert whole in printed.stdout, whole
+
+
+def test_the_two_kinds_of_confidence_stand_in_columns_of_their_own() -> None:
+    notes = {
+        "given": ExtractionNote("given", "aligned", 0),
+        "found": ExtractionNote("recognised", "recognised", 0),
+        "heard": ExtractionNote("given", "recognised", 0),
+        "set": ExtractionNote("given", "set", 0),
+    }
+    made = [Utterance(name, {}, spoken(0.25, 0.75), start=0, end=2) for name in notes]
+    quality = corpus_quality(Corpus.from_utterances(made, SPECIFICATION, {"notes": pack_notes(notes)}))
+    kinds = {one.id: one.confidence_kind for one in quality.utterances}
+    assert kinds == {"given": "fit", "found": "probability", "heard": "probability", "set": None}
+    rows = {row[0]: row[3:6] for row in clip_rows(quality.utterances)["words"]}
+    assert rows["given"] == ["given, aligned", "0.50", "-"] and rows["set"] == ["given with times", "-", "-"]
+    assert rows["found"] == ["recognised, not aligned", "-", "0.50"]
+    assert {one.to_json()["confidence_kind"] for one in quality.utterances} == {"fit", "probability", None}
+
+
+def test_a_clip_with_sound_alone_is_not_to_blame_for_its_missing_face() -> None:
+    heard = [Utterance(name, {"audio": voice((1, -10))}, spoken(0.5), start=0, end=1) for name in ("radio", "hidden")]
+    notes = {
+        "radio": ExtractionNote("given", "aligned", 0, missing={"vision": "no picture"}),
+        "hidden": ExtractionNote("given", "aligned", 0, missing={"vision": "no face"}),
+    }
+    quality = corpus_quality(Corpus.from_utterances(heard, SPECIFICATION, {"notes": pack_notes(notes)}))
+    told = {one.id: [problem.text for problem in why] for one, why in worst_first(quality)}
+    assert told == {"hidden": ["no vision: no face"], "radio": []}
+    assert totals(quality)["face"]["words"] == 1, "its words are not among those that lack a face"
+    assert totals(quality)["missing"][1] == {"modality": "vision", "reason": "no picture", "utterances": 1}
+
+
+def test_the_page_says_what_its_colours_mean(folder: Path, tmp_path: Path) -> None:
+    assert inspect(str(folder), "--html", str(tmp_path / "q.html")).exit_code == 0
+    page = (tmp_path / "q.html").read_text(encoding="utf-8")
+    for name, what in (("sketch-word", "words"), ("sketch-guess", "a guess"), ("sketch-face", "a face is seen")):
+        (swatch, *_) = re.findall(rf'<rect [^>]*class="{name}"></rect></svg>([^<]*)</span>', page)
+        assert what in swatch

@@ -1,4 +1,8 @@
-"""Progress of long work: a bar with rate and time left on a terminal, plain lines elsewhere."""
+"""Progress of long work: a bar with rate and time left on a terminal, plain lines elsewhere.
+
+The time left is that of the steps that are not done, at the mean rate so far. It is told once one step in twenty is
+done, and at least two: before, it would be a guess from a start that is mostly slower or faster than what follows.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ __all__ = ["Bar", "progress_bar", "track"]
 
 Item = TypeVar("Item")
 _SECONDS_BETWEEN_LINES = 10.0
+_FEWEST_STEPS, _FEWEST_PART = 2, 0.05
+_WITHOUT_NOTE, _BAR = 70, 10  # characters that a line takes without its note; the note has what is left of the screen
 
 
 class Bar(Protocol):
@@ -31,40 +37,59 @@ def _rate(per_second: float) -> str:
     return f"{per_second:.1f}/s" if per_second >= 1 else f"{60 * per_second:.1f}/min"
 
 
+def _clock(seconds: float) -> str:
+    """Hours where there are any, minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _left(done: float, total: float | None, spent: float) -> float | None:
+    """Seconds that the rest will take; None where that cannot be told yet."""
+    if not total or done < max(_FEWEST_STEPS, _FEWEST_PART * total):
+        return None
+    return (total - done) * spent / done
+
+
 class _TerminalBar:
     def __init__(self, title: str, total: float | None) -> None:
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+        from rich.markup import escape
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn
+        from rich.text import Text
 
+        class Times(TextColumn):
+            """Time spent and time left in words, and what is going on; a text that grows with the seconds."""
+
+            def render(self, task: Task) -> Text:
+                left = _left(task.completed, task.total, task.fields["spent"])
+                passed = (task.elapsed or 0.0) - task.fields["spent"]
+                told = "" if left is None or task.finished else f", about {_clock(max(left - passed, 0))} left"
+                return Text(f"{_clock(task.elapsed or 0.0)} so far{told}")
+
+        self._escape = escape
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=_BAR),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            Times(""),
             TextColumn("{task.fields[note]}"),
             console=Console(stderr=True),
         )
-        self._task = self._progress.add_task(title, total=total, note="", rate="")
+        self._task = self._progress.add_task(title, total=total, note="", rate="", spent=0.0)
         self._began = time.monotonic()
         self._done = 0.0
 
     def advance(self, steps: float = 1) -> None:
         self._done += steps
-        rate = self._done / max(time.monotonic() - self._began, 1e-9)
-        self._progress.update(self._task, advance=steps, rate=_rate(rate))
+        spent = time.monotonic() - self._began
+        self._progress.update(self._task, advance=steps, rate=_rate(self._done / max(spent, 1e-9)), spent=spent)
 
     def note(self, text: str) -> None:
-        self._progress.update(self._task, note=text)
+        room = max(self._progress.console.width - _WITHOUT_NOTE, 0)
+        short = text if len(text) <= room else f"{text[: max(room - 3, 0)]}..."
+        self._progress.update(self._task, note=self._escape(short))
 
     def __enter__(self) -> _TerminalBar:
         self._progress.start()
@@ -99,9 +124,12 @@ class _LineBar:
         spent = self._spoke - self._began
         rate = self._done / max(spent, 1e-9)
         of = "" if self._total is None else f" of {self._total:g}"
-        left = "" if not self._total or not rate else f", {(self._total - self._done) / rate:.0f} s left"
+        speed = f", {_rate(rate)}" if self._done else ""
+        seconds = _left(self._done, self._total, spent)
+        left = "" if not seconds else f", about {_clock(seconds)} left"
         note = f", {self._note}" if self._note else ""
-        print(f"{self._title}: {self._done:g}{of}, {_rate(rate)}{left}{note}", file=sys.stderr, flush=True)
+        told = f"{self._title}: {self._done:g}{of} done, {_clock(spent)} so far{speed}{left}{note}"
+        print(told, file=sys.stderr, flush=True)
 
     def __enter__(self) -> _LineBar:
         self._speaker.start()

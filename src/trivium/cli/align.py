@@ -49,6 +49,7 @@ def command(
     from trivium.corpus import Corpus
     from trivium.files import require_free
     from trivium.formats import read
+    from trivium.wording import counted
 
     require_free(out, overwrite=overwrite)
     aligned = align(
@@ -62,7 +63,8 @@ def command(
     save_aligned(aligned, out)
     n, w, d = aligned.shape
     console = Console(highlight=False)
-    console.print(f"{n} utterances, {w} steps, {d} columns ({', '.join(aligned.specification.modalities)}) -> {out}")
+    shape = ", ".join((counted(n, "utterance"), counted(w, "step"), counted(d, "column")))
+    console.print(f"{shape} ({', '.join(aligned.specification.modalities)}) -> {out}")
     steps = max(int(aligned.mask.sum()), 1)
     for place, modality in enumerate(aligned.specification.modalities):
         seen = int(aligned.cell_mask[:, :, place].sum())

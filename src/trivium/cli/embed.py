@@ -39,6 +39,7 @@ def command(
     """
     from trivium.embed import embed_to_file
     from trivium.files import require_free
+    from trivium.wording import counted
 
     require_free(out, overwrite=overwrite)
     done = embed_to_file(source, weights, out, scaler=scaler, transcripts=transcripts)
@@ -46,7 +47,7 @@ def command(
         facts = {"path": str(done.path), "rows": done.rows, "features": done.features}
         typer.echo(json.dumps({**facts, "present": done.present, "failures": done.failures}, indent=1))
     else:
-        typer.echo(f"{done.rows} vectors of {done.features} numbers -> {done.path}")
+        typer.echo(f"{counted(done.rows, 'vector')} of {counted(done.features, 'number')} -> {done.path}")
         for modality, count in done.present.items():
             typer.echo(f"{modality}: there in {count} of {done.rows}")
         for failure in done.failures:

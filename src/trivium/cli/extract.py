@@ -81,7 +81,8 @@ def command(
     times in the corpus. Columns `label.NAME`, `group.NAME` and `split.NAME` go into the corpus. With `--cut`, the
     utterances of a clip are named ID$_$0001 and so on, and are in the group `video` of their clip.
 
-    Of several faces the one whose mouth moves with the voice is taken. `--faces 2` keeps the next best as `vision_2`.
+    Of several faces the one whose mouth moves with the voice is taken. `--faces 2` keeps the next best as `vision_2`,
+    where it is followed for 0.4 seconds at least.
 
     **Examples**
 
@@ -148,14 +149,20 @@ def _report(corpus: Corpus, out: Path, as_json: bool) -> None:
         typer.echo(json.dumps(done, indent=1))
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
+    from trivium.cli.read import what_and_where
+    from trivium.wording import counted
+
     console = Console(highlight=False)
-    console.print(f"{len(corpus)} utterance{'' if len(corpus) == 1 else 's'} in {out}", markup=False)
+    console.print(f"{counted(len(corpus), 'utterance')} in {out}", markup=False)
     if findings:
-        table = Table("found", "modality", "utterances", "what", title="What was found", title_justify="left")
+        table = Table("found", "in", "utterances", "what", title="What was found", title_justify="left")
         for row in findings:
-            table.add_row(row["kind"], row["modality"], str(row["utterances"]), row["action"])
+            told = (row["kind"], row["modality"], str(row["utterances"]), what_and_where(row, len(corpus)))
+            table.add_row(*map(escape, told))
         console.print(table)
     for failure in failures:
-        typer.echo(f"failed: {failure['clip']}: {failure['reason']}", err=True)
+        remedy = f". Remedy: {failure['remedy']}" if failure.get("remedy") else ""
+        typer.echo(f"failed: {failure['clip']}: {failure['reason']}{remedy}", err=True)

@@ -101,7 +101,10 @@ def _estimator(representation: str, options: Mapping[str, Any]) -> Any:
 
     kind = registry.load("representation", representation)
     if not hasattr(kind, "save"):
-        raise SpecificationError(f"{representation} has nothing to learn that weights could hold")
+        raise SpecificationError(
+            f"{representation} has nothing to learn that weights could hold",
+            remedy="choose one that learns, such as conv-autoencoder; `trivium list` names all",
+        )
     return with_options(kind(), representation, options)
 
 

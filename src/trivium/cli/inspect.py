@@ -18,6 +18,8 @@ _SHOWN_COLUMNS = 3
 _SHOWN_CLASSES = 8
 _SHOWN_TEXT = 160
 _SHOWN_CLIPS = 30
+_WHOLE_NAME = 30
+_FEW_COLUMNS = 3
 _NOTHING = (
     "The quality of this corpus cannot be told: it has no words, no columns of voice or face that trivium knows, "
     "and no notes of an extraction. Extract the clips with trivium, or look at it with `trivium inspect`."
@@ -93,7 +95,7 @@ def _tell_quality(path: Path, page: Path | None, *, as_json: bool) -> None:
     if nothing_known(found):
         console.print(_NOTHING, soft_wrap=True)
     for table in quality_tables(found, clips=_SHOWN_CLIPS):
-        _table(console, table.title, table.heads, table.rows)
+        _table(console, table.title, table.heads, table.rows, table.lead)
     if page is not None:
         console.print(f"page: {page}", markup=False, soft_wrap=True)
 
@@ -114,35 +116,43 @@ def _show(console: Console, found: Mapping[str, Any]) -> None:
         [key, _short(value)] for key, value in found["provenance"].items() if key not in ("findings", "notes")
     ]
     _table(console, "Provenance", ["key", "value"], provenance)
-    findings = [_finding_row(f) for f in _findings(found["provenance"])]
-    _table(console, "Found while reading", ["kind", "modality", "utterances", "count", "done"], findings)
+    findings = [_finding_row(f, found["utterances"]) for f in _findings(found["provenance"])]
+    _table(console, "What was found", ["kind", "in", "utterances", "count", "what"], findings)
 
 
 def _head(found: Mapping[str, Any]) -> str:
+    from trivium.wording import counted
+
     words, spans = found["words"], found["spans"]
     checked = "\nchecked: every hash, length and label holds" if found["checked"] else ""
     return (
         f"{found['path']}\n"
         f"utterances: {found['utterances']}, clips: {found['clips']['values']}, "
         f"minutes: {spans['seconds'] / 60:.1f} (span known in {spans['known']})\n"
-        f"words: {words['words']} in {words['utterances']} utterances (with times: {words['with_times']}, "
+        f"words: {words['words']} in {counted(words['utterances'], 'utterance')} (with times: {words['with_times']}, "
         f"with confidence: {words['with_confidence']})\n"
         f"size: {found['bytes'] / 1e6:.2f} MB, shards: {found['shards']}, "
         f"content: {found['content_hash'][:16]}{checked}"
     )
 
 
-def _table(console: Console, title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+def _table(console: Console, title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], lead: str = "") -> None:
     from rich.box import SIMPLE_HEAD
     from rich.markup import escape
     from rich.table import Table
 
-    listed = list(rows)
+    listed = [list(row) for row in rows]
     if not listed:
         return
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    # titles and what heads mean are printed apart: inside a table they would be cut to its width
+    console.print(title, style="bold", markup=False)
+    if lead:
+        console.print(lead, style="dim", markup=False)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for number, column in enumerate(columns):
+        # a name is read as a whole where sentences stand beside it that can be folded instead
+        widest = max(len(row[0]) for row in listed) if number == 0 and len(listed[0]) <= _FEW_COLUMNS else 0
+        table.add_column(column, overflow="fold", min_width=min(widest, _WHOLE_NAME) or None)
     for row in listed:
         table.add_row(*(escape(cell) for cell in row))
     console.print(table)
@@ -203,8 +213,11 @@ def _findings(provenance: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return found
 
 
-def _finding_row(finding: Mapping[str, Any]) -> list[str]:
-    return [str(finding.get(key, "")) for key in ("kind", "modality", "utterances", "count", "action")]
+def _finding_row(finding: Mapping[str, Any], utterances: int) -> list[str]:
+    from trivium.cli.read import what_and_where
+
+    told = [str(finding.get(key, "")) for key in ("kind", "modality", "utterances", "count")]
+    return [*told, what_and_where(finding, utterances)]
 
 
 def _short(value: Any) -> str:

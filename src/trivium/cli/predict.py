@@ -11,6 +11,7 @@ import typer
 __all__ = ["command"]
 
 _FAR = 1.5  # our choice
+_SENT = {"text": "words", "audio": "voice", "vision": "face"}
 
 
 def command(
@@ -66,25 +67,26 @@ def _show(answers: list[dict[str, Any]], as_json: bool) -> None:
         return
     from rich.console import Console
 
+    from trivium.wording import counted
+
     console = Console(highlight=False)
     console.print(_table(answers))
     far = sum(row["distance"] > _FAR for row in answers)
     if far:
         console.print(
-            f"{far} of {len(answers)} lie far outside what the head learned from (distance above {_FAR}; its own lie "
-            "at 1): however sure it looks, such an answer means little."
+            f"Far outside what the head learned from: {far} of {counted(len(answers), 'answer')} (distance above "
+            f"{_FAR}; its own lie at 1). However sure it looks, such an answer means little."
         )
 
 
 def _table(answers: list[dict[str, Any]]) -> Any:
     from rich.table import Table
 
-    table = Table("utterance", "seconds", "there", "answer", "probabilities", "distance")
+    table = Table("utterance", "seconds", "read from", "answer", "probabilities", "distance")
     for row in answers:
         span = "" if row["start"] is None else f"{row['start']:.2f} - {row['end']:.2f}"
         shares = ", ".join(f"{name} {share:.2f}" for name, share in row.get("probabilities", {}).items())
         said = row["answer"] if isinstance(row["answer"], str) else f"{row['answer']:.3f}"
-        table.add_row(
-            row["id"], span, ", ".join(row["modalities"]), f"{row['label']}: {said}", shares, f"{row['distance']:.1f}"
-        )
+        read = ", ".join(_SENT.get(name, name) for name in row["modalities"])
+        table.add_row(row["id"], span, read, f"{row['label']}: {said}", shares, f"{row['distance']:.1f}")
     return table

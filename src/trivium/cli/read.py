@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,9 @@ import typer
 if TYPE_CHECKING:
     from trivium.corpus import Corpus
 
-__all__ = ["command", "given", "pairs", "print_findings"]
+__all__ = ["command", "given", "pairs", "print_findings", "what_and_where"]
+
+_SHOWN_NAMES = 3
 
 
 def given(**options: Any) -> dict[str, Any]:
@@ -99,11 +102,30 @@ def command(
 
 
 def _report(corpus: Corpus, out: Path, console: Any) -> None:
+    from trivium.wording import counted
+
     streams = ", ".join(f"{s.modality} {s.dim}" for s in corpus.specification.streams) or "no streams"
     labels = ", ".join(v.key for v in corpus.specification.labels) or "no labels"
     kind = corpus.provenance.get("format", "")
-    console.print(f"{len(corpus)} utterances from {kind}: {streams}; {labels} -> {out}")
+    console.print(f"{counted(len(corpus), 'utterance')} from {kind}: {streams}; {labels} -> {out}")
     print_findings(corpus.provenance.get("findings", []), "Found in reading", console)
+
+
+def what_and_where(finding: Mapping[str, Any], utterances: int) -> str:
+    """What a finding says, and of which utterances if not of all: the first three, and how many more there are.
+
+    Examples
+    --------
+    >>> found = {"action": "no face", "utterances": 5, "examples": [{"utterance": name} for name in "abcde"]}
+    >>> what_and_where(found, 9), what_and_where(found, 5)
+    ('no face: a, b, c and 2 more', 'no face')
+    """
+    told, count = str(finding.get("action", "")), int(finding.get("utterances", 0))
+    names = [str(example.get("utterance", "")) for example in finding.get("examples", ())][:_SHOWN_NAMES]
+    if count >= utterances or not names:
+        return told
+    more = count - len(names)
+    return f"{told}: {', '.join(names)}" + (f" and {more} more" if more > 0 else "")
 
 
 def print_findings(findings: list[dict[str, Any]], title: str, console: Any) -> None:

@@ -54,6 +54,7 @@ def command(
     from trivium.errors import DataError
     from trivium.files import require_free
     from trivium.formats import read, write
+    from trivium.wording import counted
 
     if out.is_dir():
         raise DataError("exists already, and folders are never replaced", file=out, remedy="choose another folder")
@@ -62,5 +63,5 @@ def command(
     options = given(split=split, fold=fold, label=label, side=side, layout=layout)
     lost = write(corpus, out, format=format, **options)
     console = Console(highlight=False)
-    console.print(f"{len(corpus)} utterances as {format} -> {out}")
+    console.print(f"{counted(len(corpus), 'utterance')} as {format} -> {out}")
     print_findings(lost, f"Not kept in {out.name}", console)

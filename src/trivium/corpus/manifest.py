@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,13 @@ from trivium.corpus.table import table_schema
 from trivium.errors import FormatError, SpecificationError
 from trivium.files import check_size, read_json, sha256_file
 
-__all__ = ["MANIFEST", "SCHEMA_VERSION", "Manifest", "Shard", "read_manifest", "shard_batches"]
+__all__ = ["MANIFEST", "SCHEMA_VERSION", "Manifest", "Shard", "read_manifest", "shard_batches", "way_in"]
 
 MANIFEST = "corpus.json"
 SCHEMA_VERSION = 1
 _MOST_SHARD_BYTES = 1 << 30
 _MOST_GROUP_BYTES = 2 << 30
+_MOST_LOOKED_AT = 1000
 _ANEW = "restore the file, or make the corpus anew"
 _SHARD_NAME = re.compile(r"shard-\d{5}\.parquet")
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -89,6 +92,26 @@ class Manifest:
         }
 
 
+def way_in(path: Path) -> str:
+    """How a file or folder that is no corpus becomes one: clips are extracted, everything else is read.
+
+    Parameters
+    ----------
+    path : Path
+        A file or folder; may be absent.
+
+    Examples
+    --------
+    >>> way_in(Path("interview.mp4"))
+    'clips become a corpus with `trivium extract interview.mp4 --out CORPUS`'
+    """
+    files = [path] if not path.is_dir() else islice(path.rglob("*"), _MOST_LOOKED_AT)
+    kinds = ((guess_type(file.name)[0] or "").partition("/")[0] for file in files)
+    if {"audio", "video"} & set(kinds):
+        return f"clips become a corpus with `trivium extract {path} --out CORPUS`"
+    return "convert other formats with `trivium read SRC --out CORPUS`"
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Read ``corpus.json`` and the footers of the shards; nothing else is read.
 
@@ -102,7 +125,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise FormatError(
             "is no corpus folder: it has no corpus.json",
             file=folder,
-            remedy="convert other formats with `trivium read SRC --out CORPUS`",
+            remedy=way_in(folder),
         )
     manifest = _parse(read_json(path), path)
     for shard in manifest.shards:

@@ -16,6 +16,7 @@ from trivium.evaluate.bootstrap import Interval, drawn_counts, percentile_interv
 from trivium.evaluate.cluster_sums import ClusterSums
 from trivium.evaluate.named_protocols import Measure, NamedProtocol
 from trivium.metrics import metric
+from trivium.wording import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -136,7 +137,7 @@ class Scorecard:
         """Sentences that belong under the numbers: what was measured, how, and what is not known."""
         answers, protocol = self.answers, self.protocol
         clusters = len(np.unique(answers.clusters))
-        count = f"{len(answers)} utterances, label: {protocol.expects}"
+        count = f"{counted(len(answers), 'utterance')}, label: {protocol.expects}"
         folds = answers.fold_count
         found = [
             f"{count}; all measured at once."

@@ -94,12 +94,16 @@ class Study:
         """
         plan = self._plan(representations, floors)
         self.remarks[:] = [*remarks(plan), *self._left_out(plan)] if representations else []
-        total = sum(len(self.protocol.of_seed(seed)) for name in plan for seed in self._seeds_of(plan[name]))
         found: dict[str, Predictions] = {}
-        with progress_bar("probing", total, show=progress) as bar:
-            # representations first: the length of their vectors is that of the principal components
-            for name in sorted(plan, key=lambda n: n in FLOORS):
-                found[name] = self._predictions(name, plan[name], bar)
+        # representations first: the length of their vectors is that of the principal components; a bar of their own,
+        # because they take much longer than floors
+        floored = {name: name in FLOORS for name in plan}
+        for title, are_floors in (("probing", False), ("probing floors", True)):
+            names = [name for name, is_floor in floored.items() if is_floor is are_floors]
+            total = sum(len(self.protocol.of_seed(seed)) for name in names for seed in self._seeds_of(plan[name]))
+            with progress_bar(title, total, show=progress and bool(names)) as bar:
+                for name in names:
+                    found[name] = self._predictions(name, plan[name], bar)
         return {name: found[name] for name in plan}
 
     def _plan(self, representations: Mapping[str, Representation], floors: Sequence[str]) -> dict[str, Representation]:

@@ -32,6 +32,7 @@ from trivium.extract.source.recording import Recording
 from trivium.extract.vision.faces import see_faces
 from trivium.extract.vision.landmarks import FaceTracker
 from trivium.extract.vision.recorder import NO_FURTHER_FACE, FacesFound
+from trivium.extract.vision.speaker import FURTHER_FACES_VERSION
 from trivium.extract.vision.tracks import MOST_FACES
 from trivium.extract.words.cutting import CUTS, Cut, pieces_from_json, pieces_of, voiced_spans
 from trivium.extract.words.recogniser import ENGLISH, recogniser_version, require_recogniser
@@ -306,7 +307,8 @@ class ClipExtractor:
             # given words that fit badly are compared with what it hears, so that it counts for them too
             "recogniser": self.recogniser_version,
         }
-        vision = {"frames_per_second": self.frames_per_second, "faces": self.faces}
+        vision: dict[str, Any] = {"frames_per_second": self.frames_per_second, "faces": self.faces}
+        vision |= {"further": FURTHER_FACES_VERSION} if self.faces > 1 else {}
         return keys_of(recording, content, track=self.track, makers=self._makers, words=words, vision=vision)
 
     def cut_key(self, recording: Recording, content: str) -> str:
@@ -379,7 +381,11 @@ class ClipExtractor:
         findings = [finding for product in products for finding in product.findings]
         if not made:
             reasons = ", ".join(f"{f.modality}: {f.action}" for f in findings if f.kind == "missing")
-            raise MediaError(f"gives none of the modalities ({reasons})", file=recording.path)
+            raise MediaError(
+                f"gives none of the modalities ({reasons})",
+                file=recording.path,
+                remedy="ask for others with --modalities, or leave the clip out",
+            )
         if recording.end > source.seconds:
             findings.append(Finding("span", recording.id, action="ends after the clip, cut at its end"))
         return put_together(

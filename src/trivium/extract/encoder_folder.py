@@ -69,7 +69,11 @@ class EncoderFolder:
             )
         except Exception as cause:
             reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
-            raise UpstreamError(f"transformers cannot read it as {kind}: {reason}", file=self.path) from cause
+            raise UpstreamError(
+                f"transformers cannot read it as {kind}: {reason}",
+                file=self.path,
+                remedy="fetch the model again; its weights must be .safetensors",
+            ) from cause
 
     def model(self) -> Any:
         """Its encoder, ready for use; of an encoder with a decoder only the first."""
@@ -122,7 +126,11 @@ def _width(folder: Path) -> int:
         config = json.loads(_config(folder).read_text(encoding="utf-8"))
         return next(int(config[key]) for key in _WIDTHS if config.get(key))
     except (ValueError, TypeError, AttributeError, StopIteration) as cause:
-        raise UpstreamError("does not say how wide its states are", file=_config(folder)) from cause
+        raise UpstreamError(
+            "does not say how wide its states are",
+            file=_config(folder),
+            remedy="fetch the model again, with its config.json",
+        ) from cause
 
 
 def _version(folder: Path) -> str:

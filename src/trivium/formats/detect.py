@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast
 
 from trivium import registry
 from trivium.corpus import Corpus
+from trivium.corpus.manifest import way_in
 from trivium.errors import FormatError, TriviumError
 from trivium.formats.findings import Findings
 from trivium.formats.labels import stated_outside
@@ -65,11 +66,12 @@ def detect(path: str | os.PathLike[str]) -> str:
             return entry.name
     if source.is_file() and scan_pickle(source) is not None:
         load_pickle(source)  # hostile or cut off: says so
+    advice = way_in(source)
     known = ", ".join(entry.name for entry in registry.entries("format"))
     raise FormatError(
         f"is of no format that trivium knows ({known}), or is cut off",
         file=source,
-        remedy="check the download, or name the format to see why it does not read",
+        remedy=advice if "extract" in advice else "check the download, or name the format to see why it does not read",
     )
 
 

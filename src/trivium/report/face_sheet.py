@@ -27,6 +27,7 @@ from trivium.extract.vision.recorder import FaceRecorder, SeenFace
 from trivium.extract.vision.speaker import FaceChoice, frame_loudness
 from trivium.extract.vision.tracks import FaceTrack
 from trivium.files import atomic_file
+from trivium.wording import counted
 
 __all__ = ["face_sheet", "require_sheet"]
 
@@ -36,9 +37,12 @@ _MOST_FRAMES, _MOST_CLIPS, _COLUMNS = 12, 6, 3
 _TAKEN, _OTHERS, _GAZE, _HEAD = "#ff8c1a", ("#4dd2ff", "#b3ff66", "#ff66cc"), "#ffe14d", "#ff5252"
 _PLACE = {column.name: number for number, column in enumerate(FACE_COLUMNS)}
 _IRISES, _NOSE = (468, 473), 4
-_HEADING = (
-    "orange box and mesh: the face taken for the one that speaks; other colours: other faces; "
-    "yellow: gaze; red: where the head points"
+_MOUTH = "#d96c00"  # the orange of a taken face, darker: a thin line has to be seen on white
+_KEY: tuple[tuple[Any, str, str], ...] = (
+    ("-", _TAKEN, "box and mesh of the face that is taken for the one that speaks"),
+    ("--", _OTHERS[0], "boxes of other faces: blue, green, pink"),
+    ("-", _GAZE, "gaze"),
+    ("-", _HEAD, "where the head points"),
 )
 
 
@@ -86,17 +90,20 @@ def face_sheet(
     from matplotlib.figure import Figure
 
     files = [Path(clip) for clip in clips]
+    seen = [file for file in files if _has_picture(file)]
+    files = seen or files
     if len(files) > _MOST_CLIPS:
         files = [files[place] for place in np.linspace(0, len(files) - 1, _MOST_CLIPS).round().astype(int)]
     tracker = face_tracker(upstream)
     each = max(frames // max(len(files), 1), 1)
     shown = list(_watched(files, tracker, frames_per_second, each))
     if not shown:
-        raise DataError("no clip has a picture that can be decoded", file=files[0] if files else None)
+        problem = "no clip has a picture that can be decoded"
+        raise DataError(problem, file=files[0] if files else None, remedy="leave --show out")
     rows = [-(-len(one.pictures) // _COLUMNS) for one in shown]
     heights = [h for count in rows for h in (*[3.5] * count, 1.5)]
     figure = Figure(figsize=(15, sum(heights) + 0.6), layout="constrained", facecolor="white")
-    figure.suptitle(_HEADING, fontsize=11)
+    figure.legend(handles=_key(), loc="outside upper center", ncols=len(_KEY), fontsize=10, frameon=False)
     grid = figure.add_gridspec(len(heights), _COLUMNS, height_ratios=heights)
     line = 0
     for one, count in zip(shown, rows, strict=True):
@@ -160,6 +167,20 @@ class _Pixels:
 
     def row(self, face: Face, canonical: CanonicalFace, width: int, height: int) -> NDArray[np.float32]:
         return face.landmarks.astype(np.float32) if self.wanted else np.empty((0, 3), np.float32)
+
+
+def _key() -> list[Any]:
+    """What the colours of the frames mean."""
+    from matplotlib.lines import Line2D
+
+    return [Line2D([], [], color=colour, linestyle=style, linewidth=2.4, label=told) for style, colour, told in _KEY]
+
+
+def _has_picture(file: Path) -> bool:
+    try:
+        return open_clip(file).facts.has_picture
+    except TriviumError:
+        return False
 
 
 def _watched(files: Sequence[Path], tracker: FaceTracker, frames_per_second: float, count: int) -> Iterator[_Watched]:
@@ -227,7 +248,7 @@ def _told(columns: Float) -> str:
     gaze = f"gaze {value['gaze_yaw']:+.0f}, {value['gaze_pitch']:+.0f}" if value["gaze_seen"] else "gaze unseen"
     pose = ", ".join(f"{name} {value[f'head_{name}']:+.0f}" for name in ("yaw", "pitch", "roll"))
     seen = f"mouth open {value['mouth_opening']:.2f}; a face with {value['face_confidence']:.2f}"
-    return f"head {pose}; {gaze} degrees\n{seen}"
+    return f"degrees: head {pose}; {gaze}\n{seen}"
 
 
 def _draw_box(axes: Any, box: Float, colour: str, name: str, taken: bool) -> None:
@@ -263,24 +284,26 @@ def _draw_directions(axes: Any, columns: Float, landmarks: Float, length: float)
 def _draw_timeline(axes: Any, one: _Watched) -> None:
     if one.loudness is not None:
         axes.fill_between(one.times, 0, one.loudness, color="0.85", linewidth=0, label="loudness")
+    told = {"taken": "opening of the mouth: face that is taken", "other": "another face, in the colour of its box"}
     for number, track in enumerate(one.tracks):
         opening = np.full(len(one.times), np.nan)
         opening[track.frames] = [sighting.kept.opening for sighting in track.sightings]
         taken = bool((one.choice.chosen[0] == number).any())
-        colour = "#d96c00" if taken else "0.35"
-        axes.plot(
-            one.times, opening, color=colour, linewidth=1.4 if taken else 0.8, label=f"mouth of face {number + 1}"
-        )
+        colour = _MOUTH if taken else _OTHERS[number % len(_OTHERS)]
+        label = told.pop("taken" if taken else "other", None)  # each sort once, however many faces there are
+        axes.plot(one.times, opening, color=colour, linewidth=1.4 if taken else 0.9, label=label)
     chosen = one.choice.chosen[0] >= 0
-    axes.fill_between(one.times, -0.12, np.where(chosen, -0.03, -0.12), step="post", color=_TAKEN, linewidth=0)
+    band = {"step": "post", "color": _TAKEN, "linewidth": 0, "label": "a face is taken"}
+    axes.fill_between(one.times, -0.12, np.where(chosen, -0.03, -0.12), **band)
     for time in [one.times[frame] for frame in one.pictures]:
         axes.axvline(time, color="0.6", linewidth=0.7, linestyle=":")
-    axes.set_ylim(-0.13, 1.02)
+    axes.set_ylim(-0.13, 1.3)
+    axes.set_yticks([0, 0.5, 1])
     axes.set_xlim(0, float(one.times[-1]) if len(one.times) > 1 else 1.0)
-    axes.set_xlabel("seconds; orange: a face is taken", fontsize=8)
+    axes.set_xlabel("seconds; dotted: the frames above", fontsize=8)
     axes.tick_params(labelsize=7)
     sure = one.choice.confidence
-    told = f"{one.name[:60]}: at most {one.choice.faces} faces at a time, {one.choice.shots} shots"
-    axes.set_title(told + ("" if sure is None else f", sure {sure:.2f}"), fontsize=9, loc="left")
-    if len(one.tracks) <= 6:
-        axes.legend(fontsize=7, loc="upper right", ncols=4, frameon=False)
+    many = f"at most {counted(one.choice.faces, 'face')} at a time, {counted(one.choice.shots, 'shot')}"
+    choice = "" if sure is None else f", the choice is sure by {sure:.2f}"
+    axes.set_title(f"{one.name[:60]}: {many}{choice}", fontsize=9, loc="left")
+    axes.legend(fontsize=7, loc="upper right", ncols=4, frameon=False)

@@ -92,7 +92,10 @@ class EmbeddingMap:
             raise DataError(f"{self.points.shape} points, {len(self.classes)} classes, {len(self.names)} names differ")
         strange = sorted(set(self.classes.tolist()) - set(self.order))
         if strange or len(self.order) > _MOST_COLOURS:
-            raise DataError(f"{', '.join(strange) or len(self.order)} cannot be coloured: at most eight known classes")
+            raise DataError(
+                f"{', '.join(strange) or len(self.order)} cannot be coloured",
+                remedy="give at most eight classes, all of them in the order",
+            )
 
     def html(self) -> Markup:
         """Markup of the section."""

@@ -47,7 +47,11 @@ def plot_loss_curves(
     """
     kind = Path(path).suffix.lower().lstrip(".")
     if not curves or kind not in ("png", "svg"):
-        raise DataError("there is no epoch to draw, or the ending is neither .png nor .svg", file=path)
+        raise DataError(
+            "there is no epoch to draw, or the ending is neither .png nor .svg",
+            file=path,
+            remedy="end the name in .png or .svg, and train at least one epoch",
+        )
     try:
         from matplotlib.figure import Figure
     except ImportError as cause:

@@ -23,13 +23,14 @@ from trivium.corpus.table import decode, valid
 from trivium.progress import progress_bar
 from trivium.report.lanes import step_times
 
-__all__ = ["CorpusQuality", "Source", "UtteranceQuality", "assess", "corpus_quality", "read_utterances"]
+__all__ = ["NO_PICTURE", "CorpusQuality", "Source", "UtteranceQuality", "assess", "corpus_quality", "read_utterances"]
 
 Source: TypeAlias = str | os.PathLike[str] | Corpus
 Parts: TypeAlias = tuple[Utterance, Iterable[str]]
 _MEASURED = ("audio", "vision")
 _MANY_ROWS = 500
 _NO_LOSS = "no further face"  # most clips show one person: a second face's stream is absent from them, not missing
+NO_PICTURE = "no picture"  # a face is not missed where there is only sound
 _SCALARS = ("id", "clip", "text", "start", "end", "words.text", "words.times", "words.confidence")
 
 
@@ -66,7 +67,8 @@ class UtteranceQuality:
     peak_db, clipped : float, optional
         As in :class:`trivium.corpus.notes.ExtractionNote`.
     faced : int, optional
-        Words during which a face was seen, of `timed` words; 0 where the modality is missing.
+        Words during which a face was seen, of `timed` words; 0 where the modality is missing, None where there is no
+        picture.
     face_steps, frames : int, optional
         Steps with a face, and frames that were looked at.
     face_confidence : float, optional
@@ -103,9 +105,17 @@ class UtteranceQuality:
     speaker_confidence: float | None
     missing: Mapping[str, str]
 
+    @property
+    def confidence_kind(self) -> str | None:
+        """What `confidence` is: the ``fit`` of the sound, or the recogniser's ``probability``; None where unknown."""
+        if self.confidence is None or self.origin is None or self.timing in ("spread", "set"):
+            return None
+        return "probability" if "recognised" in (self.origin, self.timing) else "fit"
+
     def to_json(self) -> dict[str, Any]:
         """Plain builtins; numbers are rounded to six digits."""
-        return {name: round(v, 6) if isinstance(v, float) else v for name, v in asdict(self).items()}
+        told = asdict(self) | {"confidence_kind": self.confidence_kind}
+        return {name: round(v, 6) if isinstance(v, float) else v for name, v in told.items()}
 
 
 @dataclass(frozen=True)
@@ -275,7 +285,7 @@ def assess(utterance: Utterance, note: ExtractionNote, missing: Mapping[str, str
         level_db=_level(voice),
         peak_db=note.peak_db,
         clipped=note.clipped,
-        faced=_faced(utterance, seen, timed) if face is not None or "vision" in missing else None,
+        faced=_faced(utterance, seen, timed) if missing.get("vision", NO_PICTURE) != NO_PICTURE or face else None,
         face_steps=None if seen is None else int(seen.sum()),
         frames=note.frames,
         face_confidence=None if face is None or seen is None else _mean(_column(face, "face_confidence")[seen]),

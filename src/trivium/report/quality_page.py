@@ -7,18 +7,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trivium.progress import progress_bar
+from trivium.report.clip_tables import FIRST_OF_CLIPS, QualityTable
 from trivium.report.page import Step, write_report
 from trivium.report.quality import CorpusQuality, Source, read_utterances
-from trivium.report.quality_tables import WORST, QualityTable, quality_tables, totals
-from trivium.report.sketch import draw_sketch
+from trivium.report.quality_tables import WORST, quality_tables, totals
+from trivium.report.sketch import draw_key, draw_sketch
 from trivium.report.svg import Markup, element
 from trivium.report.worst import Problem, worst_first
 
 __all__ = ["write_quality_page"]
 
 _MOST_CLIPS = 200
-_LEGEND = (
-    "Blocks are words (hollow where the time is a guess), the curve is the loudness of the voice, the band is the face."
+_SHORT = 10  # cells with fewer characters are not broken
+_KEY = (
+    ("sketch-word", "words"),
+    ("sketch-guess", "words whose time is a guess"),
+    ("sketch-voice", "loudness of the voice"),
+    ("sketch-face", "a face is seen"),
 )
 
 
@@ -36,15 +41,17 @@ class _Table:
 
     def html(self) -> Markup:
         heads = list(self.table.heads)
-        heads[1:1] = [] if self.pictures is None else ["timeline"]
-        head = element("tr", *(element("th", name, scope="col") for name in heads))
+        cells = [element("th", name, scope="col") for name in heads]
+        cells[1:1] = [] if self.pictures is None else [element("th", "timeline", scope="col", class_="sketched")]
+        head = element("tr", *cells)
         body = element("tbody", *map(self._row, self.table.rows))
         table = element("table", element("thead", head), body, class_="quality")
-        return element("figure", element("div", table, class_="scroll", tabindex="0"), class_="wide")
+        key = None if self.pictures is None else draw_key(_KEY)
+        return element("figure", key, element("div", table, class_="scroll", tabindex="0"), class_="wide")
 
     def _row(self, row: Sequence[str]) -> Markup:
         first, *rest = row
-        cells = [element("td", cell) for cell in rest]
+        cells = [element("td", cell, class_="short" if len(cell) < _SHORT else None) for cell in rest]
         cells[:0] = [] if self.pictures is None else [element("td", self.pictures.get(first), class_="sketched")]
         return element("tr", element("th", first, scope="row"), *cells)
 
@@ -58,11 +65,12 @@ class _Worst:
     heading: str = "Look at these first"
     lead: str = (
         "Problems count by the share of words, samples or modalities they concern; confidence, voiced share and level "
-        f"count where they are far below the median of this corpus. {_LEGEND}"
+        "count where they are far below the median of this corpus."
     )
 
     def html(self) -> Markup:
-        return element("div", *(self._card(name, why) for name, why in self.clips), class_="worst")
+        cards = element("div", *(self._card(name, why) for name, why in self.clips), class_="worst")
+        return element("div", draw_key(_KEY), cards)
 
     def _card(self, name: str, why: Sequence[Problem]) -> Markup:
         reasons = element("ul", *(element("li", problem.text) for problem in why))
@@ -90,10 +98,9 @@ def write_quality_page(
     worst = [(one.id, why) for one, why in ranked[:WORST] if why]
     sections: list[_Table | _Worst] = [_Worst(worst, pictures)] if worst else []
     for table in quality_tables(quality, clips=_MOST_CLIPS):
-        if table.title.startswith("Every clip"):
-            sections.append(_Table(table, _LEGEND, pictures))
-        elif table.title != _Worst.heading:
-            sections.append(_Table(table))
+        if table.title != _Worst.heading:
+            drawn = pictures if table.title.startswith(FIRST_OF_CLIPS) else None
+            sections.append(_Table(table, table.lead, drawn))
     sections.sort(key=lambda section: section.heading != "In total")
     write_report(path, sections, title="What this corpus is worth", lead=quality.name, journey=_journey(quality))
 

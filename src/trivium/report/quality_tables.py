@@ -3,47 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from trivium.report.clip_tables import QualityTable, clip_tables, percent, share_of
 from trivium.report.quality import CorpusQuality, UtteranceQuality
 from trivium.report.worst import worst_first
+from trivium.wording import counted
 
-__all__ = ["QualityTable", "clip_rows", "nothing_known", "quality_json", "quality_tables", "totals", "untold"]
+__all__ = ["QualityTable", "nothing_known", "quality_json", "quality_tables", "totals", "untold"]
 
 WORST = 10
 _MOST_UNKNOWN = 10
-_CLIP_HEADS = (
-    *("id", "s", "words", "timed", "how", "conf.", "unknown", "voiced", "level", "peak", "clipped"),
-    *("words faced", "frames faced", "faces", "speaker sure"),
-)
 _TIMINGS = ("aligned", "recognised", "spread", "set")
-
-
-@dataclass(frozen=True)
-class QualityTable:
-    """One table: a title, heads, and rows of text.
-
-    Examples
-    --------
-    >>> QualityTable("Missing", ("modality", "reason"), [["vision", "no face"]]).title
-    'Missing'
-    """
-
-    title: str
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
 
 
 def _total(values: Iterable[float | None]) -> float:
     return sum(value for value in values if value is not None)
-
-
-def _share(part: float, whole: float) -> float | None:
-    return round(part / whole, 6) if whole else None
 
 
 def _spread(values: Iterable[float | None]) -> dict[str, float] | None:
@@ -109,7 +87,7 @@ def _words(ones: Sequence[UtteranceQuality]) -> dict[str, Any]:
         "count": count,
         "utterances": sum(one.words > 0 for one in ones),
         "with_times": timed,
-        "share_with_times": _share(timed, count),
+        "share_with_times": share_of(timed, count),
         "timing": {name: timing[name] for name in (*_TIMINGS, "not recorded") if timing[name]},
         "confidence": {name: _mean((one.confidence, one.words) for one in own) for name, own in by_origin.items()},
     }
@@ -122,7 +100,7 @@ def _unknown(ones: Sequence[UtteranceQuality]) -> dict[str, Any] | None:
     found = Counter(word for one in told for word in one.unknown or ())
     most = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST_UNKNOWN]
     count, words = sum(found.values()), sum(one.words for one in told)
-    return {"count": count, "words": words, "share": _share(count, words), "most": dict(most)}
+    return {"count": count, "words": words, "share": share_of(count, words), "most": dict(most)}
 
 
 def _voice(ones: Sequence[UtteranceQuality]) -> dict[str, Any]:
@@ -144,10 +122,10 @@ def _face(ones: Sequence[UtteranceQuality]) -> dict[str, Any]:
     return {
         "words": words,
         "with_face": faced,
-        "share": _share(faced, words),
+        "share": share_of(faced, words),
         "frames": frames if framed else None,
         "frames_with_face": steps if framed else None,
-        "share_of_frames": _share(steps, frames),
+        "share_of_frames": share_of(steps, frames),
         "confidence": _mean((one.face_confidence, one.face_steps or 0) for one in ones),
     }
 
@@ -162,7 +140,7 @@ def _speaker(ones: Sequence[UtteranceQuality]) -> dict[str, Any] | None:
     return {
         "utterances": len(told),
         "several_faces": len(asked),
-        "share": _share(len(asked), len(told)),
+        "share": share_of(len(asked), len(told)),
         "confidence": _spread(one.speaker_confidence for one in asked),
         "least_sure": None if least is None else least.id,
     }
@@ -270,19 +248,12 @@ def quality_tables(quality: CorpusQuality, *, clips: int) -> list[QualityTable]:
         QualityTable("Modalities that are missing", ("modality", "reason", "utterances"), missing),
         QualityTable("Clips that could not be extracted", ("id", "clip", "reason"), failures),
         QualityTable("Look at these first", ("id", "why"), worst),
-        _clips_table(f"Every clip, the worst first{shown}", [one for one, _ in ranked[:clips]]),
+        *clip_tables(f"the worst first{shown}", [one for one, _ in ranked[:clips]]),
         QualityTable(
             "What cannot be told from this corpus", ("what", "why"), [list(p) for p in untold(quality).items()]
         ),
     ]
     return [table for table in tables if table.rows]
-
-
-def _clips_table(title: str, ones: Sequence[UtteranceQuality]) -> QualityTable:
-    """Table of clips without the columns in which nothing is known of any of them."""
-    rows = clip_rows(ones)
-    kept = [k for k in range(len(_CLIP_HEADS)) if any(row[k] != "-" for row in rows)]
-    return QualityTable(title, [_CLIP_HEADS[k] for k in kept], [[row[k] for k in kept] for row in rows])
 
 
 def _total_rows(total: dict[str, Any]) -> Iterator[list[str]]:
@@ -299,34 +270,34 @@ def _total_rows(total: dict[str, Any]) -> Iterator[list[str]]:
 
 def _word_rows(words: dict[str, Any], unknown: dict[str, Any] | None) -> Iterator[list[str]]:
     if words["count"]:
-        yield ["words", str(words["count"]), f"in {words['utterances']} utterances"]
-        how = ", ".join(f"{name} {count}" for name, count in words["timing"].items())
-        yield ["words with times", _percent(words["share_with_times"]), how]
+        yield ["words", str(words["count"]), f"in {counted(words['utterances'], 'utterance')}"]
+        how = ", ".join(f"{_TIMED.get(name, name)} {count}" for name, count in words["timing"].items())
+        yield ["words with times", percent(words["share_with_times"]), how]
     for origin, confidence in words["confidence"].items():
         meaning = _CONFIDENCE.get(origin, "its kind is not recorded")
         yield [f"confidence of words ({origin})", f"{confidence:.2f}", meaning]
     if unknown is not None:
         some = ", ".join(f"{word} {count}" if count > 1 else word for word, count in unknown["most"].items())
-        yield ["unknown words", f"{unknown['count']} ({_percent(unknown['share'])})", some]
+        yield ["unknown words", f"{unknown['count']} ({percent(unknown['share'])})", some]
 
 
 def _voice_rows(voice: dict[str, Any]) -> Iterator[list[str]]:
     if voice["voiced"] is not None:
-        yield ["voiced share of the sound", _percent(voice["voiced"]), ""]
+        yield ["voiced share of the sound", percent(voice["voiced"]), ""]
     for name, key in (("loudness", "level_db"), ("peak", "peak_db")):
         if voice[key]:
             yield [name, f"{voice[key]['median']:.1f} dB", f"{voice[key]['min']:.1f} to {voice[key]['max']:.1f}"]
     if voice["clipped"]:
-        most = f"at most {_percent(voice['clipped']['max'])} of the samples"
+        most = f"at most {percent(voice['clipped']['max'])} of the samples"
         yield ["utterances with clipped samples", str(voice["utterances_clipped"]), most]
 
 
 def _face_rows(face: dict[str, Any]) -> Iterator[list[str]]:
     if face["words"]:
-        yield ["words with a face", _percent(face["share"]), f"{face['with_face']} of {face['words']}"]
+        yield ["words with a face", percent(face["share"]), f"{face['with_face']} of {face['words']}"]
     if face["frames"]:
         found = f"{face['frames_with_face']} of {face['frames']}"
-        yield ["frames with a face", _percent(face["share_of_frames"]), found]
+        yield ["frames with a face", percent(face["share_of_frames"]), found]
     if face["confidence"] is not None:
         yield ["confidence of faces", f"{face['confidence']:.2f}", "0.5 to 1"]
 
@@ -335,7 +306,7 @@ def _speaker_rows(speaker: dict[str, Any] | None) -> Iterator[list[str]]:
     if speaker is None:
         return
     found = f"{speaker['several_faces']} of {speaker['utterances']}"
-    yield ["utterances with several faces", _percent(speaker["share"]), found]
+    yield ["utterances with several faces", percent(speaker["share"]), found]
     sure = speaker["confidence"]
     if sure:
         more = f"median; least sure {speaker['least_sure']}: {sure['min']:.2f}"
@@ -344,43 +315,6 @@ def _speaker_rows(speaker: dict[str, Any] | None) -> Iterator[list[str]]:
 
 _CONFIDENCE = {
     "given": "how well the sound fits the words; 0.1 to 0.4 is usual",
-    "recognised": "the recogniser's probability",
+    "recognised": "the recogniser's probability; not comparable with the fit",
 }
-
-
-def clip_rows(ones: Iterable[UtteranceQuality]) -> list[list[str]]:
-    """One row of text per utterance; a dash where nothing can be told.
-
-    Parameters
-    ----------
-    ones : iterable of UtteranceQuality
-        In the order shown.
-    """
-    return [
-        [
-            one.id,
-            _or_dash(one.seconds, "{:.1f}".format),
-            str(one.words),
-            _percent(_share(one.timed, one.words)),
-            " ".join(part for part in (one.origin, one.timing) if part) or "-",
-            _or_dash(one.confidence, "{:.2f}".format),
-            _or_dash(None if one.unknown is None else len(one.unknown), str),
-            _percent(one.voiced),
-            _or_dash(one.level_db, "{:.0f} dB".format),
-            _or_dash(one.peak_db, "{:.1f} dB".format),
-            _percent(one.clipped),
-            _percent(None if one.faced is None or "vision" in one.missing else _share(one.faced, one.timed)),
-            _percent(None if not one.frames else _share(one.face_steps or 0, one.frames)),
-            _or_dash(one.faces, str),
-            _or_dash(one.speaker_confidence, "{:.2f}".format),
-        ]
-        for one in ones
-    ]
-
-
-def _or_dash(value: Any, told: Callable[[Any], str]) -> str:
-    return "-" if value is None else told(value)
-
-
-def _percent(share: float | None) -> str:
-    return _or_dash(share, lambda known: f"{100 * known:.3g} %")
+_TIMED = {"recognised": "with the recogniser's times", "spread": "spread evenly", "set": "with given times"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,7 @@ from trivium.corpus import Stream, Utterance
 from trivium.report.lanes import gaps, step_times
 from trivium.report.svg import Markup, element, number, path
 
-__all__ = ["draw_sketch"]
+__all__ = ["draw_key", "draw_sketch"]
 
 _WIDTH, _HEIGHT = 480.0, 46.0
 _WORDS, _VOICE, _FACE = (1.0, 11.0), (15.0, 33.0), (37.0, 45.0)  # upper and lower edge of each row
@@ -36,6 +38,27 @@ def draw_sketch(utterance: Utterance) -> Markup:
     box = f"0 0 {number(_WIDTH)} {number(_HEIGHT)}"
     label = f"{utterance.id}: {end - begin:.1f} seconds; words, voice, face"
     return element("svg", *told, class_="sketch", viewBox=box, preserveAspectRatio="none", role="img", aria_label=label)
+
+
+def draw_key(entries: Iterable[tuple[str, str]]) -> Markup:
+    """What the colours mean.
+
+    Parameters
+    ----------
+    entries : iterable of (str, str)
+        Style class of a sketch, and what it shows.
+
+    Examples
+    --------
+    >>> "a face is seen" in draw_key([("sketch-face", "a face is seen")])
+    True
+    """
+    return element("p", *(element("span", _swatch(name), f" {what}") for name, what in entries), class_="sketch-key")
+
+
+def _swatch(name: str) -> Markup:
+    box = element("rect", x="1", y="1", width="16", height="8", class_=name)
+    return element("svg", box, viewBox="0 0 18 10", width="18", height="10", aria_hidden="true")
 
 
 def _span(utterance: Utterance) -> tuple[float, float]:

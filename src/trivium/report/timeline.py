@@ -17,6 +17,7 @@ from trivium.report.svg import Markup, element, number, path, script_json
 __all__ = ["Timeline"]
 
 _PAGE_WIDTH = 1104.0
+_ALIGN = "extract the clip with trivium, or give words with times"
 _MARGIN = 14.0
 _LEAST_PIXELS_PER_SECOND = 130.0
 _RULER, _WORD_ROW, _FACE_ROW, _LANE, _CURVE = 26.0, 26.0, 74.0, 78.0, 50.0
@@ -75,7 +76,7 @@ class Timeline:
         """
         words = utterance.words
         if words is None or words.times is None or not len(words):
-            raise DataError("there are no words with times to draw", place=f"utterance {utterance.id}")
+            raise DataError("there are no words with times to draw", place=f"utterance {utterance.id}", remedy=_ALIGN)
         lanes = lanes_of(utterance)
         ends = [float(words.times.max()), *(float(lane.times.max()) for lane in lanes)]
         begin = min(0.0, float(words.times.min())) if np.isnan(utterance.start) else utterance.start
@@ -125,7 +126,7 @@ class Timeline:
     @property
     def _times(self) -> NDArray[np.float64]:
         if self.words.times is None:
-            raise DataError("the words of a timeline need times")
+            raise DataError("the words of a timeline need times", remedy=_ALIGN)
         return self.words.times
 
     @property

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trivium.report.quality import CorpusQuality, UtteranceQuality
+from trivium.report.quality import NO_PICTURE, CorpusQuality, UtteranceQuality
 
 __all__ = ["Problem", "Usual", "problems_of", "worst_first"]
 
 _LEAST = 0.05
+_SAID = {"fit": "fit of words and sound", "probability": "the recogniser is sure by"}
 _CLIPPED = 0.01  # this share of clipped samples counts fully
 _QUIET_DB, _QUIET_RANGE_DB = 10.0, 20.0  # so far below the median begins to count; so much further counts fully
 
@@ -29,8 +30,8 @@ class Problem:
 
     Examples
     --------
-    >>> Problem(1.0, "no vision: no face").text
-    'no vision: no face'
+    >>> Problem(1.0, "no audio: no sound").text
+    'no audio: no sound'
     """
 
     weight: float
@@ -76,9 +77,10 @@ def _median(values: Iterator[float | None]) -> float | None:
 def problems_of(one: UtteranceQuality, usual: Usual) -> list[Problem]:
     """Reasons not to trust one utterance, the heaviest first; the weights are our choice.
 
-    A missing modality, words that were spread evenly, words without a time, without a face or of unknown pronunciation
-    and clipped samples count by their share, an unsure choice between faces by the probability that it is wrong;
-    confidence, voiced share and level count where they are far below the median of the corpus.
+    A missing modality (but not the face of a clip without a picture), words that were spread evenly, words without a
+    time, without a face or of unknown pronunciation and clipped samples count by their share, an unsure choice between
+    faces by the probability that it is wrong; confidence, voiced share and level count where they are far below the
+    median of the corpus.
 
     Parameters
     ----------
@@ -88,7 +90,11 @@ def problems_of(one: UtteranceQuality, usual: Usual) -> list[Problem]:
         Medians of its corpus.
     """
     found = [*_of_words(one, usual), *_of_sound(one, usual), *_of_face(one), *_of_choice(one)]
-    found += [Problem(1.0, f"no {name}" + (f": {why}" if why else "")) for name, why in one.missing.items()]
+    found += [
+        Problem(1.0, f"no {name}" + (f": {why}" if why else ""))
+        for name, why in one.missing.items()
+        if why != NO_PICTURE
+    ]
     return sorted((p for p in found if p.weight >= _LEAST), key=lambda p: -p.weight)
 
 
@@ -106,7 +112,8 @@ def _of_words(one: UtteranceQuality, usual: Usual) -> Iterator[Problem]:
     yield from (Problem(1.0, doubt) for doubt in one.doubts or ())
     median = usual.confidence.get(one.origin or "")
     if one.confidence is not None and median and one.timing != "spread":
-        yield Problem(_below_half(one.confidence, median), f"confidence {one.confidence:.2f}, median {median:.2f}")
+        told = _SAID.get(one.confidence_kind or "", "confidence")
+        yield Problem(_below_half(one.confidence, median), f"{told} {one.confidence:.2f}, median {median:.2f}")
 
 
 def _of_sound(one: UtteranceQuality, usual: Usual) -> Iterator[Problem]:

@@ -144,7 +144,11 @@ class AudioEncoderExtractor:
 
     def _of_layer(self, layers: Any) -> Any:
         if self._layer is None or self._layer >= len(layers):
-            raise DataError(f"the encoder has layers 0 to {len(layers) - 1}", file=self._folder.path)
+            raise DataError(
+                f"the encoder has layers 0 to {len(layers) - 1}",
+                file=self._folder.path,
+                remedy="name one of them, or leave @LAYER out for the last",
+            )
         return layers[self._layer]
 
     @cached_property
@@ -156,7 +160,11 @@ class AudioEncoderExtractor:
         config = self._model.config
         if self._from_spectrum:
             if config.model_type != "whisper":
-                raise UpstreamError(f"steps of {config.model_type} are not known", file=self._folder.path)
+                raise UpstreamError(
+                    f"steps of {config.model_type} are not known",
+                    file=self._folder.path,
+                    remedy="take a model like wav2vec 2, HuBERT, WavLM or Whisper",
+                )
             stride = 2 * int(self._features.hop_length)
             return Field(stride, stride)
         return field_of(list(config.conv_kernel), list(config.conv_stride))
@@ -165,7 +173,11 @@ class AudioEncoderExtractor:
     def _features(self) -> Any:
         features = self._folder.load("AutoFeatureExtractor")
         if features.sampling_rate != SOUND_RATE:
-            raise UpstreamError(f"takes sound at {features.sampling_rate} Hz, not 16000", file=self._folder.path)
+            raise UpstreamError(
+                f"takes sound at {features.sampling_rate} Hz, not 16000",
+                file=self._folder.path,
+                remedy="take an encoder that was trained at 16 kHz",
+            )
         return features
 
     @cached_property

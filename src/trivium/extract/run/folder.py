@@ -276,7 +276,7 @@ class _Run:
                 notes[name] = note_of((product.get("facts", {}) for product in products), own)
             findings.extend(Finding(**row) for row in part["findings"])
         failures = [
-            {"id": one.id, "clip": one.path.name, "reason": _reason(error)}
+            {"id": one.id, "clip": one.path.name, "reason": _reason(error)} | _remedy(error)
             for one, error in ((self._recordings[place], error) for place, error in sorted(self._failed.items()))
         ]
         ordered = {name: notes[name] for name in sorted(notes)}
@@ -287,6 +287,11 @@ def _unusual(extractor: ClipExtractor) -> dict[str, Any]:
     """Options that are not as they are by default."""
     usual = {"track": 1, "cut": "whole", "language": ENGLISH, "faces": 1}
     return {name: getattr(extractor, name) for name, value in usual.items() if getattr(extractor, name) != value}
+
+
+def _remedy(error: Exception) -> dict[str, str]:
+    remedy = error.remedy if isinstance(error, TriviumError) else None
+    return {"remedy": remedy} if remedy else {}
 
 
 def _reason(error: Exception) -> str:

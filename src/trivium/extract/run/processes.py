@@ -28,6 +28,7 @@ from trivium.extract.source.recording import Recording
 __all__ = ["ClipJob", "cores", "extract_in_processes"]
 
 _PATIENCE_SECONDS = 5.0
+_LEAVE_OUT = "run the command again, with --workers 1 if memory is short; if it ends so again, leave the clip out"
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -98,7 +99,8 @@ def extract_in_processes(
     for job, _ in again:
         for late, how in _work([job], setup, 1, begin, take):
             problem = f"the process that extracted it {how}"
-            take(Outcome(failed={place: MediaError(problem, file=late.path) for place in late.recordings}))
+            error = MediaError(problem, file=late.path, remedy=_LEAVE_OUT)
+            take(Outcome(failed=dict.fromkeys(late.recordings, error)))
 
 
 @dataclass

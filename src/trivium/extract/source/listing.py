@@ -17,6 +17,7 @@ from trivium.extract.source.recording import Recording
 from trivium.extract.words.timed_transcript import TimedTranscript
 from trivium.extract.words.transcript_files import TRANSCRIPT_ENDINGS, read_transcript_file
 from trivium.formats.clips import ClipsFormat
+from trivium.wording import counted
 
 __all__ = [
     "MEDIA_ENDINGS",
@@ -126,7 +127,8 @@ class TranscriptSource:
         left = sorted({path.name for path in self._texts.values() if isinstance(path, Path) and path not in self._read})
         if left:
             shown = ", ".join(left[:_MOST_NAMES_SHOWN]) + (" ..." if len(left) > _MOST_NAMES_SHOWN else "")
-            warnings.warn(f"{len(left)} transcripts belong to no clip here: {shown}", stacklevel=3)
+            belong = "belongs" if len(left) == 1 else "belong"
+            warnings.warn(f"{counted(len(left), 'transcript')} {belong} to no clip here: {shown}", stacklevel=3)
 
     def _content(self, said: str | Path | None) -> str | TimedTranscript | TriviumError | None:
         if not isinstance(said, Path):
@@ -169,7 +171,9 @@ def _matching(pattern: Path) -> tuple[Path, list[Path]]:
     """Folder of a pattern, and the media files that match it."""
     fixed = list(takewhile(lambda part: not has_magic(part), pattern.parts))
     if len(fixed) == len(pattern.parts):
-        raise MediaError("there is no such file or folder", file=pattern)
+        raise MediaError(
+            "there is no such file or folder", file=pattern, remedy="check the path, and quote a pattern: 'clips/*.mp4'"
+        )
     folder = Path(*fixed)
     rest = Path(*pattern.parts[len(fixed) :]).as_posix()
     found = (path for path in folder.glob(rest) if path.suffix.lower() in MEDIA_ENDINGS and path.is_file())
@@ -179,7 +183,7 @@ def _matching(pattern: Path) -> tuple[Path, list[Path]]:
 def _transcript_files(folder: Path) -> dict[str, Path]:
     """Files by id; where a clip has several, the one that knows most about times."""
     if not folder.is_dir():
-        raise DataError("there is no such folder or file of transcripts", file=folder)
+        raise DataError("there is no such folder or file of transcripts", file=folder, remedy="check --transcripts")
     rank = {ending: place for place, ending in enumerate(TRANSCRIPT_ENDINGS)}
     files = [path for path in folder.rglob("*") if path.suffix.lower() in rank and path.is_file()]
     found: dict[str, Path] = {}

@@ -26,6 +26,7 @@ from trivium.files import check_size
 __all__ = ["SOUND_RATE", "Clip", "Facts", "Frame", "open_clip"]
 
 SOUND_RATE = 16_000
+_WHOLE = "copy or download it again, or cut out what can be played, with ffmpeg for example"
 _MOST_BYTES = 8 << 30
 _MOST_SECONDS = 4 * 3600.0
 _MOST_PIXELS = 8192 * 4320
@@ -136,7 +137,7 @@ class Clip:
         damage = self._damage.get(track)
         told = damage.told(end) if damage else ""
         if damage and damage.too_much(end):
-            raise MediaError(told, file=self.path)
+            raise MediaError(told, file=self.path, remedy=_WHOLE)
         return f"{told} and were left out" if told else ""
 
     def sound(self, *, refuse: bool = True) -> NDArray[np.float32] | None:
@@ -262,7 +263,7 @@ def open_clip(path: str | os.PathLike[str], *, track: int = 1) -> Clip:
     """
     file = Path(path)
     if not file.is_file():
-        raise MediaError("there is no such file", file=file)
+        raise MediaError("there is no such file", file=file, remedy="check the path")
     check_size(file, _MOST_BYTES)
     with _opened(file) as container:
         origin = (container.start_time or 0) / av.time_base
@@ -273,11 +274,21 @@ def open_clip(path: str | os.PathLike[str], *, track: int = 1) -> Clip:
             raise MediaError(f"has {has}, and no track {track}", file=file, remedy="choose another with --track")
         facts = _measure(container, origin, track)
     if not facts.has_sound and not facts.has_picture:
-        raise MediaError("holds neither sound nor picture", file=file)
+        raise MediaError(
+            "holds neither sound nor picture",
+            file=file,
+            remedy="check that it is a video or a sound, and that its download or copy is whole",
+        )
     if facts.width * facts.height > _MOST_PIXELS or facts.seconds > _MOST_SECONDS:
-        raise LimitError(f"is {facts.width} x {facts.height} and {facts.seconds:.0f} seconds long", file=file)
+        raise LimitError(
+            f"is {facts.width} x {facts.height} and {facts.seconds:.0f} seconds long",
+            file=file,
+            remedy="cut or scale it, with ffmpeg for example",
+        )
     if facts.seconds < min(_CUT_OFF_PART * declared, declared - _CUT_OFF_SECONDS):
-        raise MediaError(f"is cut off: it should last {declared:.1f} s, but ends at {facts.seconds:.1f} s", file=file)
+        raise MediaError(
+            f"is cut off: it should last {declared:.1f} s, but ends at {facts.seconds:.1f} s", file=file, remedy=_WHOLE
+        )
     return Clip(file, facts, origin, track)
 
 
@@ -369,7 +380,11 @@ class _Samples:
         """Write samples at a place; what lies before 0 is left out."""
         end = place + len(samples)
         if end > _MOST_SECONDS * SOUND_RATE:
-            raise LimitError(f"its sound lasts {end / SOUND_RATE:.0f} seconds or more", file=self._path)
+            raise LimitError(
+                f"its sound lasts {end / SOUND_RATE:.0f} seconds or more",
+                file=self._path,
+                remedy="cut it into shorter files",
+            )
         if end > len(self._whole):
             self._whole = np.concatenate(
                 [self._whole, np.zeros(end - len(self._whole) + len(self._whole) // 4, np.float32)]

@@ -14,6 +14,8 @@ from trivium.extract.words.timed_transcript import TimedTranscript
 
 __all__ = ["Recording"]
 
+_IN_SECONDS = "check that its times are seconds of this very clip"
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -119,9 +121,19 @@ class Recording:
         start = 0.0 if isnan(self.start) else self.start
         end = seconds if isnan(self.end) else self.end
         if start < 0:
-            raise DataError(f"its span begins at {start:g} s, before the clip", file=self.path)
+            raise DataError(
+                f"its span begins at {start:g} s, before the clip", file=self.path, remedy="begin it at 0 or later"
+            )
         if start >= seconds and not self.is_whole:
-            raise DataError(f"its span begins at {start:g} s, and the clip ends at {seconds:.3f} s", file=self.path)
+            raise DataError(
+                f"its span begins at {start:g} s, and the clip ends at {seconds:.3f} s",
+                file=self.path,
+                remedy=_IN_SECONDS,
+            )
         if not end > start and not self.is_whole:
-            raise DataError(f"its span from {start:g} to {end:g} s is empty", file=self.path)
+            raise DataError(
+                f"its span from {start:g} to {end:g} s is empty",
+                file=self.path,
+                remedy="let it end after its start; times are seconds of the clip",
+            )
         return start, min(end, seconds)

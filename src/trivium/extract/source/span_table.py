@@ -82,7 +82,12 @@ def span_recordings(
         row = {name: values[number] for name, values in columns.items()}
         one = _recording(row, number, places, clips, path)
         if one.fault is None and one.id in taken:
-            one = replace(one, fault=DataError(f"the id {one.id!r} is taken by an earlier row", file=path))
+            one = replace(
+                one,
+                fault=DataError(
+                    f"the id {one.id!r} is taken by an earlier row", file=path, remedy="give every row an id of its own"
+                ),
+            )
         if one.fault is None:
             taken.add(one.id)
         own = {key: values[number] for key, (_, values) in labels.items() if values[number] is not None}
@@ -164,9 +169,9 @@ def _recording(
     fault: TriviumError | None = None
     if len(exact) != 1:
         why = f"there is no clip {named!r}" if not exact else f"{named or 'no name'!r} may mean {len(exact)} clips"
-        fault = DataError(why, file=table, place=place)
+        fault = DataError(why, file=table, place=place, remedy="name the clip as its path within the folder")
     if not name:
-        fault = DataError("has no id", file=table, place=place)
+        fault = DataError("has no id", file=table, place=place, remedy="give every row an id of its own")
     try:
         start, end = (float(row[edge]) for edge in ("start", "end"))
         if not (isfinite(start) and isfinite(end)):
@@ -174,7 +179,9 @@ def _recording(
     except (TypeError, ValueError):
         start = end = float("nan")
         told = f"{row['start']!r} to {row['end']!r}"
-        fault = fault or DataError(f"{told} is no span in seconds", file=table, place=place)
+        fault = fault or DataError(
+            f"{told} is no span in seconds", file=table, place=place, remedy="write numbers, such as 12.5"
+        )
     groups = _named(row, "group.", _GROUPS)
     path = clips[exact[0]].path if len(exact) == 1 else Path(named or "-")
     return Recording(

@@ -22,6 +22,7 @@ from trivium.extract.words.transcript import Transcript
 
 __all__ = ["TextEncoderExtractor"]
 
+_ANOTHER = "take an encoder with a fast tokenizer, such as those of BERT, RoBERTa or DistilBERT"
 _LONGEST = 512
 _OFFSET = 2  # RoBERTa begins to count positions at 2
 
@@ -103,7 +104,9 @@ class TextEncoderExtractor:
         full = self._tokenizer("a")["input_ids"]
         places = [n for n in range(len(full) - len(bare) + 1) if full[n : n + len(bare)] == bare]
         if not bare or not places:
-            raise UpstreamError("its tokenizer sets marks in a way that is not known", file=self._folder.path)
+            raise UpstreamError(
+                "its tokenizer sets marks in a way that is not known", file=self._folder.path, remedy=_ANOTHER
+            )
         return full[: places[0]], full[places[0] + len(bare) :]
 
     @cached_property
@@ -111,7 +114,9 @@ class TextEncoderExtractor:
         tokenizer = self._folder.load("AutoTokenizer", use_fast=True, add_prefix_space=True)
         if not tokenizer.is_fast:
             raise UpstreamError(
-                "has no fast tokenizer, so its pieces cannot be joined to words", file=self._folder.path
+                "has no fast tokenizer, so its pieces cannot be joined to words",
+                file=self._folder.path,
+                remedy=_ANOTHER,
             )
         return tokenizer
 

@@ -268,7 +268,11 @@ def load_word_encoder(local: str | Path | None = None) -> WordEncoder:
     folder = model_folder("minilm-l6", local)
     weights = load_file(folder / "model.safetensors")
     if weights["embeddings.word_embeddings.weight"].shape[1] != _WIDTH:
-        raise UpstreamError(f"the encoder does not give {_WIDTH} columns", file=folder)
+        raise UpstreamError(
+            f"the encoder does not give {_WIDTH} columns",
+            file=folder,
+            remedy="fetch it again: trivium upstream fetch minilm-l6",
+        )
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.no_truncation()

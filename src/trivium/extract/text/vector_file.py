@@ -28,6 +28,7 @@ __all__ = ["VectorFile", "VectorFileExtractor", "open_vector_file"]
 
 _PACKED = {b"PK": "zip", b"\x1f\x8b": "gzip"}
 _LONGEST_LINE = 1 << 20
+_LINES = "every line has to hold a word and its numbers with spaces between them, as GloVe's files do"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +81,9 @@ class VectorFile:
         except ValueError:
             vector = np.full(1, np.nan, np.float32)
         if not np.isfinite(vector).all():
-            raise FormatError("holds something that is no finite number", file=self.path, place=self._line(place))
+            raise FormatError(
+                "holds something that is no finite number", file=self.path, place=self._line(place), remedy=_LINES
+            )
         return vector
 
     def _line(self, place: int) -> str:
@@ -143,7 +146,7 @@ def open_vector_file(path: Path) -> VectorFile:
         There is no such file.
     """
     if not path.is_file():
-        raise DataError("there is no such file of word vectors", file=path)
+        raise DataError("there is no such file of word vectors", file=path, remedy="check the path behind the colon")
     status = path.stat()
     known = sha256_bytes(f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}".encode())
     index = user_folder("cache") / f"{known}.words.npz"
@@ -165,12 +168,14 @@ def _write_index(path: Path, index: Path) -> None:
             if number == 1 and fields == 1:
                 continue
             if line.strip():
-                raise FormatError(f"has {fields} numbers instead of {width}", file=path, place=f"line {number}")
-            raise FormatError("is empty", file=path, place=f"line {number}")
+                raise FormatError(
+                    f"has {fields} numbers instead of {width}", file=path, place=f"line {number}", remedy=_LINES
+                )
+            raise FormatError("is empty", file=path, place=f"line {number}", remedy=_LINES)
         keys.append(_key(line.rstrip().rsplit(b" ", width)[0]))
         places.append(place)
     if not keys:
-        raise FormatError("holds no words", file=path)
+        raise FormatError("holds no words", file=path, remedy=_LINES)
     order = np.argsort(np.array(keys, np.uint64), kind="stable")
     with atomic_file(index) as draft, draft.open("wb") as out:
         np.savez(

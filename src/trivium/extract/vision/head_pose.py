@@ -95,7 +95,10 @@ def canonical_face(metadata: bytes) -> CanonicalFace:
         weights = np.array([struct.unpack("<f", item[2])[0] for item in basis])
         return CanonicalFace(vertices[landmarks], landmarks, weights / weights.sum(), triangles)
     except (StopIteration, ValueError, KeyError, TypeError, IndexError, struct.error) as cause:
-        raise UpstreamError("the geometry of the face model cannot be read") from cause
+        raise UpstreamError(
+            "the geometry of the face model cannot be read",
+            remedy="fetch it again: trivium upstream fetch face-landmarker",
+        ) from cause
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, Any]]:

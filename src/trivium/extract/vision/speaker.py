@@ -27,11 +27,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FaceChoice", "Mouth", "choose_faces", "frame_loudness"]
+__all__ = ["FURTHER_FACES_VERSION", "FaceChoice", "Mouth", "choose_faces", "frame_loudness"]
 
 Float: TypeAlias = NDArray[np.floating[Any]]
 Int: TypeAlias = NDArray[np.int64]
 
+FURTHER_FACES_VERSION = 2  # raised when other faces than the speaker's are kept, so that those of earlier runs are not
 _WINDOW_SECONDS = 0.4
 _SECONDS_PER_UNIT, _MOST_SECONDS = 3.0, 30.0
 _SIZE_WEIGHT, _SOUNDLESS = 0.5, 0.5
@@ -40,7 +41,7 @@ _MOVEMENT_FLOOR = 0.003  # of the opening, per 80 ms: what landmarks tremble by
 _MOVEMENT_SECONDS = 0.08
 _LEAST_RANGE_DB, _QUIET, _LOUD = 6.0, 10, 95
 _FLOOR_DB = -80.0
-_SHORTEST_SECONDS = 0.4  # faces seen for less are not counted
+_SHORTEST_SECONDS = 0.4  # faces seen for less are not counted, and never kept beside the one that speaks
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +141,8 @@ def choose_faces(mouths: Sequence[Mouth], times: Float, loudness: Float | None, 
 
     The best face of a shot leads. Where it is not seen, the best of those takes its place that was never seen beside
     it: it may be the same person, who was lost for a while. A face that was seen beside it is somebody else and never
-    does. What remains is ordered in the same way.
+    does. What remains is ordered in the same way, without what is followed for less than .4 s: what flickers for a
+    frame or two is seldom a face.
 
     Parameters
     ----------
@@ -172,6 +174,7 @@ def choose_faces(mouths: Sequence[Mouth], times: Float, loudness: Float | None, 
         left = ranked
         for place in range(count):
             taken, left = _one_person(left, mouths)
+            left = [n for n in left if _lasts(mouths[n], step)]
             for n in taken:
                 chosen[place, mouths[n].frames] = n
         lead = ranked[0]

@@ -125,7 +125,11 @@ def pieces_of(
     inside = [(max(start, bounds[0]), min(end, bounds[1])) for start, end in spans]
     inside = [(start, end) for start, end in inside if end > start]
     if not inside:
-        raise DataError("nobody speaks in it, so there is nothing to cut", file=recording.path)
+        raise DataError(
+            "nobody speaks in it, so there is nothing to cut",
+            file=recording.path,
+            remedy="leave the clip out, or extract it whole",
+        )
     return [
         piece_of(recording, number, start, end, None if told is None else told.within(start, end) or "")
         for number, (start, end) in enumerate(inside, start=1)

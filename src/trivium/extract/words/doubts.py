@@ -32,6 +32,8 @@ __all__ = [
     "listen",
     "mean_fit",
     "said_share",
+    "segments_fit_badly",
+    "subtitles_say_other_words",
 ]
 
 ANOTHER_LANGUAGE = (
@@ -77,6 +79,29 @@ def fits_badly(timed: Timed) -> bool:
     False
     """
     return timed.timing == "spread" or (timed.timing == "aligned" and mean_fit(timed) < WEAK_FIT)
+
+
+def segments_fit_badly(timed: Timed) -> bool:
+    """Whether of words with segment times at least half could not be aligned, or the others fit below ``WEAK_FIT``.
+
+    Parameters
+    ----------
+    timed : Timed
+        Of a transcript with times.
+
+    Examples
+    --------
+    >>> times = np.array([[0.0, 0.5], [0.5, 1.0], [1.0, 1.5]])
+    >>> some, most = (np.array(fit, np.float32) for fit in ((0.2, 0.0, 0.2), (0.2, 0.0, 0.0)))
+    >>> segments_fit_badly(Timed(times, some, "aligned", ("so",)))
+    False
+    >>> segments_fit_badly(Timed(times, most, "aligned", ("so", "good")))
+    True
+    """
+    if timed.timing != "aligned" or 2 * len(timed.guessed) >= len(timed.times):
+        return timed.timing in ("aligned", "spread")
+    found = timed.confidence > 0
+    return mean_fit(Timed(timed.times[found], timed.confidence[found], "aligned")) < WEAK_FIT
 
 
 def mean_fit(timed: Timed) -> float:
@@ -147,10 +172,40 @@ def said_share(words: Sequence[str], heard: Heard) -> float:
     0.67
     """
     told = heard.transcript.words
-    if not told:
-        return 1.0
+    return _shared(words, told) / len(told) if told else 1.0
+
+
+def _shared(words: Sequence[str], told: Sequence[str]) -> int:
+    """How many words two texts have in common, in their order."""
     blocks = SequenceMatcher(None, list(words), list(told), autojunk=False).get_matching_blocks()
-    return sum(block.size for block in blocks) / len(told)
+    return sum(block.size for block in blocks)
+
+
+def subtitles_say_other_words(words: Sequence[str], heard: Heard) -> bool:
+    """Whether what is heard speaks against a transcript with times.
+
+    Subtitles may leave out what other people say, so that the words in common are compared with the shorter of the two:
+    they are less than a quarter of it, and both have at least five words.
+
+    Parameters
+    ----------
+    words : sequence of str
+        Of the transcript.
+    heard : Heard
+        Of the sound, or of its beginning.
+
+    Examples
+    --------
+    >>> from trivium.extract.words.transcript import read_transcript
+    >>> heard = Heard(read_transcript("dogs sat there all the day"), np.zeros((6, 2)), np.zeros(6, np.float32))
+    >>> subtitles_say_other_words("kids are talking by the door".split(), heard)
+    True
+    >>> subtitles_say_other_words("so there all the".split(), heard)
+    False
+    """
+    told = heard.transcript.words
+    shorter = min(len(words), len(told))
+    return shorter >= _FEWEST_HEARD and _shared(words, told) < SAID_SHARE * shorter
 
 
 def hears_other_words(words: Sequence[str], heard: Heard) -> bool:

@@ -108,7 +108,11 @@ def load_pronouncer(local: str | Path | None = None) -> Pronouncer:
     with np.load(path, allow_pickle=False) as archive:
         weights = {name: archive[name].astype(np.float32) for name in [*_NAMES, "fc_w", "fc_b"]}
     if any(len(weights[name]) != size for name, size in _SIZES.items()):
-        raise UpstreamError("the pronunciation network has another alphabet", file=path)
+        raise UpstreamError(
+            "the pronunciation network has another alphabet",
+            file=path,
+            remedy="fetch it again: trivium upstream fetch g2p-en",
+        )
     return Pronouncer(weights)
 
 

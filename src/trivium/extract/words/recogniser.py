@@ -32,6 +32,7 @@ _VOCABULARIES = ("vocabulary.txt", "vocabulary.json")
 _FIRST_MULTILINGUAL = 51865  # size of the vocabulary of Whisper's smallest multilingual model
 _LARGEST_VOCABULARY = 100_000_000
 _FORMAT = "a Whisper model in CTranslate2's format"
+_CONVERT = "convert the model anew with ct2-transformers-converter"
 
 
 def require_recogniser(
@@ -91,7 +92,7 @@ def require_recogniser(
 @lru_cache(maxsize=2)
 def _vocabulary_size(path: Path) -> int:
     if path.stat().st_size > _LARGEST_VOCABULARY:
-        raise UpstreamError("the vocabulary is too large to be one of Whisper's", file=path)
+        raise UpstreamError("the vocabulary is too large to be one of Whisper's", file=path, remedy=_CONVERT)
     try:
         text = path.read_text(encoding="utf-8")
         return len(json.loads(text)) if path.suffix == ".json" else text.count("\n") + (not text.endswith("\n"))
@@ -196,7 +197,7 @@ def open_recogniser(folder: Path) -> Any:
     try:
         return WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True)
     except (RuntimeError, ValueError) as cause:
-        raise UpstreamError(f"cannot be loaded as {_FORMAT}: {cause}", file=folder) from cause
+        raise UpstreamError(f"cannot be loaded as {_FORMAT}: {cause}", file=folder, remedy=_CONVERT) from cause
 
 
 def _threads() -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +25,8 @@ from trivium.extract.words.doubts import (
     is_foreign,
     listen,
     said_share,
+    segments_fit_badly,
+    subtitles_say_other_words,
 )
 from trivium.extract.words.recogniser import ENGLISH
 from trivium.extract.words.segment_times import time_segments
@@ -41,7 +45,7 @@ from trivium.formats.findings import Finding
 
 __all__ = ["WORDS_VERSION", "Spoken", "transcript_to_cut", "words_in_time"]
 
-WORDS_VERSION = 2  # raised when recognition or alignment changes, so that words of earlier runs are made again
+WORDS_VERSION = 3  # raised when recognition or alignment changes, so that words of earlier runs are made again
 
 _HOW = {
     ("given", "aligned"): "given, aligned",
@@ -100,8 +104,8 @@ def words_in_time(
 
     Given words that cannot be aligned, fit badly or look like another language are compared with what the recogniser
     hears, if it is on this machine: where it hears the same words, those that could not be aligned get its times; where
-    it hears others, a finding says that the transcript may belong to another clip or be in another language. Of a
-    transcript with times, only the language is doubted.
+    it hears others, a finding says that the transcript may belong to another clip or be in another language. A
+    transcript with times is compared only if it is that of a whole clip, and its words have no times of their own.
 
     Parameters
     ----------
@@ -124,7 +128,8 @@ def words_in_time(
         None where nobody speaks.
     """
     if isinstance(recording.transcript, TimedTranscript):
-        return _timed(recording.id, recording.transcript, sound, span, findings, language, local, model)
+        told, whole = recording.transcript, recording.is_whole
+        return _timed(recording.id, told, sound, span, findings, language, local, model, whole=whole)
     heard = None
     if recording.transcript is None and sound is not None:
         heard = recognise(sound, model=model, language=language, local=local, states=states)
@@ -193,6 +198,8 @@ def _timed(
     language: str,
     local: str | Path | None,
     model: str | Path | None = None,
+    *,
+    whole: bool = False,
 ) -> Spoken | None:
     """Words of a transcript with times, as far as they lie in the span."""
     findings += [Finding("transcript", name, "text", count=n, action=what) for what, n in told.findings]
@@ -205,14 +212,32 @@ def _timed(
     if spoken is None or not spoken[0].words:
         findings.append(Finding("missing", name, "text", action="the transcript has no words at this time"))
         return None
-    given = told.word_times != "heard" and language == ENGLISH
-    if given and is_foreign(spoken[0].words):
-        heard = None if sound is None else listen(sound, whole=False, model=model, local=local)
-        if not _heard_so(spoken[0], heard):
-            findings.append(Finding("doubt", name, "text", action=ANOTHER_LANGUAGE))
+    if told.word_times != "heard" and language == ENGLISH:
+        # the sound of a span may hold words of its neighbours, where subtitles are late
+        comparable = whole and told.word_times == "none"
+        listening = partial(listen, sound, whole=False, model=model, local=local) if sound is not None else _deaf
+        findings += _doubts(name, *spoken, comparable, listening)
     how = _TIMED_HOW.get((told.word_times, spoken[1].timing), spoken[1].timing)
     _tell_words(findings, name, spoken[1], how, language)
     return Spoken(*spoken)
+
+
+def _deaf() -> None:
+    """What is heard where there is no sound."""
+
+
+def _doubts(
+    name: str, transcript: Transcript, timed: Timed, comparable: bool, listening: Callable[[], Heard | None]
+) -> list[Finding]:
+    """Whether a transcript with times may belong to something else."""
+    foreign = is_foreign(transcript.words)
+    suspicious = comparable and segments_fit_badly(timed)
+    heard = listening() if foreign or suspicious else None
+    if foreign and not _heard_so(transcript, heard):
+        return [Finding("doubt", name, "text", action=ANOTHER_LANGUAGE)]
+    if suspicious and heard is not None and subtitles_say_other_words(transcript.words, heard):
+        return [Finding("doubt", name, "text", action=ANOTHER_CLIP)]
+    return []
 
 
 def _tell_words(findings: list[Finding], name: str, timed: Timed, how: str, language: str) -> None:

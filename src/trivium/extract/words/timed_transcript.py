@@ -178,7 +178,10 @@ def tidy(segments: Iterable[Segment], word_times: WordTimes = "none") -> TimedTr
     kept = [part for segment in segments if (part := _usable(segment, told)) is not None]
     if not kept:
         why = ", ".join(f"{count} {action}" for action, count in sorted(told.items()))
-        raise DataError(f"holds no segment with text and times{f' ({why})' if why else ''}")
+        raise DataError(
+            f"holds no segment with text and times{f' ({why})' if why else ''}",
+            remedy="check that it is the right file, or leave it out: words are then recognised",
+        )
     ordered = sorted(kept, key=lambda segment: segment.start)
     moved = sum(a is not b for a, b in zip(kept, ordered, strict=True))
     if moved:
@@ -189,7 +192,9 @@ def tidy(segments: Iterable[Segment], word_times: WordTimes = "none") -> TimedTr
 def _usable(segment: Segment, told: Counter[str]) -> Segment | None:
     times = [segment.start, segment.end, *(t for word in segment.words for t in (word.start, word.end))]
     if not all(isfinite(time) for time in times):
-        raise DataError("holds a time that is no finite number", place=f"segment {segment.text[:40]!r}")
+        raise DataError(
+            "holds a time that is no finite number", place=f"segment {segment.text[:40]!r}", remedy="correct the time"
+        )
     if not segment.text.strip():
         told["without text, left out"] += 1
     elif segment.end <= max(segment.start, 0.0):

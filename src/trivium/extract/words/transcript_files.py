@@ -86,12 +86,16 @@ def read_transcript_file(path: Path) -> str | TimedTranscript:
     except TriviumError as error:
         raise error.located(path) from error
     except OSError as cause:
-        raise DataError(f"cannot be read: {cause.strerror}", file=path) from cause
+        raise DataError(f"cannot be read: {cause.strerror}", file=path, remedy="check its permissions") from cause
     except ImportError as cause:
         raise DependencyError(f"needs the package {cause.name}", remedy="pip install 'trivium[extract]'") from cause
     except Exception as cause:  # the parsers fail in many ways on a file that is none of theirs
         kind = _KINDS[path.suffix.lower()]
-        raise FormatError(f"is no readable {kind} ({type(cause).__name__}: {cause})"[:300], file=path) from cause
+        raise FormatError(
+            f"is no readable {kind} ({type(cause).__name__}: {cause})"[:300],
+            file=path,
+            remedy="export it anew, or give it as plain .txt",
+        ) from cause
 
 
 def _text(path: Path, most: int = _MOST_BYTES) -> str:
@@ -108,7 +112,9 @@ def _check_parts(parts: Iterable[str], what: str) -> None:
     for number, part in enumerate(parts, start=1):
         if len(part) > _MOST_PART:
             raise LimitError(
-                f"has {len(part)} characters in one {what}, above the limit of {_MOST_PART}", place=f"{what} {number}"
+                f"has {len(part)} characters in one {what}, above the limit of {_MOST_PART}",
+                place=f"{what} {number}",
+                remedy="check that it is a transcript",
             )
 
 
@@ -154,7 +160,10 @@ def _whisper(path: Path) -> TimedTranscript:
     content = json.loads(_text(path, _MOST_JSON_BYTES))
     rows = content.get("segments") if isinstance(content, dict) else content
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "text" in row for row in rows):
-        raise FormatError("is no transcript of Whisper: it has no list `segments` with `start`, `end` and `text`")
+        raise FormatError(
+            "is no transcript of Whisper: it has no list `segments` with `start`, `end` and `text`",
+            remedy="export it from Whisper as JSON, or give .srt",
+        )
     segments = [
         Segment(float(row["start"]), float(row["end"]), str(row["text"]), _whisper_words(row.get("words") or ()))
         for row in rows
@@ -223,7 +232,7 @@ def _slot_times(slots: Mapping[str, int | None]) -> tuple[dict[str, float], int]
 
     known = [(place, value) for place, value in enumerate(slots.values()) if value is not None]
     if not known:
-        raise FormatError("holds no times")
+        raise FormatError("holds no times", remedy="align its tiers in ELAN first, or give plain text")
     places, values = np.array(known, dtype=np.float64).T
     seconds = np.interp(np.arange(len(slots)), places, values) / 1000
     return dict(zip(slots, seconds.tolist(), strict=True)), len(slots) - len(known)
