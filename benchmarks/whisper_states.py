@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from trivium.extract.source.media import open_clip
 from trivium.extract.words.listening import STATE_SAMPLES
-from trivium.extract.words.speech import load_listener, recognise
+from trivium.extract.words.speech import encoder_states, recognise
 from trivium.extract.words.transcript import read_transcript
 from trivium.upstream import model_folder
 
@@ -124,7 +124,7 @@ def padded_and_own(paths: Sequence[Path]) -> dict[str, float]:
     for path in paths:
         sound = sound_of(path)
         steps = -(-len(sound) // STATE_SAMPLES)
-        own.append(load_listener(None).states(sound).mean(axis=0))
+        own.append(encoder_states(sound).mean(axis=0))
         features = np.zeros((80, 3000), np.float32)
         made = model.feature_extractor(sound)
         features[:, : made.shape[1] - 1] = made[:, :-1]
@@ -145,7 +145,7 @@ def recall(paths: Sequence[Path]) -> dict[str, Any]:
     from sklearn.preprocessing import StandardScaler
 
     begin = time.process_time()
-    vectors = np.array([load_listener(None).states(sound_of(path)).mean(axis=0) for path in paths])
+    vectors = np.array([encoder_states(sound_of(path)).mean(axis=0) for path in paths])
     seconds = time.process_time() - begin
     emotion = np.array([path.stem.split("-")[2] for path in paths])
     fold = np.array([(int(path.stem.split("-")[6]) - 1) // _ACTORS_PER_FOLD for path in paths])

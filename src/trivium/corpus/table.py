@@ -133,7 +133,8 @@ def _flat_lists(arrays: Sequence[NDArray[Any] | None], kind: pa.DataType) -> pa.
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
     dtype = kind.value_type.to_pandas_dtype()
     present = [np.asarray(a, dtype=dtype).reshape(-1) for a in arrays if a is not None]
-    values = np.concatenate(present) if present else np.empty(0, dtype)
+    # one array, such as an hour of columns that lies in a file, is not copied
+    values = present[0] if len(present) == 1 else np.concatenate(present) if present else np.empty(0, dtype)
     absent = pa.array([a is None for a in arrays], type=pa.bool_())
     return pa.LargeListArray.from_arrays(offsets, values, type=kind, mask=absent)
 
