@@ -119,7 +119,7 @@ class AudioEncoderExtractor:
         return StreamSpecification("audio", columns, clock="seconds", extractor="hf", version=self._folder.version)
 
     def stream(self, sound: NDArray[np.float32], heard: Heard | None) -> Stream:
-        """Values (T, D) at times (T, 2) of sound (n,); an hour of 768 columns at 50 steps a second is 553 MB on disk."""
+        """Values (T, D) at times (T, 2) of sound (n,); an hour of 768 columns takes 553 MB on disk."""
         hop = round(_HOP_SECONDS * SOUND_RATE / self._field.stride)
         window = _WINDOW_SECONDS * SOUND_RATE
         states = ScratchRows(np.float32)
