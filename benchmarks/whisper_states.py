@@ -35,7 +35,7 @@ from sklearn.preprocessing import StandardScaler
 from trivium.extract.audio.voice import voice_stream
 from trivium.extract.source.media import open_clip
 from trivium.extract.words.listening import STATE_SAMPLES
-from trivium.extract.words.speech import load_listener, recognise
+from trivium.extract.words.speech import encoder_states, recognise
 from trivium.extract.words.transcript import read_transcript
 from trivium.upstream import model_folder
 
@@ -150,7 +150,7 @@ def padded_and_own(paths: Sequence[Path]) -> dict[str, float]:
     for path in paths:
         sound = sound_of(path)
         steps = -(-len(sound) // STATE_SAMPLES)
-        own.append(load_listener(None).states(sound).mean(axis=0))
+        own.append(encoder_states(sound).mean(axis=0))
         features = np.zeros((80, 3000), np.float32)
         made = model.feature_extractor(sound)
         features[:, : made.shape[1] - 1] = made[:, :-1]
@@ -167,7 +167,7 @@ def recall(paths: Sequence[Path]) -> dict[str, Any]:
     """Unweighted recall of the emotion in six folds of four actors, in actor order, of states and floors."""
     sounds = [sound_of(path) for path in paths]
     begin = time.process_time()
-    states = [load_listener(None).states(sound).mean(axis=0) for sound in sounds]
+    states = [encoder_states(sound).mean(axis=0) for sound in sounds]
     seconds = time.process_time() - begin
     voice = [voice_stream(sound).values for sound in sounds]
     mean = [values.mean(axis=0) for values in voice]

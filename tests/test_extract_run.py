@@ -71,7 +71,7 @@ import numpy as np
 from trivium.corpus import Stream, StreamSpecification
 
 class Loud:
-    models, takes, uses_heard = (), "", False
+    models, takes = (), ""
     specification = StreamSpecification("audio", ("peak",), clock="seconds", extractor="loud", version="1")
 
     def __init__(self, argument="", local=None):

@@ -297,5 +297,5 @@ def test_long_sound_is_recognised_in_blocks_that_end_where_it_is_quiet(monkeypat
 
 
 def test_ten_minutes_are_recognised_at_once() -> None:
-    assert speech._blocks(np.zeros(600 * SOUND_RATE, np.float32)) == [(0, 600 * SOUND_RATE)]
-    assert speech._blocks(np.zeros(0, np.float32)) == [(0, 0)]
+    assert speech.sound_blocks(np.zeros(600 * SOUND_RATE, np.float32)) == [(0, 600 * SOUND_RATE)]
+    assert speech.sound_blocks(np.zeros(0, np.float32)) == [(0, 0)]

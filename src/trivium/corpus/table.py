@@ -133,9 +133,17 @@ def _flat_lists(arrays: Sequence[NDArray[Any] | None], kind: pa.DataType) -> pa.
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
     dtype = kind.value_type.to_pandas_dtype()
     present = [np.asarray(a, dtype=dtype).reshape(-1) for a in arrays if a is not None]
-    values = np.concatenate(present) if present else np.empty(0, dtype)
+    # one array, such as an hour of columns that lies in a file, is not copied
+    values = present[0] if len(present) == 1 else np.concatenate(present) if present else np.empty(0, dtype)
     absent = pa.array([a is None for a in arrays], type=pa.bool_())
-    return pa.LargeListArray.from_arrays(offsets, values, type=kind, mask=absent)
+    places, content = _viewed(offsets, pa.int64()), _viewed(values, kind.value_type)
+    return pa.LargeListArray.from_arrays(places, content, type=kind, mask=absent)
+
+
+def _viewed(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """Numbers (N,) as a column that shares their memory."""
+    # from the buffer: pyarrow's own way imports pandas where that is installed, which takes longer than a short clip
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
 
 
 def numbers(column: pa.Array) -> NDArray[Any]:

@@ -64,18 +64,12 @@ class TextExtractor(Extractor, Protocol):
 
 
 class AudioExtractor(Extractor, Protocol):
-    """Gives columns of the sound.
-
-    Attributes
-    ----------
-    uses_heard : bool
-        Whether its values depend on what the recogniser heard; one that does not say counts as if they did.
-    """
+    """Gives columns of the sound, the same whether or not its words were recognised."""
 
     def stream(self, sound: NDArray[np.float32], heard: Heard | None) -> Stream:
         """Values (T, D) of mono sound at 16 kHz, in seconds from its beginning.
 
-        What the recogniser heard in this very sound comes along, where it listened.
+        What the recogniser heard in this very sound comes along, where it listened; it may spare work, and no more.
         """
 
 
@@ -169,11 +163,6 @@ class StreamMaker(NamedTuple):
     def specification(self) -> StreamSpecification:
         """Specification of the stream under its name in the corpus."""
         return self.choice.named(self.extractor.specification)
-
-    @property
-    def uses_heard(self) -> bool:
-        """Whether its values depend on what the recogniser heard."""
-        return self.choice.modality == "audio" and getattr(self.extractor, "uses_heard", True)
 
     def specifications(self, faces: int) -> list[StreamSpecification]:
         """Specifications of all its streams: one, or one per face.

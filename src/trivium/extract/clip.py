@@ -14,39 +14,33 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from trivium.corpus import Specification, Stream, Utterance
+from trivium.corpus import Specification, Utterance
 from trivium.errors import DataError, MediaError
 from trivium.extract.choice import MODALITIES, StreamMaker, choose
+from trivium.extract.clip_picture import ClipPicture, Seen
+from trivium.extract.clip_sound import level_product, stream_product
+from trivium.extract.clip_words import ClipWords
 from trivium.extract.earlier import Earlier
 from trivium.extract.extracted import Extracted, put_together
-from trivium.extract.keys import Keys, installed_versions, keys_of, versions_of
-from trivium.extract.notes import facts_of_faces, facts_of_sound, facts_of_words, several_faces
+from trivium.extract.keys import Keys, keys_of
 from trivium.extract.opened import OpenedClip
 from trivium.extract.products import WORDS, Product, key_of
 from trivium.extract.source.media import open_clip
 from trivium.extract.source.recording import Recording
-from trivium.extract.vision.faces import see_faces
-from trivium.extract.vision.landmarks import FaceTracker
-from trivium.extract.vision.recorder import NO_FURTHER_FACE, FacesFound
-from trivium.extract.vision.speaker import FURTHER_FACES_VERSION
 from trivium.extract.vision.tracks import MOST_FACES
-from trivium.extract.words.cutting import CUTS, Cut, pieces_from_json, pieces_of, voiced_spans
-from trivium.extract.words.recogniser import ENGLISH, recogniser_version, require_recogniser
-from trivium.extract.words.spoken import WORDS_VERSION, Spoken, transcript_to_cut, words_in_time
+from trivium.extract.words.cutting import CUTS, Cut
+from trivium.extract.words.recogniser import ENGLISH
 from trivium.formats.findings import Finding
 from trivium.upstream import model_folder
 
 __all__ = ["FRAMES_PER_SECOND", "ClipExtractor", "Extracted", "extract_clip"]
 
 FRAMES_PER_SECOND = 12.5
-_TIMING_MODELS = ("g2p-en",)
-_RECOGNITION_MODELS = ("whisper-tiny-en",)
-_WORD_PACKAGES = ("faster-whisper", "pocketsphinx")
-_Seen: TypeAlias = Product | MediaError | None
+_CUT_NAMES = {"sentences": "sentences", "voice": "voice 2"}  # changes with the way to cut
 
 
 class ClipExtractor:
@@ -135,51 +129,28 @@ class ClipExtractor:
             "recogniser": None if recogniser is None else str(recogniser),
         }
         self.language = language
-        self._hearing: dict[str, Any] = {"model": recogniser, "language": language, "local": upstream}
-        self._tracker: FaceTracker | None = None
         requests = {"text": text, "audio": audio, "vision": vision}
         self._makers = [
             StreamMaker(choice, choice.load(upstream))
             for modality in self.modalities
             for choice in choose(modality, requests[modality])
         ]
-        self._states = any(getattr(maker.extractor, "takes_states", False) for maker in self._makers)
+        states = any(getattr(maker.extractor, "takes_states", False) for maker in self._makers)
+        self._words = ClipWords("text" in self.modalities, cut, recogniser, language, upstream, states)
+        looking = [maker for maker in self._makers if maker.choice.modality == "vision"]
+        self._picture = ClipPicture(looking, frames_per_second, faces)
         self.specification = Specification(
             tuple(specification for maker in self._makers for specification in maker.specifications(faces))
         )
 
-    @property
-    def recogniser_version(self) -> str:
-        """Version of the recogniser that listens; empty where none on this machine speaks the language."""
-        return recogniser_version(**self._hearing)
-
     def recogniser_told(self) -> dict[str, dict[str, str]]:
-        """What the provenance says of the recogniser: given words that fit badly are compared with what it hears.
-
-        A folder of the user's is told by its name alone, and by what it holds.
-        """
-        version, model = self.recogniser_version, self._hearing["model"]
-        if not version or not self._finds_words:
-            return {}
-        if model is None:
-            return {"models": {name: version for name in _RECOGNITION_MODELS}}
-        return {"recogniser": {"name": Path(model).resolve().name, "version": version}}
-
-    @property
-    def _finds_words(self) -> bool:
-        return "text" in self.modalities or self.cut == "sentences"
+        """What the provenance says of the recogniser; see :meth:`~trivium.extract.clip_words.ClipWords.told`."""
+        return self._words.told()
 
     def models(self, recordings: Iterable[Recording]) -> list[str]:
         """Names of the models in the catalogue that these recordings need."""
         needed = [name for maker in self._makers for name in maker.extractor.models]
-        if self._finds_words:
-            needed += _TIMING_MODELS
-            if self._hearing["model"] is None and self._listens(recordings):
-                needed += _RECOGNITION_MODELS
-        return list(dict.fromkeys(needed))
-
-    def _listens(self, recordings: Iterable[Recording]) -> bool:
-        return self._finds_words and any(r.transcript is None and r.fault is None for r in recordings)
+        return list(dict.fromkeys([*needed, *self._words.models(recordings)]))
 
     def require_models(self, recordings: Sequence[Recording]) -> None:
         """Raise an error now if a model that will be needed is not on this machine.
@@ -198,8 +169,7 @@ class ClipExtractor:
         """
         for name in self.models(recordings):
             model_folder(name, self.upstream)
-        if self._listens(recordings):
-            require_recogniser(**self._hearing)
+        self._words.require_recogniser(recordings)
 
     def extract(self, recording: Recording) -> Extracted:
         """Make the utterance of one clip, or of one span of it.
@@ -272,10 +242,10 @@ class ClipExtractor:
                 yield recording, result
 
     @contextmanager
-    def _looking(self, source: OpenedClip, pieces: Sequence[Recording]) -> Iterator[Future[list[_Seen]]]:
+    def _looking(self, source: OpenedClip, pieces: Sequence[Recording]) -> Iterator[Future[list[Seen]]]:
         """What is seen, made first or beside the rest; whoever leaves early does not wait for the other frames."""
         if not self.side_by_side:
-            seen: Future[list[_Seen]] = Future()
+            seen: Future[list[Seen]] = Future()
             with _one_thread():
                 seen.set_result(self._seen(source, pieces))
             yield seen
@@ -289,8 +259,6 @@ class ClipExtractor:
     def keys(self, recording: Recording, content: str) -> Keys:
         """Keys of what is made of a recording: what they do not change with may be taken over from another run.
 
-        Every option that changes words or what is seen has to be among the facts here.
-
         Parameters
         ----------
         recording : Recording
@@ -298,18 +266,8 @@ class ClipExtractor:
         content : str
             Hash of the file.
         """
-        words = {
-            "asked": "text" in self.modalities,
-            "algorithm": WORDS_VERSION,
-            "models": versions_of(_TIMING_MODELS),
-            "packages": installed_versions(_WORD_PACKAGES),
-            "language": self._hearing["language"],
-            # given words that fit badly are compared with what it hears, so that it counts for them too
-            "recogniser": self.recogniser_version,
-        }
-        vision: dict[str, Any] = {"frames_per_second": self.frames_per_second, "faces": self.faces}
-        vision |= {"further": FURTHER_FACES_VERSION} if self.faces > 1 else {}
-        return keys_of(recording, content, track=self.track, makers=self._makers, words=words, vision=vision)
+        facts = {"words": self._words.key_facts(), "vision": self._picture.key_facts()}
+        return keys_of(recording, content, track=self.track, makers=self._makers, **facts)
 
     def cut_key(self, recording: Recording, content: str) -> str:
         """Key of the pieces of a recording; empty where it is not cut.
@@ -321,29 +279,17 @@ class ClipExtractor:
         content : str
             Hash of the file.
         """
-        return "" if self.cut == "whole" else key_of(self.cut, self.keys(recording, content).words)
+        return "" if self.cut == "whole" else key_of(_CUT_NAMES[self.cut], self.keys(recording, content).words)
 
     def _cut(self, recording: Recording, source: OpenedClip) -> list[Recording] | Exception:
         """The recording itself, or its pieces; an error where there is nothing to extract."""
         try:
-            span = recording.span(source.seconds)
-            if self.cut == "whole":
-                return [recording]
-            kept = source.earlier.pieces(self.cut_key(recording, source.content))
-            if kept is not None:
-                return pieces_from_json(recording, kept)
-            samples = source.part(recording)
-            words = "text" in self.modalities or self.cut == "sentences"
-            told = transcript_to_cut(recording, samples, span, **self._hearing) if words else None
-            spans = None
-            if self.cut == "voice":
-                spans = [] if samples is None else [(span[0] + a, span[0] + b) for a, b in voiced_spans(samples)]
-            return pieces_of(recording, told, spans, span)
+            return self._words.pieces(recording, source, self.cut_key(recording, source.content))
         except Exception as error:
             return error
 
     def _results(
-        self, source: OpenedClip, pieces: Sequence[Recording], seen: Future[list[_Seen]], place: int
+        self, source: OpenedClip, pieces: Sequence[Recording], seen: Future[list[Seen]], place: int
     ) -> tuple[Extracted, ...] | Exception:
         made: list[Extracted] = []
         empty: list[Finding] = []
@@ -365,16 +311,15 @@ class ClipExtractor:
         keys = self.keys(recording, source.content)
         products: list[Product] = []
         if "text" in self.modalities:
-            products.append(self._words(source, recording, keys))
+            products.append(self._words.product(source, recording, keys))
         spoken = next((product.spoken for product in products if product.name == WORDS), None)
         products += [
-            source.earlier.find(keys.streams[maker.choice.stream], recording.id)
-            or self._stream(maker, source, recording, spoken, keys)
+            stream_product(maker, source, recording, spoken, keys)
             for maker in self._makers
             if maker.choice.modality != "vision"
         ]
         if self.cut != "whole" or {"text", "audio"} & set(self.modalities):
-            products.append(source.earlier.find(keys.sound, recording.id) or _sound(source, recording, keys))
+            products.append(level_product(source, recording, keys))
         seen = look()  # last, so that it can be made beside the others
         products += [] if seen is None else [seen]
         made = {name for product in products for name in product.streams}
@@ -392,104 +337,16 @@ class ClipExtractor:
             recording, [m for m in self.specification.modalities if m in made], products, findings, (start, end)
         )
 
-    def _words(self, source: OpenedClip, recording: Recording, keys: Keys) -> Product:
-        """Words and their times: of an earlier run, unless somebody needs what the recogniser heard."""
-        listened = recording.transcript is None and any(
-            maker.uses_heard and not source.earlier.has(keys.streams[maker.choice.stream]) for maker in self._makers
-        )
-        kept = None if listened else source.earlier.find(keys.words, recording.id, self._hearing["language"])
-        if kept is not None:
-            return kept
-        findings: list[Finding] = []
-        sound = source.part(recording)
-        span = recording.span(source.seconds)
-        states = self._states and self._hearing["model"] is None
-        spoken = words_in_time(recording, sound, span, findings, **self._hearing, states=states)
-        facts = facts_of_words(recording, spoken, heard=sound is not None)
-        return Product(WORDS, keys.words, findings=tuple(findings), facts=facts, spoken=spoken)
-
-    def _stream(
-        self, maker: StreamMaker, source: OpenedClip, recording: Recording, spoken: Spoken | None, keys: Keys
-    ) -> Product:
-        """A stream of text or audio, or why there is none; that nobody speaks was told with the words."""
-        name = maker.choice.stream
-        findings: tuple[Finding, ...] = ()
-        stream = None
-        if maker.choice.modality == "text":
-            stream = maker.extractor.stream(spoken.transcript, spoken.timed.times) if spoken else None
-        else:
-            sound = source.part(recording)
-            if sound is None or not len(sound):
-                findings = (Finding("missing", recording.id, name, action="no sound"),)
-            else:
-                heard = spoken.heard if spoken else None
-                stream = _later(maker.extractor.stream(sound, heard), source.begin(recording))
-        return Product(name, keys.streams[name], {} if stream is None else {name: maker.named(stream)}, findings)
-
-    def _seen(self, source: OpenedClip, recordings: Sequence[Recording]) -> list[_Seen]:
-        """What is seen in several spans; what no earlier run saw is found in one pass over the frames."""
-        if "vision" not in self.modalities:
-            return [None] * len(recordings)
+    def _seen(self, source: OpenedClip, recordings: Sequence[Recording]) -> list[Seen]:
         keys = [self.keys(recording, source.content).vision for recording in recordings]
-        kept = [source.earlier.find(key, recording.id) for key, recording in zip(keys, recordings, strict=True)]
-        left = [recording for recording, one in zip(recordings, kept, strict=True) if one is None]
-        anew = iter(self._faces(source, left))
-        return [
-            one or self._vision(source, recording, key, next(anew))
-            for recording, key, one in zip(recordings, keys, kept, strict=True)
-        ]
-
-    def _vision(self, source: OpenedClip, recording: Recording, key: str, found: FacesFound) -> Product | MediaError:
-        """Streams of the faces that are kept, for every extractor, or why there are none; an error is the span's."""
-        try:
-            damage = _damage(source, recording, "video")
-        except MediaError as error:
-            return error
-        none = "no face" if source.clip.facts.has_picture else "no picture"
-        streams: dict[str, Stream] = {}
-        findings: list[Finding] = []
-        for place, maker in enumerate(self._vision_makers):
-            for number, specification in enumerate(maker.specifications(self.faces)):
-                stream, name = found.streams[number][place], specification.modality
-                if stream is not None:
-                    streams[name] = maker.named(stream, name)
-                else:
-                    why = NO_FURTHER_FACE if number else none
-                    findings.append(Finding("missing", recording.id, name, action=why))
-        if found.confidence is not None:
-            findings.append(Finding("faces", recording.id, "vision", action=several_faces(found.confidence)))
-        findings += damage
-        return Product("vision", key, streams, tuple(findings), facts_of_faces(found))
-
-    @property
-    def _vision_makers(self) -> list[StreamMaker]:
-        return [maker for maker in self._makers if maker.choice.modality == "vision"]
-
-    def _faces(self, source: OpenedClip, recordings: Sequence[Recording]) -> list[FacesFound]:
-        extractors = [maker.extractor for maker in self._vision_makers]
-        if not recordings or not source.clip.facts.has_picture:
-            return [FacesFound.none(self.faces, len(extractors))] * len(recordings)
-        if self._tracker is None:
-            self._tracker = extractors[0].tracker()
-        rate = self.frames_per_second
-        return see_faces(source, recordings, self._tracker, extractors, frames_per_second=rate, faces=self.faces)
+        return self._picture.seen(source, recordings, keys)
 
 
-def _product_at(seen: Future[list[_Seen]], place: int) -> Product | None:
+def _product_at(seen: Future[list[Seen]], place: int) -> Product | None:
     product = seen.result()[place]
     if isinstance(product, MediaError):
         raise product
     return product
-
-
-def _sound(source: OpenedClip, recording: Recording, keys: Keys) -> Product:
-    facts = facts_of_sound(source.part(recording))
-    return Product("sound", keys.sound, findings=_damage(source, recording, "audio"), facts=facts)
-
-
-def _damage(source: OpenedClip, recording: Recording, kind: str) -> tuple[Finding, ...]:
-    told = source.damage(recording, kind)
-    return (Finding("damage", recording.id, action=told),) if told else ()
 
 
 def _one_thread() -> AbstractContextManager[object]:
@@ -499,10 +356,6 @@ def _one_thread() -> AbstractContextManager[object]:
 
 def _listed(pieces: list[Recording] | Exception) -> list[Recording]:
     return [] if isinstance(pieces, Exception) else pieces
-
-
-def _later(stream: Stream, seconds: float) -> Stream:
-    return replace(stream, times=stream.times + seconds) if seconds and stream.times is not None else stream
 
 
 def extract_clip(

@@ -40,16 +40,6 @@ class Earlier:
             if "cut" in notes:
                 self._cuts[notes["cut"]["key"]] = part
 
-    def has(self, key: str) -> bool:
-        """Whether there is such a product.
-
-        Parameters
-        ----------
-        key : str
-            See :class:`~trivium.extract.products.Product`.
-        """
-        return key in self._places
-
     def find(self, key: str, name: str, language: str = ENGLISH) -> Product | None:
         """The product of a key.
 

@@ -120,7 +120,7 @@ def keys_of(
         elif maker.choice.modality == "text":
             streams[maker.choice.stream] = key_of(spoken, made_by)
         else:
-            streams[maker.choice.stream] = key_of(base, made_by, spoken if maker.uses_heard else "")
+            streams[maker.choice.stream] = key_of(base, made_by, "")
     return Keys(key_of(base, "sound"), spoken, key_of(base, seen, dict(vision)), streams)
 
 

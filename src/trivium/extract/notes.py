@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.corpus.notes import ExtractionNote
+from trivium.extract.scratch import let_go
 from trivium.extract.source.recording import Recording
 from trivium.extract.vision.recorder import FacesFound
 from trivium.extract.words.pronunciation import unknown_words
@@ -29,6 +30,7 @@ __all__ = [
 _FULL_SCALE = 0.99
 _SILENCE_DB = -100.0
 _SURE = 0.8
+_BLOCK = 1 << 20  # samples at a time
 
 
 def facts_of_words(recording: Recording, spoken: Spoken | None, *, heard: bool) -> dict[str, Any]:
@@ -158,7 +160,10 @@ def sound_level(samples: NDArray[np.float32]) -> tuple[float, float]:
     >>> sound_level(np.array([0.0, 0.5, -1.0, 1.0], np.float32))
     (0.0, 0.5)
     """
-    loud = np.abs(samples)
-    peak = float(loud.max())
+    peak, clipped = 0.0, 0
+    for first in range(0, len(samples), _BLOCK):
+        loud = np.abs(samples[first : first + _BLOCK])
+        peak, clipped = max(peak, float(loud.max())), clipped + int(np.count_nonzero(loud >= _FULL_SCALE))
+        let_go(samples)
     peak_db = max(_SILENCE_DB, 20 * float(np.log10(peak))) if peak > 0 else _SILENCE_DB
-    return round(peak_db, 2), round(float((loud >= _FULL_SCALE).mean()), 6)
+    return round(peak_db, 2), round(clipped / len(samples), 6)

@@ -147,6 +147,8 @@ class _Watched:
     times: Float
     pictures: dict[int, NDArray[np.uint8]]
     tracks: list[FaceTrack[SeenFace]]
+    columns: NDArray[np.float32]
+    landmarks: list[Float]
     choice: FaceChoice
     loudness: Float | None
 
@@ -160,13 +162,15 @@ class _Watched:
 
 @dataclass(eq=False)
 class _Pixels:
-    """Keeps the landmarks in pixels, of those frames that will be drawn."""
+    """Keeps the landmarks in pixels, of those frames that will be drawn, by the number of the face; no columns."""
 
     wanted: bool = False
+    kept: list[Float] = field(default_factory=list)
     specification: StreamSpecification = field(default=StreamSpecification("vision", LANDMARK_COLUMNS))
 
     def row(self, face: Face, canonical: CanonicalFace, width: int, height: int) -> NDArray[np.float32]:
-        return face.landmarks.astype(np.float32) if self.wanted else np.empty((0, 3), np.float32)
+        self.kept.append(face.landmarks.astype(np.float32) if self.wanted else np.empty((0, 3), np.float32))
+        return np.empty(0, np.float32)
 
 
 def _key() -> list[Any]:
@@ -207,7 +211,8 @@ def _watch(file: Path, tracker: FaceTracker, frames_per_second: float, count: in
     choice = recorder.choice(sound)
     begins = np.array(times)
     loudness = None if sound is None else frame_loudness(sound, 0.0, begins, step)
-    return _Watched(file.name, begins, pictures, recorder.follower.tracks, choice, loudness)
+    tracks, columns = recorder.follower.tracks, recorder.rows[0]
+    return _Watched(file.name, begins, pictures, tracks, columns, pixels.kept, choice, loudness)
 
 
 def _colour(one: _Watched, number: int, frame: int) -> str:
@@ -227,7 +232,7 @@ def _draw_frame(axes: Any, one: _Watched, place: int, canonical: CanonicalFace) 
         taken = colour == _TAKEN
         _draw_box(axes, box, colour, str(number + 1), taken)
         if taken:
-            columns, landmarks = face.rows
+            columns, landmarks = one.columns[face.row], one.landmarks[face.row]
             _draw_mesh(axes, landmarks, canonical.triangles, colour)
             _draw_directions(axes, columns, landmarks, float(box[3] - box[1]))
             told = _told(columns)
@@ -287,7 +292,7 @@ def _draw_timeline(axes: Any, one: _Watched) -> None:
     told = {"taken": "opening of the mouth: face that is taken", "other": "another face, in the colour of its box"}
     for number, track in enumerate(one.tracks):
         opening = np.full(len(one.times), np.nan)
-        opening[track.frames] = [sighting.kept.opening for sighting in track.sightings]
+        opening[track.frames] = [face.opening for face in track.kept]
         taken = bool((one.choice.chosen[0] == number).any())
         colour = _MOUTH if taken else _OTHERS[number % len(_OTHERS)]
         label = told.pop("taken" if taken else "other", None)  # each sort once, however many faces there are

@@ -70,7 +70,6 @@ class EgemapsExtractor:
 
     models: tuple[str, ...] = ()
     takes = ""
-    uses_heard = False  # its values are the same whether or not the words were recognised
 
     def __init__(self, argument: str = "", local: str | Path | None = None) -> None:
         _require_acceptance()

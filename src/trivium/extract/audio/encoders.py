@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from trivium.corpus import Stream, StreamSpecification
 from trivium.errors import DataError, UpstreamError
 from trivium.extract.encoder_folder import find_encoder, one_thread
+from trivium.extract.scratch import ScratchRows, let_go
 from trivium.extract.source.media import SOUND_RATE
 from trivium.extract.words.speech import Heard
 
@@ -101,7 +102,6 @@ class AudioEncoderExtractor:
 
     models: tuple[str, ...] = ()
     takes = "FOLDER[@LAYER]"
-    uses_heard = False  # its values are the same whether or not the words were recognised
 
     def __init__(self, argument: str, local: str | Path | None = None) -> None:
         name, _, layer = argument.rpartition("@")
@@ -119,19 +119,20 @@ class AudioEncoderExtractor:
         return StreamSpecification("audio", columns, clock="seconds", extractor="hf", version=self._folder.version)
 
     def stream(self, sound: NDArray[np.float32], heard: Heard | None) -> Stream:
-        """Values (T, D) at times (T, 2) of sound (n,); an hour of 768 columns at 50 steps a second holds 553 MB."""
+        """Values (T, D) at times (T, 2) of sound (n,); an hour of 768 columns takes 553 MB on disk."""
         hop = round(_HOP_SECONDS * SOUND_RATE / self._field.stride)
         window = _WINDOW_SECONDS * SOUND_RATE
-        parts = []
+        states = ScratchRows(np.float32)
         with one_thread():
             for place in count():
                 begin = place * hop * self._field.stride
-                states = self._states(sound[begin : begin + window])
+                seen = self._states(sound[begin : begin + window])
                 last = len(sound) - begin <= 3 * hop * self._field.stride // 2
-                parts.append(states[hop // 2 if place else 0 : None if last else hop * 3 // 2])
+                states.add(seen[hop // 2 if place else 0 : None if last else hop * 3 // 2])
+                let_go(sound)
                 if last:
                     break
-        values = np.concatenate(parts)
+        values = states.finished()
         return Stream(values, self.specification, self._field.times(len(values), len(sound)))
 
     def _states(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:

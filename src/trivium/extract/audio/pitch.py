@@ -13,14 +13,15 @@ operations).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Candidates", "Cycles", "candidates", "cycle_measures", "pitch_path", "spectral_power"]
+from trivium.extract.scratch import let_go
+
+__all__ = ["Candidates", "Cycles", "PitchPath", "candidates", "cycle_measures", "pitch_path", "spectral_power"]
 
 RATE = 16_000
 LOWEST_HZ, HIGHEST_HZ = 60.0, 600.0
@@ -33,7 +34,7 @@ _OCTAVE_COST, _JUMP_COST, _VOICING_COST = 0.01, 0.35, 0.14
 _CYCLE = 64  # points per cycle after resampling
 _REACH = 13  # a neighbouring cycle may be a fifth shorter or longer
 _SMALL = 1e-12
-_BLOCK = 4096  # steps whose transition costs are in memory at once
+_BLOCK = 4096  # frames whose costs are in memory at once
 
 Float: TypeAlias = NDArray[np.floating[Any]]
 
@@ -56,14 +57,41 @@ class Candidates:
     strength: Float
     level: Float
 
+    @property
+    def rows(self) -> Float:
+        """All in one array (T, 2 K + 1), as they are kept on disk."""
+        return np.concatenate([self.period, self.strength, self.level[:, None]], axis=1)
+
     @classmethod
-    def joined(cls, parts: list[Candidates]) -> Candidates:
-        """Candidates of consecutive blocks of frames as one."""
-        return cls(
-            np.concatenate([p.period for p in parts]),
-            np.concatenate([p.strength for p in parts]),
-            np.concatenate([p.level for p in parts]),
-        )
+    def of_rows(cls, rows: Float) -> Candidates:
+        """What :attr:`rows` gave.
+
+        Parameters
+        ----------
+        rows : array of shape (T, 2 K + 1)
+            Views of it are kept.
+        """
+        kept = rows.shape[1] // 2
+        return cls(rows[:, :kept], rows[:, kept:-1], rows[:, -1])
+
+    def part(self, first: int, last: int) -> Candidates:
+        """Those of some frames."""
+        return Candidates(self.period[first:last], self.strength[first:last], self.level[first:last])
+
+
+class PitchPath(NamedTuple):
+    """The pitch of T frames.
+
+    Parameters
+    ----------
+    period : array of shape (T,)
+        Period in samples at 16 kHz; 0 where unvoiced.
+    confidence : array of shape (T,)
+        Strength of the chosen candidate, or of the best one where unvoiced, in [0, 1].
+    """
+
+    period: NDArray[np.float32]
+    confidence: NDArray[np.float32]
 
 
 def _window() -> tuple[Float, Float]:
@@ -137,68 +165,68 @@ def _peaks(curve: Float) -> tuple[Float, Float]:
     return period.astype(np.float32), strength.astype(np.float32)
 
 
-def pitch_path(found: Candidates) -> tuple[Float, Float, NDArray[np.bool_]]:
+def pitch_path(found: Candidates) -> PitchPath:
     """Path of least cost through the candidates of all frames.
 
     Parameters
     ----------
     found : Candidates
-        Of T frames.
-
-    Returns
-    -------
-    period : array of shape (T,)
-        Period in samples at 16 kHz; 0 where unvoiced.
-    confidence : array of shape (T,)
-        Strength of the chosen candidate, or of the best one where unvoiced, in [0, 1].
-    voiced : array of shape (T,), bool
-        Whether the frame is voiced.
+        Of T frames; looked at block by block.
     """
-    choice = _viterbi(*_local_costs(found), np.log2(found.period).astype(np.float64))
-    voiced = choice < found.period.shape[1]
-    place = np.where(voiced, choice, 0)[:, None]
-    period = np.where(voiced, np.take_along_axis(found.period, place, axis=1)[:, 0], 0)
-    chosen = np.take_along_axis(found.strength, place, axis=1)[:, 0]
-    confidence = np.where(voiced, chosen, found.strength.max(axis=1))
-    return period.astype(np.float32), confidence.astype(np.float32), voiced
+    kept = found.period.shape[1]
+    choice = _viterbi(found)
+    period, confidence = np.zeros(len(choice), np.float32), np.zeros(len(choice), np.float32)
+    for first in range(0, len(choice), _BLOCK):
+        part, chosen = found.part(first, first + _BLOCK), choice[first : first + _BLOCK]
+        voiced = chosen < kept
+        place = np.where(voiced, chosen, 0)[:, None].astype(np.intp)
+        own = slice(first, first + len(chosen))
+        period[own] = np.where(voiced, np.take_along_axis(part.period, place, axis=1)[:, 0], 0)
+        sure = np.take_along_axis(part.strength, place, axis=1)[:, 0]
+        confidence[own] = np.where(voiced, sure, part.strength.max(axis=1))
+        let_go(found.period)
+    return PitchPath(period, confidence)
 
 
-def _local_costs(found: Candidates) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    loud = np.percentile(found.level, 99)
-    relative = found.level / max(float(loud), _SMALL)
+def _local_costs(found: Candidates, loud: float) -> NDArray[np.float64]:
+    """Cost of every state of T frames, (T, K + 1); the last one is to be unvoiced."""
+    relative = found.level / max(loud, _SMALL)
     silence = np.maximum(0, 2 - relative * (1 + _VOICING_THRESHOLD) / _SILENCE_THRESHOLD)
     unvoiced = -(_VOICING_THRESHOLD + silence)
     voiced = _OCTAVE_COST * np.log2(found.period / _LONGEST) - found.strength
-    return np.where(found.strength > 0, voiced, np.inf).astype(np.float64), unvoiced.astype(np.float64)
+    costs = [np.where(found.strength > 0, voiced, np.inf), unvoiced[:, None]]
+    return np.concatenate(costs, axis=1, dtype=np.float64)
 
 
-def _viterbi(
-    voiced: NDArray[np.float64], unvoiced: NDArray[np.float64], octave: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    local = np.concatenate([voiced, unvoiced[:, None]], axis=1)
-    back = np.zeros(local.shape, np.int64)
-    total = local[0]
-    states = np.arange(local.shape[1])
-    for t, jump in enumerate(_jumps(octave), start=1):
-        reach = jump + total
-        back[t] = reach.argmin(axis=1)
-        total = reach[states, back[t]] + local[t]
-    choice = np.empty(local.shape[0], np.int64)
+def _viterbi(found: Candidates) -> NDArray[np.uint8]:
+    frames, states = len(found.level), np.arange(found.period.shape[1] + 1)
+    loud = float(np.percentile(found.level, 99))
+    back = np.zeros((frames, len(states)), np.uint8)
+    total = _local_costs(found.part(0, 1), loud)[0]
+    for first in range(1, frames, _BLOCK):
+        part = found.part(first - 1, first + _BLOCK)  # with the frame before
+        local = _local_costs(part, loud)[1:]
+        for t, jump in enumerate(_jumps(np.log2(part.period).astype(np.float64))):
+            reach = jump + total
+            best = reach.argmin(axis=1)
+            total = reach[states, best] + local[t]
+            back[first + t] = best
+        let_go(found.period)
+    choice = np.empty(frames, np.uint8)
     choice[-1] = total.argmin()
-    for t in range(choice.size - 1, 0, -1):
+    for t in range(frames - 1, 0, -1):
         choice[t - 1] = back[t, choice[t]]
     return choice
 
 
-def _jumps(octave: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-    """Cost of going from every state of a frame (second axis) to every state of the next (first axis)."""
+def _jumps(octave: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cost of going from every state of a frame (third axis) to every state of the next (second axis)."""
+    here, then = octave[:-1], octave[1:]
     kept = octave.shape[1]
-    for first in range(0, octave.shape[0] - 1, _BLOCK):
-        here, then = octave[first : first + _BLOCK], octave[first + 1 : first + _BLOCK + 1]
-        block = np.full((then.shape[0], kept + 1, kept + 1), _VOICING_COST)
-        block[:, kept, kept] = 0
-        block[:, :kept, :kept] = _JUMP_COST * np.abs(then[:, :, None] - here[: then.shape[0], None, :])
-        yield from block
+    costs = np.full((len(then), kept + 1, kept + 1), _VOICING_COST)
+    costs[:, kept, kept] = 0
+    costs[:, :kept, :kept] = _JUMP_COST * np.abs(then[:, :, None] - here[:, None, :])
+    return costs
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ they are, and what is new comes after them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -25,19 +24,18 @@ from trivium.corpus import Stream, StreamSpecification
 from trivium.errors import DataError
 from trivium.extract.audio.formants import FORMANTS, autocorrelation, formants
 from trivium.extract.audio.harmonics import harmonic_levels
-from trivium.extract.audio.loudness import auditory_loudness
-from trivium.extract.audio.pitch import RATE, WINDOW, Candidates, candidates, cycle_measures, pitch_path
+from trivium.extract.audio.pitch import RATE, WINDOW, Candidates, PitchPath, candidates, cycle_measures, pitch_path
+from trivium.extract.audio.spectrum import CEPSTRA, FFT, FRAME, frame_columns, magnitude
 from trivium.extract.columns import Column
+from trivium.extract.scratch import ScratchRows, let_go
 from trivium.extract.words.speech import Heard
 
 __all__ = ["VOICE_COLUMNS", "VoiceExtractor", "voice_specification", "voice_stream"]
 
 HOP = 160
-_FRAME = 400
-_FFT = 512
-_BANDS, _CEPSTRA = 40, 13
 _BLOCK = 500  # frames at a time, so that an hour needs little more memory than a minute
-_FLOOR = 1e-10
+_CHECKED = 1 << 20  # samples at a time
+_FIRST_OF = (3, 13, 13 + CEPSTRA)  # where spectral shape, cepstrum and hearing begin among the columns of a frame
 _CLEAREST = 0.9999  # 40 dB of harmonics over noise
 _SEMITONE_REFERENCE_HZ = 27.5
 
@@ -52,7 +50,7 @@ def _formant_columns(n: int) -> tuple[Column, Column, Column]:
     )
 
 
-_CEPSTRUM = [f"mfcc_{i:02d}" for i in range(_CEPSTRA)]
+_CEPSTRUM = [f"mfcc_{i:02d}" for i in range(CEPSTRA)]
 VOICE_COLUMNS: tuple[Column, ...] = (
     Column("pitch_semitones", "semitones above 27.5 Hz", "Pitch; 0 where unvoiced"),
     Column(
@@ -134,12 +132,11 @@ def voice_stream(samples: NDArray[np.float32], rate: int = RATE) -> Stream:
     """
     _check(samples, rate)
     sound = np.ascontiguousarray(samples, dtype=np.float32)
-    steps = -(-sound.size // HOP)
     specification = voice_specification()
-    times = np.arange(steps + 1, dtype=np.float64) * HOP / RATE
-    times[-1] = sound.size / RATE
-    table = _table(sound, steps) if steps else np.zeros((0, specification.dim))
-    return Stream(table.astype(np.float32), specification, np.stack([times[:-1], times[1:]], axis=1))
+    if not sound.size:
+        return Stream(np.zeros((0, specification.dim), np.float32), specification, np.zeros((0, 2)))
+    table, times = _table(sound)
+    return Stream(table, specification, times)
 
 
 class VoiceExtractor:
@@ -160,7 +157,6 @@ class VoiceExtractor:
 
     models: tuple[str, ...] = ()
     takes = ""
-    uses_heard = False
 
     def __init__(self, argument: str = "", local: str | Path | None = None) -> None:
         pass
@@ -180,29 +176,44 @@ def _check(samples: NDArray[np.float32], rate: int) -> None:
         raise DataError(f"the sound has {rate} samples per second", remedy=f"resample it to {RATE}")
     if samples.ndim != 1:
         raise DataError(f"the sound has shape {samples.shape}, expected (n,)", remedy="mix the channels to one")
-    if not np.isfinite(samples).all():
-        raise DataError("the sound holds values that are not finite")
+    for first in range(0, len(samples), _CHECKED):
+        if not np.isfinite(samples[first : first + _CHECKED]).all():
+            raise DataError("the sound holds values that are not finite")
+        let_go(samples)
 
 
-def _table(sound: Float, steps: int) -> Float:
-    found, shapes, cepstra, hearing = [], [], [], []
+def _table(sound: Float) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Columns (T, 61) and edges (T, 2) of all steps, in two passes: the pitch path needs the candidates of all."""
+    shapes, found = _first_pass(sound)
+    path = pitch_path(found)
+    voiced = _VoicedColumns(sound, path)
+    table, times = ScratchRows(np.float32), ScratchRows(np.float64)
+    for first, last in _blocks(len(shapes)):
+        level, shape, cepstrum, hearing = np.split(shapes[first:last], _FIRST_OF, axis=1)
+        slopes = _slopes(shapes, first, last)
+        quality, resonance = np.split(voiced.rows(first, last), [3], axis=1)
+        columns = [_pitch_columns(path, first, last), quality, level[:, :1], slopes[:, :1], level[:, 2:], level[:, 1:2]]
+        table.add(np.concatenate([*columns, shape, cepstrum, slopes[:, 1:], hearing, resonance], axis=1))
+        edges = np.arange(first, last + 1, dtype=np.float64) * HOP / RATE
+        edges[-1] = min(edges[-1], sound.size / RATE)
+        times.add(np.stack([edges[:-1], edges[1:]], axis=1))
+        let_go(shapes)
+    return table.finished(), times.finished()
+
+
+def _first_pass(sound: Float) -> tuple[Float, Candidates]:
+    """What each frame shows by itself: level, loudness, spectral shape, cepstrum, hearing; and its pitch candidates."""
+    shapes, found = ScratchRows(np.float32), ScratchRows(np.float32)
     # flux looks one frame back: a block starts with the last spectrum of the one before
-    previous = np.zeros((1, _FFT // 2 + 1), np.float32)
-    for first, last in _blocks(steps):
-        found.append(candidates(_frames(sound, first, last, WINDOW)))
-        spectrum = _magnitude(_frames(sound, first, last, _FRAME))
-        power = spectrum**2
-        bands = power @ _mel_bands().T
-        cepstra.append(10 * np.log10(np.maximum(bands, _FLOOR)) @ _cosines().T)
-        level = _level(_frames(sound, first, last, _FRAME))
-        shapes.append(np.column_stack([*level, _loudness(bands), *_spectral_shape(spectrum, previous)]))
-        hearing.append(np.column_stack([auditory_loudness(power, RATE / _FFT), _magnitude_flux(spectrum, previous)]))
+    previous = np.zeros((1, FFT // 2 + 1), np.float32)
+    for first, last in _blocks(-(-sound.size // HOP)):
+        found.add(candidates(_frames(sound, first, last, WINDOW)).rows)
+        frames = _frames(sound, first, last, FRAME)
+        spectrum = magnitude(frames)
+        shapes.add(np.column_stack(frame_columns(frames, spectrum, previous)))
         previous = spectrum[-1:]
-    pitch = _pitch_columns(sound, Candidates.joined(found))
-    shape, cepstrum = np.concatenate(shapes), np.concatenate(cepstra)
-    columns = [pitch, shape[:, :1], _slope(shape[:, :1]), shape[:, 2:3], shape[:, 1:2], shape[:, 3:]]
-    resonance = _resonance_columns(sound, pitch[:, 0])
-    return np.concatenate([*columns, cepstrum, _slope(cepstrum), np.concatenate(hearing), resonance], axis=1)
+        let_go(sound)
+    return shapes.finished(), Candidates.of_rows(found.finished())
 
 
 def _blocks(steps: int) -> Iterator[tuple[int, int]]:
@@ -225,146 +236,70 @@ def _frames_at(sound: Float, places: NDArray[np.int64], width: int) -> Float:
     return np.where((at >= 0) & (at < sound.size), sound[np.clip(at, 0, sound.size - 1)], 0)
 
 
-@cache
-def _hann() -> Float:
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_FRAME) / _FRAME)).astype(np.float32)
-
-
-def _magnitude(frames: Float) -> Float:
-    return np.abs(np.fft.rfft(frames * _hann(), _FFT, axis=1)).astype(np.float32)
-
-
-@cache
-def _hertz() -> Float:
-    return (np.arange(_FFT // 2 + 1) * (RATE / _FFT)).astype(np.float32)
-
-
-@cache
-def _mel_bands() -> Float:
-    """Slaney's triangular bands of equal area from 0 to 8 kHz, (40, 257)."""
-    # linear to 1 kHz at 200/3 Hz per mel, then 27 mel per factor 6.4
-    step = np.log(6.4) / 27
-    mel = np.linspace(0, 15 + np.log(8.0) / step, _BANDS + 2)
-    edges = np.where(mel < 15, mel * 200 / 3, 1000 * np.exp(step * (mel - 15)))
-    low, top, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    hertz = _hertz().astype(np.float64)
-    rise, fall = (hertz - low) / (top - low), (high - hertz) / (high - top)
-    bands: Float = np.maximum(0, np.minimum(rise, fall)) * 2 / (high - low)
-    return bands.astype(np.float32)
-
-
-@cache
-def _cosines() -> Float:
-    """Orthonormal type-II cosine transform, (13, 40)."""
-    band = (np.arange(_BANDS) + 0.5) / _BANDS
-    wave = np.sqrt(2 / _BANDS) * np.cos(np.pi * np.arange(_CEPSTRA)[:, None] * band)
-    wave[0] /= np.sqrt(2)
-    cosines: Float = wave.astype(np.float32)
-    return cosines
-
-
-def _level(frames: Float) -> tuple[Float, Float]:
-    """Energy in dB and sign changes per second."""
-    energy = 10 * np.log10(np.mean(np.square(frames), axis=1) + _FLOOR)
-    negative = frames < 0
-    changes = np.count_nonzero(negative[:, 1:] != negative[:, :-1], axis=1)
-    return energy, (changes * (RATE / (_FRAME - 1))).astype(np.float32)
-
-
-def _loudness(bands: Float) -> Float:
-    loudness: Float = np.sum(bands**0.3, axis=1)
-    return loudness
-
-
-def _spectral_shape(magnitude: Float, previous: Float) -> list[Float]:
-    """Columns from `spectral_centroid` to `hammarberg_index`, each (T,); 0 where the frame is digital silence."""
-    total = magnitude.sum(axis=1)
-    sounds = total > 0
-    share = magnitude / np.where(sounds, total, 1)[:, None]
-    centroid = share @ _hertz()
-    spread = np.sqrt(np.maximum(share @ _hertz() ** 2 - centroid**2, 0))
-    rolloff = _hertz()[np.argmax(np.cumsum(share, axis=1) >= 0.85, axis=1)]
-    power = np.maximum(magnitude**2, _FLOOR)
-    decibel = 10 * np.log10(power)
-    flatness = np.where(sounds, 10 ** (decibel.mean(axis=1) / 10) / power.mean(axis=1), 0)
-    slopes = decibel @ _slope_weights()
-    bands = power @ _band_sums()
-    alpha = 10 * np.log10(bands[:, 0] / bands[:, 1]) * sounds
-    peaks = decibel[:, _hertz() < 2000].max(axis=1) - decibel[:, _between(2000, 5000)].max(axis=1)
-    flux = _flux(share, previous)
-    return [centroid, spread, rolloff, flatness, flux, *(slopes * sounds[:, None]).T, alpha, peaks]
-
-
-def _flux(share: Float, previous: Float) -> Float:
-    before = np.concatenate([previous / max(float(previous.sum()), _FLOOR), share[:-1]])
-    # nothing precedes the first frame, and silence has no shape to differ from
-    both = (before.sum(axis=1) > 0) & (share.sum(axis=1) > 0)
-    flux: Float = np.square(share - before).sum(axis=1) * share.shape[1] * both
-    return flux
-
-
-def _magnitude_flux(magnitude: Float, previous: Float) -> Float:
-    change = np.diff(magnitude[:, _hertz() <= 5000], axis=0, prepend=previous[:, _hertz() <= 5000])
-    flux: Float = np.sqrt(np.mean(change**2, axis=1)) * (2 / _hann().sum())
-    return flux
-
-
-def _between(low: float, high: float) -> NDArray[np.bool_]:
-    return (_hertz() >= low) & (_hertz() <= high)
-
-
-@cache
-def _slope_weights() -> Float:
-    """Columns that give the least-squares slope in dB/kHz of three ranges, (257, 3)."""
-    weights = np.zeros((_hertz().size, 3), np.float32)
-    for column, (low, high) in enumerate([(0, 5000), (0, 500), (500, 1500)]):
-        inside = _between(low, high)
-        kilohertz = _hertz()[inside] / 1000
-        centred = kilohertz - kilohertz.mean()
-        weights[inside, column] = centred / np.sum(centred**2)
-    return weights
-
-
-@cache
-def _band_sums() -> Float:
-    return np.column_stack([_between(50, 1000), _between(1000, 5000)]).astype(np.float32)
-
-
-def _slope(columns: Float) -> Float:
-    """Least-squares slope over five frames, ends repeated: (T, D) -> (T, D)."""
-    padded = np.pad(columns, ((2, 2), (0, 0)), mode="edge")
+def _slopes(shapes: Float, first: int, last: int) -> Float:
+    """Least-squares slope of energy and cepstrum over five frames, the ends repeated: (T, 14)."""
+    low, high = max(first - 2, 0), min(last + 2, len(shapes))
+    columns = np.concatenate([shapes[low:high, :1], shapes[low:high, _FIRST_OF[1] : _FIRST_OF[2]]], axis=1)
+    padded = np.pad(columns, ((2 - (first - low), 2 - (high - last)), (0, 0)), mode="edge")
     outer, inner = padded[4:] - padded[:-4], padded[3:-1] - padded[1:-3]
     slope: Float = (2 * outer + inner) / 10
     return slope
 
 
-def _pitch_columns(sound: Float, found: Candidates) -> Float:
-    """Columns from `pitch_semitones` to `h1_h2`, (T, 8)."""
-    period, confidence, voiced = pitch_path(found)
-    semitones = np.zeros_like(period)
-    semitones[voiced] = 12 * np.log2(RATE / period[voiced] / _SEMITONE_REFERENCE_HZ)
-    slope = np.zeros_like(period)
-    slope[1:-1] = (semitones[2:] - semitones[:-2]) / 2 * (voiced[2:] & voiced[1:-1] & voiced[:-2])
+def _pitch_columns(path: PitchPath, first: int, last: int) -> Float:
+    """Columns from `pitch_semitones` to `harmonics_to_noise` of some steps, (T, 5)."""
+    semitones = np.zeros(last - first + 2, np.float32)  # with a neighbour on either side; none is unvoiced
+    low, high = max(first - 1, 0), min(last + 1, len(path.period))
+    semitones[low - first + 1 : high - first + 1] = _semitones(path.period[low:high])
+    own, sounds = semitones[1:-1], semitones > 0
+    slope = (semitones[2:] - semitones[:-2]) / 2 * (sounds[2:] & sounds[1:-1] & sounds[:-2])
+    slope[: low == first] = 0  # the ends of the sound have one neighbour
+    slope[len(slope) - (high == last) :] = 0
+    confidence = path.confidence[first:last]
     clear = np.clip(confidence, 1 - _CLEAREST, _CLEAREST)
-    noise_ratio = 10 * np.log10(clear / (1 - clear)) * voiced
-    quality = np.zeros((period.size, 3), np.float32)
-    places = np.flatnonzero(voiced)
-    for first, last in _blocks(places.size):
-        at = places[first:last]
-        cycles = cycle_measures(sound, at * HOP + HOP // 2, period[at])
-        quality[at] = np.column_stack([cycles.jitter, cycles.shimmer, cycles.h1_h2])
-    return np.column_stack([semitones, slope, voiced, confidence, noise_ratio, quality])
+    noise_ratio = 10 * np.log10(clear / (1 - clear)) * sounds[1:-1]
+    return np.column_stack([own, slope, sounds[1:-1], confidence, noise_ratio])
 
 
-def _resonance_columns(sound: Float, semitones: Float) -> Float:
-    """Columns from `h2_h3` to `formant_3_level`, (T, 11)."""
-    columns = np.zeros((semitones.size, 2 + 3 * FORMANTS), np.float32)
-    places = np.flatnonzero(semitones)
-    for first, last in _blocks(places.size):
-        at = places[first:last]
-        found = formants(autocorrelation(_magnitude(_frames_at(sound, at, _FRAME)) ** 2, RATE / _FFT))
-        pitch = _SEMITONE_REFERENCE_HZ * 2 ** (semitones[at] / 12)
-        levels = harmonic_levels(_frames_at(sound, at, WINDOW), pitch, found.frequency)
+def _semitones(period: Float) -> Float:
+    semitones = np.zeros_like(period)
+    voiced = period > 0
+    semitones[voiced] = 12 * np.log2(RATE / period[voiced] / _SEMITONE_REFERENCE_HZ)
+    return semitones
+
+
+class _VoicedColumns:
+    """Columns of voiced steps, made for 500 of them at a time, however they are spread; 0 where unvoiced."""
+
+    def __init__(self, sound: Float, path: PitchPath) -> None:
+        self._sound, self._period = sound, path.period
+        self._places = np.flatnonzero(path.period)
+        self._kept: dict[int, Float] = {}
+
+    def rows(self, first: int, last: int) -> Float:
+        """`jitter`, `shimmer` and `h1_h2`, then `h2_h3` to `formant_3_level`, of some steps: (T, 14)."""
+        rows = np.zeros((last - first, 5 + 3 * FORMANTS), np.float32)
+        low, high = np.searchsorted(self._places, [first, last])
+        for number in range(low // _BLOCK, -(-high // _BLOCK)):
+            begin, end = max(low, number * _BLOCK), min(high, (number + 1) * _BLOCK)
+            own = self._block(number)[begin - number * _BLOCK : end - number * _BLOCK]
+            rows[self._places[begin:end] - first] = own
+        return rows
+
+    def _block(self, number: int) -> Float:
+        if number not in self._kept:  # a stretch of steps reaches into two of them at most
+            last = {n: rows for n, rows in self._kept.items() if n == number - 1}
+            self._kept = last | {number: self._made(number)}
+        return self._kept[number]
+
+    def _made(self, number: int) -> Float:
+        at = self._places[number * _BLOCK : (number + 1) * _BLOCK]
+        period = self._period[at]
+        cycles = cycle_measures(self._sound, at * HOP + HOP // 2, period)
+        found = formants(autocorrelation(magnitude(_frames_at(self._sound, at, FRAME)) ** 2, RATE / FFT))
+        pitch = _SEMITONE_REFERENCE_HZ * 2 ** (_semitones(period) / 12)
+        levels = harmonic_levels(_frames_at(self._sound, at, WINDOW), pitch, found.frequency)
         triples = np.stack([found.frequency, found.bandwidth, levels.formant_level], axis=2)
-        columns[at] = np.column_stack([levels.h2_h3, levels.h1_a3, triples.reshape(at.size, -1)])
-    return columns
+        let_go(self._sound)
+        quality = [cycles.jitter, cycles.shimmer, cycles.h1_h2, levels.h2_h3, levels.h1_a3]
+        return np.column_stack([*quality, triples.reshape(at.size, -1)]).astype(np.float32)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from trivium.corpus import Stream, StreamSpecification
 from trivium.extract.source.media import SOUND_RATE
 from trivium.extract.words.listening import STATE_SAMPLES
-from trivium.extract.words.speech import Heard, load_listener
+from trivium.extract.words.speech import Heard, encoder_states
 from trivium.upstream import model
 
 __all__ = ["WhisperExtractor"]
@@ -42,7 +42,6 @@ class WhisperExtractor:
     models = ("whisper-tiny-en",)
     takes = ""
     takes_states = True
-    uses_heard = False  # its values are the same whether or not the words were recognised
 
     def __init__(self, argument: str = "", local: str | Path | None = None) -> None:
         self._local = local
@@ -57,9 +56,9 @@ class WhisperExtractor:
     def stream(self, sound: NDArray[np.float32], heard: Heard | None) -> Stream:
         """Values (T, 384) at times (T, 2), T = ceil(n / 320), of sound (n,); the last step may be shorter.
 
-        An hour of sound holds 276 MB of states.
+        An hour of sound holds 276 MB of states; they lie in a temporary file.
         """
         known = None if heard is None else heard.states
-        values = load_listener(self._local).states(sound) if known is None else known
+        values = encoder_states(sound, local=self._local) if known is None else known
         edges = np.minimum(np.arange(len(values) + 1) * STATE_SAMPLES, len(sound)) / SOUND_RATE
         return Stream(values, self.specification, np.stack([edges[:-1], edges[1:]], axis=1))

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.errors import LimitError, MediaError
+from trivium.extract.scratch import ScratchFile
 from trivium.extract.source.damage import Damage
 from trivium.files import check_size
 
@@ -32,7 +33,6 @@ _MOST_SECONDS = 4 * 3600.0
 _MOST_PIXELS = 8192 * 4320
 _LONGEST_SIDE = 1280  # larger pictures are reduced: a face needs no more
 _GAP_SECONDS = 0.1  # sound that is later than its place by more than this has a hole before it
-_BLOCK = 1 << 20  # samples that are cleaned at a time
 _CUT_OFF_SECONDS, _CUT_OFF_PART = 1.0, 0.9
 _CONTAINERS = (
     "3gp,aac,ac3,aiff,amr,asf,au,avi,caf,eac3,flac,flv,m4v,matroska,mov,mp3,mp4,mpeg,mpegts,ogg,rm,w64,wav,webm"
@@ -154,15 +154,18 @@ class Clip:
         Returns
         -------
         array of shape (samples,), float32
+            Read-only; it lies in a temporary file, so that an hour takes no memory.
 
         Raises
         ------
         MediaError
             The sound cannot be decoded.
+        DiskError
+            There is no room for the temporary file.
         """
         if not self.facts.has_sound:
             return None
-        whole = _Samples(self.facts.seconds, self.path)
+        whole = _Samples(self.path)
         with _opened(self.path) as container:
             for start, offset, samples in _sound_parts(
                 self._decoded(container, container.streams.audio[self.track - 1])
@@ -369,11 +372,10 @@ def _resampled(resampler: Any, frame: Any) -> list[NDArray[np.float32]]:
 
 
 class _Samples:
-    """Sound that is written part by part into one array, so that an hour needs the memory of an hour and no more."""
+    """Sound that is written part by part into a file, so that an hour needs no more memory than a minute."""
 
-    def __init__(self, seconds: float, path: Path) -> None:
-        expected = round(min(max(seconds, 0.0), _MOST_SECONDS) * SOUND_RATE) + SOUND_RATE
-        self._whole = np.zeros(expected, np.float32)
+    def __init__(self, path: Path) -> None:
+        self._file = ScratchFile()
         self._length, self._path = 0, path
 
     def put(self, place: int, samples: NDArray[np.float32]) -> None:
@@ -385,22 +387,13 @@ class _Samples:
                 file=self._path,
                 remedy="cut it into shorter files",
             )
-        if end > len(self._whole):
-            self._whole = np.concatenate(
-                [self._whole, np.zeros(end - len(self._whole) + len(self._whole) // 4, np.float32)]
-            )
         self._length = max(self._length, end)
-        kept = samples[max(-place, 0) :]
-        self._whole[max(place, 0) : max(place, 0) + len(kept)] = kept
+        # broken float sound can hold anything
+        kept = np.nan_to_num(np.clip(samples[max(-place, 0) :], -1.0, 1.0), copy=False)
+        self._file.write(max(place, 0) * kept.itemsize, kept)
 
     def finished(self) -> NDArray[np.float32]:
-        sound = self._whole[: self._length]
-        for start in range(0, len(sound), _BLOCK):
-            part = sound[start : start + _BLOCK]
-            # broken float sound can hold anything
-            np.clip(part, -1.0, 1.0, out=part)
-            np.nan_to_num(part, copy=False)
-        return sound
+        return self._file.mapped(np.float32, (self._length,))
 
 
 def _upright(frame: Any) -> NDArray[np.uint8]:

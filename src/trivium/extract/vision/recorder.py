@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from trivium.corpus import Stream, StreamSpecification
 from trivium.errors import DataError
+from trivium.extract.scratch import ScratchRows, let_go
 from trivium.extract.vision.head_pose import CanonicalFace, face_size, openings
 from trivium.extract.vision.landmarks import Face, FaceTracker
 from trivium.extract.vision.speaker import FaceChoice, Mouth, choose_faces, frame_loudness
@@ -21,6 +24,7 @@ __all__ = ["NO_FURTHER_FACE", "FaceRecorder", "FacesFound", "SeenFace", "VisionE
 Float: TypeAlias = NDArray[np.floating[Any]]
 
 NO_FURTHER_FACE = "no further face"
+_BLOCK = 1024  # rows at a time
 
 
 class VisionExtractor(Protocol):
@@ -39,15 +43,15 @@ class SeenFace(NamedTuple):
 
     Parameters
     ----------
-    rows : tuple of array of shape (D,)
-        Its columns, one array per extractor.
+    row : int
+        Number of its columns among the rows of the recorder.
     opening : float
         Of the mouth, height over width.
     size : float
         Height of the face in picture heights.
     """
 
-    rows: tuple[NDArray[np.float32], ...]
+    row: int
     opening: float
     size: float
 
@@ -113,7 +117,8 @@ class FaceRecorder:
     def __init__(self, tracker: FaceTracker, frame_seconds: float, extractors: Sequence[VisionExtractor]) -> None:
         self._canonical, self._frame_seconds = tracker.canonical, frame_seconds
         self._extractors = extractors
-        self._begins: list[float] = []
+        self._rows = [ScratchRows(np.float32) for _ in extractors]
+        self._begins = array("d")
         self.follower: FaceFollower[SeenFace] = FaceFollower(tracker, self._keep)
 
     @property
@@ -142,8 +147,15 @@ class FaceRecorder:
 
     def _keep(self, face: Face, picture: NDArray[np.uint8]) -> SeenFace:
         height, width = picture.shape[:2]
-        rows = tuple(one.row(face, self._canonical, width, height) for one in self._extractors)
-        return SeenFace(rows, openings(face.landmarks)[2], face_size(face.landmarks, height))
+        for rows, one in zip(self._rows, self._extractors, strict=True):
+            rows.add(one.row(face, self._canonical, width, height)[None])
+        number = self._rows[0].length - 1 if self._rows else 0
+        return SeenFace(number, openings(face.landmarks)[2], face_size(face.landmarks, height))
+
+    @cached_property
+    def rows(self) -> tuple[NDArray[np.float32], ...]:
+        """Columns of all faces (n, D), one array per extractor; no frame can be added when they were asked for."""
+        return tuple(rows.finished() for rows in self._rows)
 
     def choice(self, sound: Float | None = None, begin: float = 0.0, faces: int = 1) -> FaceChoice:
         """Which face speaks, and which are the next best.
@@ -206,19 +218,35 @@ class FaceRecorder:
         frames = np.flatnonzero(chosen >= 0)
         if not len(frames):
             return [None] * len(self._extractors)
-        kept = {n: {s.frame: s.kept for s in self.follower.tracks[n].sightings} for n in np.unique(chosen[frames])}
+        wanted = self._rows_of(chosen)[frames]
         times = _spans(self._begins, self._frame_seconds)[frames]
         times[:, 1] = np.minimum(times[:, 1], end)
-        seen = [kept[chosen[frame]][frame].rows for frame in frames]
         return [
-            Stream(np.stack([rows[number] for rows in seen]), one.specification, times)
-            for number, one in enumerate(self._extractors)
+            Stream(_taken(rows, wanted), one.specification, times)
+            for rows, one in zip(self.rows, self._extractors, strict=True)
         ]
+
+    def _rows_of(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number of the row of the chosen track in every frame, (F,); 0 where there is none."""
+        found = np.zeros_like(chosen)
+        for number in np.unique(chosen[chosen >= 0]):
+            track = self.follower.tracks[number]
+            taken = chosen[track.frames] == number
+            found[track.frames[taken]] = np.array([face.row for face in track.kept], np.int64)[taken]
+        return found
+
+
+def _taken(rows: NDArray[np.float32], wanted: NDArray[np.int64]) -> NDArray[np.float32]:
+    taken = ScratchRows(np.float32)
+    for first in range(0, len(wanted), _BLOCK):
+        taken.add(rows[wanted[first : first + _BLOCK]])
+        let_go(rows)
+    return taken.finished()
 
 
 def _mouth(track: FaceTrack[SeenFace]) -> Mouth:
-    openings = np.array([sighting.kept.opening for sighting in track.sightings])
-    return Mouth(track.shot, track.frames, openings, float(np.median([s.kept.size for s in track.sightings])))
+    openings = np.array([face.opening for face in track.kept])
+    return Mouth(track.shot, track.frames, openings, float(np.median([face.size for face in track.kept])))
 
 
 def _check(time: float, last: float, picture: NDArray[np.uint8]) -> None:
@@ -228,7 +256,7 @@ def _check(time: float, last: float, picture: NDArray[np.uint8]) -> None:
         raise DataError(f"a frame has shape {picture.shape} and type {picture.dtype}", place=f"second {time}")
 
 
-def _spans(begins: list[float], frame_seconds: float) -> NDArray[np.float64]:
+def _spans(begins: Sequence[float], frame_seconds: float) -> NDArray[np.float64]:
     starts = np.array(begins, np.float64)
     ends = starts + frame_seconds
     ends[:-1] = np.minimum(ends[:-1], starts[1:])

@@ -27,6 +27,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from trivium.extract.scratch import let_go
+
 __all__ = ["FURTHER_FACES_VERSION", "FaceChoice", "Mouth", "choose_faces", "frame_loudness"]
 
 Float: TypeAlias = NDArray[np.floating[Any]]
@@ -42,6 +44,7 @@ _MOVEMENT_SECONDS = 0.08
 _LEAST_RANGE_DB, _QUIET, _LOUD = 6.0, 10, 95
 _FLOOR_DB = -80.0
 _SHORTEST_SECONDS = 0.4  # faces seen for less are not counted, and never kept beside the one that speaks
+_FRAMES_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,9 +125,11 @@ def frame_loudness(sound: Float, begin: float, times: Float, step: float) -> Flo
     """
     first = np.clip(np.round((times - begin) * _RATE), 0, len(sound)).astype(np.int64)
     last = np.clip(first + round(step * _RATE), 0, len(sound))
-    power = np.array(
-        [np.square(sound[a:b], dtype=np.float64).mean() if b > a else 0.0 for a, b in zip(first, last, strict=True)]
-    )
+    power = np.zeros(len(first))
+    for frame, (a, b) in enumerate(zip(first, last, strict=True)):
+        power[frame] = np.square(sound[a:b], dtype=np.float64).mean() if b > a else 0.0
+        if frame % _FRAMES_AT_ONCE == 0:
+            let_go(sound)
     level = 10 * np.log10(np.maximum(power, 10 ** (_FLOOR_DB / 10)))
     if not len(level) or level.max() <= _FLOOR_DB:
         return None

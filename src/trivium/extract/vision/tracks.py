@@ -10,6 +10,7 @@ behind a cut. The bounds are our choice.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -61,8 +62,8 @@ class FaceTrack(Generic[Kept]):
     ----------
     shot : int
         Number of the shot in its span.
-    sightings : list of Sighting
-        In order of time.
+    kept : list of object
+        What is kept of each sighting, in order of time.
     region : Region or None
         Where to look for it next; None where it is not followed any more.
     last : float
@@ -70,14 +71,28 @@ class FaceTrack(Generic[Kept]):
     """
 
     shot: int
-    sightings: list[Sighting[Kept]] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
     region: Region | None = None
     last: float = -np.inf
+    # numbers in a row, not an object each: an hour has tens of thousands
+    _frames: array[int] = field(default_factory=lambda: array("q"))
+    _boxes: array[float] = field(default_factory=lambda: array("d"))
 
     @property
     def frames(self) -> NDArray[np.int64]:
         """Numbers of the frames that show it: (n,)."""
-        return np.array([sighting.frame for sighting in self.sightings], np.int64)
+        return np.array(self._frames, np.int64)
+
+    @property
+    def box(self) -> Float:
+        """Where it was seen last: (4,)."""
+        return np.array(self._boxes[-4:])
+
+    @property
+    def sightings(self) -> list[Sighting[Kept]]:
+        """In order of time."""
+        boxes = np.array(self._boxes).reshape(-1, 4)
+        return [Sighting(*row) for row in zip(self._frames, boxes, self.kept, strict=True)]
 
     def see(self, frame: int, time: float, face: Face, kept: Kept) -> None:
         """Add one frame.
@@ -93,7 +108,9 @@ class FaceTrack(Generic[Kept]):
         kept : object
             What to keep of it.
         """
-        self.sightings.append(Sighting(frame, face.box, kept))
+        self._frames.append(frame)
+        self._boxes.extend(face.box.tolist())
+        self.kept.append(kept)
         self.region, self.last = face.region, time
 
 
@@ -166,7 +183,7 @@ class FaceFollower(Generic[Kept]):
             if face is None or _covered(face.box, boxes, _SAME_FACE):
                 continue
             boxes.append(face.box)
-            if overlap(face.box, track.sightings[-1].box[None])[0] < _JUMP:
+            if overlap(face.box, track.box[None])[0] < _JUMP:
                 track = self._new_track()
             track.see(self.frames, time, face, self._keep(face, picture))
         return boxes
@@ -198,7 +215,7 @@ class FaceFollower(Generic[Kept]):
             for track in reversed(self.tracks)
             if track.shot == self._shot and track.region is None and time - track.last <= _LOST_SECONDS
         )
-        return next((t for t in lately if overlap(box, t.sightings[-1].box[None])[0] > _SAME_PLACE), None)
+        return next((t for t in lately if overlap(box, t.box[None])[0] > _SAME_PLACE), None)
 
 
 def _covered(box: Float, boxes: list[Float], least: float) -> bool:

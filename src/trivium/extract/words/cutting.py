@@ -13,9 +13,10 @@ from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 from trivium.errors import DataError, DependencyError
+from trivium.extract.scratch import let_go
 from trivium.extract.source.media import SOUND_RATE
 from trivium.extract.source.recording import Recording
-from trivium.extract.words.speech import Heard, Sound, Timed
+from trivium.extract.words.speech import Heard, Sound, Timed, sound_blocks
 from trivium.extract.words.timed_transcript import Segment, TimedTranscript, TimedWord, WordTimes, sentences, tidy
 from trivium.extract.words.transcript import Transcript, read_transcript
 
@@ -40,7 +41,7 @@ _PAD_MS = 200
 
 
 def voiced_spans(samples: Sound) -> list[tuple[float, float]]:
-    """Stretches of sound in which somebody speaks.
+    """Stretches of sound in which somebody speaks; sound of more than ten minutes is listened to in blocks.
 
     Parameters
     ----------
@@ -65,8 +66,12 @@ def voiced_spans(samples: Sound) -> list[tuple[float, float]]:
     options = VadOptions(
         max_speech_duration_s=_LONGEST_SECONDS, min_silence_duration_ms=_SHORTEST_PAUSE_MS, speech_pad_ms=_PAD_MS
     )
-    found = get_speech_timestamps(samples, options) if len(samples) else []
-    return [(part["start"] / SOUND_RATE, part["end"] / SOUND_RATE) for part in found]
+    found: list[tuple[float, float]] = []
+    for first, last in sound_blocks(samples) if len(samples) else ():
+        parts = get_speech_timestamps(samples[first:last], options)
+        found += [((first + part["start"]) / SOUND_RATE, (first + part["end"]) / SOUND_RATE) for part in parts]
+        let_go(samples)
+    return found
 
 
 def heard_transcript(transcript: Transcript, timed: Heard | Timed, start: float, kind: WordTimes) -> TimedTranscript:

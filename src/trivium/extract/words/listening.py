@@ -178,18 +178,18 @@ class Listener:
                 states[window.steps] = self._kept(part)[: len(window.steps)]
         return tokens
 
-    def states(self, samples: Sound) -> NDArray[np.float32]:
-        """Last states of the encoder, (ceil(n / 320), D), of sound (n,) whose words nobody asks for.
+    def states(self, samples: Sound, states: NDArray[np.float32]) -> None:
+        """Last states of the encoder of sound whose words nobody asks for.
 
         Parameters
         ----------
         samples : array of shape (n,), float32
             Mono sound at 16 kHz.
+        states : array of shape (ceil(n / 320), D), float32
+            Is filled.
         """
-        states = np.zeros((-(-len(samples) // STATE_SAMPLES), self.width), np.float32)
         for window in windows(samples):
             states[window.steps] = self._of_sound(window.of(samples))[: len(window.steps)]
-        return states
 
     def _words(self, part: Sound, window: Window, options: dict[str, Any]) -> list[list[Any]]:
         segments = self._heard(part, options)

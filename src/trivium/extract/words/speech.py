@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.errors import DependencyError
+from trivium.extract.scratch import ScratchRows, let_go
 from trivium.extract.source.media import SOUND_RATE
 from trivium.extract.words.listening import DECODING, STATE_SAMPLES, Listener, joined_tokens
 from trivium.extract.words.pronunciation import load_pronouncer
@@ -41,8 +42,10 @@ __all__ = [
     "Timed",
     "Timing",
     "align_words",
+    "encoder_states",
     "load_listener",
     "recognise",
+    "sound_blocks",
     "spread_words",
     "time_words",
     "times_as_heard",
@@ -132,7 +135,7 @@ def recognise(
     local : path, optional
         See :func:`trivium.upstream.model_folder`.
     states : bool
-        Whether to keep the states of the catalogue's encoder: 276 MB per hour of sound. Others give none.
+        Whether to keep the states of the catalogue's encoder, 276 MB per hour of sound on disk. Others give none.
 
     Returns
     -------
@@ -155,28 +158,71 @@ def recognise(
         return _listened(samples, local, states)
     recogniser = load_recogniser(model, language, local=local)
     tokens: list[list[Any]] = []
-    for first, last in _blocks(samples):
+    for first, last in sound_blocks(samples):
         tokens += _tokens(samples[first:last], first / SOUND_RATE, recogniser, language)
+        let_go(samples)
     return _heard(tokens, language)
 
 
 def _listened(samples: Sound, local: str | Path | None, states: bool) -> Heard:
     """Words by the catalogue's recogniser, whose states can be kept."""
     listener = load_listener(local)
-    kept = np.zeros((-(-len(samples) // STATE_SAMPLES), listener.width), np.float32) if states else None
+    kept = ScratchRows(np.float32)
     tokens: list[list[Any]] = []
-    for first, last in _blocks(samples):
-        part = None if kept is None else kept[first // STATE_SAMPLES : -(-last // STATE_SAMPLES)]
+    for first, last in sound_blocks(samples):
+        part = _no_states(first, last, listener) if states else None
         begin = first / SOUND_RATE
         found = listener.tokens(samples[first:last], part, language=ENGLISH)
         tokens += [[text, start + begin, end + begin, sure] for text, start, end, sure in found]
-    return replace(_heard(tokens), states=kept)
+        if part is not None:
+            kept.add(part)
+        let_go(samples)
+    return replace(_heard(tokens), states=kept.finished() if states else None)
 
 
-def _blocks(samples: Sound) -> list[tuple[int, int]]:
+def encoder_states(samples: Sound, *, local: str | Path | None = None) -> NDArray[np.float32]:
+    """States of the catalogue's encoder, the same as come with the words where these are recognised.
+
+    Parameters
+    ----------
+    samples : array of shape (n,), float32
+        Mono sound at 16 kHz.
+    local : path, optional
+        See :func:`trivium.upstream.model_folder`.
+
+    Returns
+    -------
+    array of shape (ceil(n / 320), 384), float32
+        Read-only; that of long sound lies in a temporary file.
+    """
+    listener = load_listener(local)
+    kept = ScratchRows(np.float32)
+    for first, last in sound_blocks(samples):
+        part = _no_states(first, last, listener)
+        listener.states(samples[first:last], part)
+        kept.add(part)
+        let_go(samples)
+    return kept.finished()
+
+
+def _no_states(first: int, last: int, listener: Listener) -> NDArray[np.float32]:
+    return np.zeros((-(-(last - first) // STATE_SAMPLES), listener.width), np.float32)
+
+
+def sound_blocks(samples: Sound) -> list[tuple[int, int]]:
     """Edges of blocks of at most ten minutes, cut at the quietest place of their last minute.
 
-    The recogniser's memory grows with what it is given at once, by about 40 MB a minute.
+    What listens to sound needs memory for what it is given at once, up to 40 MB a minute.
+
+    Parameters
+    ----------
+    samples : array of shape (n,), float32
+        Mono sound at 16 kHz.
+
+    Examples
+    --------
+    >>> sound_blocks(np.zeros(16000, np.float32))
+    [(0, 16000)]
     """
     edges = [0]
     while len(samples) - edges[-1] > _BLOCK_SECONDS * SOUND_RATE:
