@@ -1,4 +1,4 @@
-"""Memory does not grow with a clip: what is long lies in files, is made block by block, and is the same to the last bit."""
+"""Memory does not grow with a clip: what is long lies in files and is made block by block, the same to the last bit."""
 
 from __future__ import annotations
 

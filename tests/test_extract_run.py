@@ -172,7 +172,7 @@ class _Lengths:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often the costly steps were taken."""
-    from trivium.extract import clip
+    from trivium.extract import clip_picture as picture
     from trivium.extract.audio import voice as audio
     from trivium.extract.source import media
     from trivium.extract.text import minilm as text
@@ -186,7 +186,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         (words, "time_words"),
         (text.MinilmExtractor, "stream"),
         (audio.VoiceExtractor, "stream"),
-        (clip, "see_faces"),
+        (picture, "see_faces"),
     ]
     for owner, name in steps:
         real = getattr(owner, name)
@@ -213,7 +213,7 @@ _CHANGES: list[tuple[str, dict[str, Any], dict[str, int]]] = [
     ("nothing", {}, {}),
     ("the extractor of text", {"text": "lengths"}, {}),
     ("a further extractor of text", {"text": "minilm-l6,lengths"}, {}),
-    ("frames per second", {"frames_per_second": 4}, {"clip.see_faces": 2, "Clip.frames": 2}),
+    ("frames per second", {"frames_per_second": 4}, {"clip_picture.see_faces": 2, "Clip.frames": 2}),
     ("fewer modalities", {"modalities": ["audio"]}, {}),
     ("no transcript any more", {"transcripts": None}, _HEARD),
 ]

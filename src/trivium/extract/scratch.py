@@ -58,8 +58,8 @@ class ScratchFile:
         ----------
         place : int
             Byte of the file at which it begins.
-        values : array
-            Of any shape.
+        values : array of any shape
+            In any order of memory.
 
         Raises
         ------
@@ -129,7 +129,7 @@ class ScratchRows:
 
         Parameters
         ----------
-        rows : array
+        rows : array of shape (n, ...)
             Is copied.
 
         Raises
@@ -188,7 +188,7 @@ def let_go(*arrays: NDArray[Any] | None) -> None:
 
     Parameters
     ----------
-    *arrays : array or None
+    *arrays : array of any shape, or None
         Also parts of arrays. All others stay as they are.
     """
     if not hasattr(mmap, "MADV_DONTNEED"):
