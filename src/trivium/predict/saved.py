@@ -55,7 +55,7 @@ def save_fitted(
     export: bool = True,
     overwrite: bool = False,
 ) -> PredictorWeights:
-    """Write a fitted predictor as weights; parameters and errors are those of :meth:`trivium.predict.Predictor.save`."""
+    """Write a fitted predictor as weights; parameters and errors: see :meth:`trivium.predict.Predictor.save`."""
     name, options = network_request(predictor.network)
     classes = tuple(str(one) for one in getattr(predictor, "classes_", ()))
     config = PredictorConfig(
