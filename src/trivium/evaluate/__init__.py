@@ -24,6 +24,9 @@ from trivium.evaluate.scorecard import Line, Scorecard, score_answers
 from trivium.evaluate.test_fold import LearningFold, ReadCount, ReadLedger, TestFold
 
 if TYPE_CHECKING:
+    from trivium.evaluate.experiment import Experiment as Experiment
+    from trivium.evaluate.experiment import train_and_score as train_and_score
+    from trivium.evaluate.experiment import validate as validate
     from trivium.evaluate.probe import probe as probe
     from trivium.evaluate.readout import LinearReadout as LinearReadout
     from trivium.evaluate.runners import leave_one_corpus_out as leave_one_corpus_out
@@ -33,12 +36,15 @@ if TYPE_CHECKING:
 
 # Heavy public name -> module that defines it.
 _HOME: dict[str, str] = {
+    "Experiment": "trivium.evaluate.experiment",
     "FLOORS": "trivium.evaluate.study",
     "LinearReadout": "trivium.evaluate.readout",
     "leave_one_corpus_out": "trivium.evaluate.runners",
     "modality_combinations": "trivium.evaluate.runners",
     "pretraining_combinations": "trivium.evaluate.runners",
     "probe": "trivium.evaluate.probe",
+    "train_and_score": "trivium.evaluate.experiment",
+    "validate": "trivium.evaluate.experiment",
 }
 
 __all__ = [
@@ -48,6 +54,7 @@ __all__ = [
     "Comparison",
     "Difference",
     "EvaluationPlan",
+    "Experiment",
     "Fold",
     "Interval",
     "LearningFold",
@@ -85,6 +92,8 @@ __all__ = [
     "read_predictions",
     "repeated_folds",
     "score_answers",
+    "train_and_score",
+    "validate",
     "write_predictions",
 ]
 

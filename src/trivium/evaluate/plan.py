@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trivium.corpus import Aligned
+from trivium.corpus.ranges import require_in_range
 from trivium.corpus.specification import LabelSpecification
 from trivium.errors import DataError, SpecificationError
 from trivium.evaluate.clusters import clusters_of
@@ -59,6 +60,25 @@ class EvaluationPlan(Generic[Data]):
             door = TestFold(fold.name, sealed(self.data, fold.test), self.label, self.ledger, **told)
             yield LearningFold(fold.name, sealed(self.data, fold.train), valid), door
 
+    def only(self, fold: str) -> EvaluationPlan[Data]:
+        """The same plan with one of its folds.
+
+        Parameters
+        ----------
+        fold : str
+            Its name.
+
+        Raises
+        ------
+        SpecificationError
+            There is none of this name.
+        """
+        kept = tuple(one for one in self.folds.folds if one.name == fold)
+        if not kept:
+            known = ", ".join(one.name for one in self.folds.folds)
+            raise SpecificationError(f"there is no fold {fold!r}", remedy=f"choose from {known}")
+        return replace(self, folds=replace(self.folds, folds=kept))
+
     def table(
         self, tested: Data, said: NDArray[Any], *, fold: str, seed: int, provenance: Mapping[str, Any] | None = None
     ) -> PredictionTable:
@@ -106,7 +126,7 @@ def plan_evaluation(
     label: str,
     *,
     split: str | None = None,
-    folds: int = 5,
+    folds: int | Protocol = 5,
     ledger: ReadLedger | None = None,
 ) -> EvaluationPlan[Data]:
     """Join a named protocol with a corpus.
@@ -121,8 +141,8 @@ def plan_evaluation(
         Key of the label, which must be of the protocol's kind, range and classes.
     split : str, optional
         Which split is meant, where the folds are given and there are several.
-    folds : int
-        How many, where they are made of groups.
+    folds : int or Protocol
+        How many, where they are made of groups; or the folds themselves, whatever the protocol says of them.
     ledger : ReadLedger, optional
         Where reads are recorded; default in the user's folder.
 
@@ -131,7 +151,7 @@ def plan_evaluation(
     SpecificationError
         The label does not suit the protocol, or the split or group it needs is not there.
     DataError
-        No test fold holds an utterance with the label.
+        No test fold holds an utterance with the label, an id repeats, or a label is out of its range.
 
     Examples
     --------
@@ -150,18 +170,31 @@ def plan_evaluation(
     """
     _require_label(data.specification.label(label), protocol)
     clusters = _clusters(data, protocol.group)
-    if protocol.folds == "given":
+    if isinstance(folds, Protocol):
+        made = folds
+    elif protocol.folds == "given":
         name = _only(_names(data, "split"), "split") if split is None else split
         made = given_split(data.split(name), clusters, name=name)
     else:
         apart = protocol.held_apart or protocol.group
         made = grouped_folds(data.group(apart), folds, name=apart)
+    _require_unique(data.ids)
     values = data.label(label)
+    require_in_range(data.ids, values, data.specification.label(label))
     missing = values == "" if values.dtype.kind == "U" else np.isnan(values).reshape(len(values), -1).any(axis=1)
     made = made.without(np.asarray(missing))
     if not made.folds or not all(len(fold.train) for fold in made.folds):
         raise DataError(f"a fold has no utterance with the label {label}", remedy="choose another split or label")
     return EvaluationPlan(protocol, label, made, data, ledger or ReadLedger())
+
+
+def _require_unique(ids: NDArray[np.str_]) -> None:
+    names, counts = np.unique(ids, return_counts=True)
+    if len(names) < len(ids):
+        raise DataError(
+            f"the id {str(names[counts > 1][0])!r} appears {counts.max()} times",
+            remedy="make the ids unique: predictions and labels are matched by them",
+        )
 
 
 def _clusters(data: Data, group: str) -> NDArray[Any]:
