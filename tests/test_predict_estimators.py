@@ -18,7 +18,7 @@ from trivium.corpus.specification import LabelSpecification
 from trivium.corpus.utterance import LabelValue
 from trivium.errors import DataError, SpecificationError, TriviumError
 from trivium.predict import EmotionClassifier, SentimentRegressor
-from trivium.predict.inputs import AlignedSequences, StreamScaler, sequences
+from trivium.scale import AlignedSequences, StreamScaler, sequences
 
 TEXT = StreamSpecification("text", ("x", "y", "z"), clock="words")
 AUDIO = StreamSpecification("audio", ("f0", "energy"))

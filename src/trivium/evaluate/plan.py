@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.corpus import Aligned
+from trivium.corpus.ranges import require_in_range
 from trivium.corpus.specification import LabelSpecification
 from trivium.errors import DataError, SpecificationError
 from trivium.evaluate.clusters import clusters_of
@@ -106,7 +107,7 @@ def plan_evaluation(
     label: str,
     *,
     split: str | None = None,
-    folds: int = 5,
+    folds: int | Protocol = 5,
     ledger: ReadLedger | None = None,
 ) -> EvaluationPlan[Data]:
     """Join a named protocol with a corpus.
@@ -121,8 +122,8 @@ def plan_evaluation(
         Key of the label, which must be of the protocol's kind, range and classes.
     split : str, optional
         Which split is meant, where the folds are given and there are several.
-    folds : int
-        How many, where they are made of groups.
+    folds : int or Protocol
+        How many, where they are made of groups; or the folds themselves, whatever the protocol says of them.
     ledger : ReadLedger, optional
         Where reads are recorded; default in the user's folder.
 
@@ -131,7 +132,7 @@ def plan_evaluation(
     SpecificationError
         The label does not suit the protocol, or the split or group it needs is not there.
     DataError
-        No test fold holds an utterance with the label.
+        No test fold holds an utterance with the label, or a label is out of its range.
 
     Examples
     --------
@@ -150,13 +151,16 @@ def plan_evaluation(
     """
     _require_label(data.specification.label(label), protocol)
     clusters = _clusters(data, protocol.group)
-    if protocol.folds == "given":
+    if isinstance(folds, Protocol):
+        made = folds
+    elif protocol.folds == "given":
         name = _only(_names(data, "split"), "split") if split is None else split
         made = given_split(data.split(name), clusters, name=name)
     else:
         apart = protocol.held_apart or protocol.group
         made = grouped_folds(data.group(apart), folds, name=apart)
     values = data.label(label)
+    require_in_range(data.ids, values, data.specification.label(label))
     missing = values == "" if values.dtype.kind == "U" else np.isnan(values).reshape(len(values), -1).any(axis=1)
     made = made.without(np.asarray(missing))
     if not made.folds or not all(len(fold.train) for fold in made.folds):

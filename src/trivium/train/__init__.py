@@ -4,8 +4,10 @@ from trivium.train.hold_out import hold_out
 from trivium.train.hooks import Objective, Outputs, TrainingClock, WithHeads
 from trivium.train.loop import CHECKPOINT, Trainer, TrainingRun
 from trivium.train.losses import write_losses
+from trivium.train.processes import Precision
 from trivium.train.samples import ALIGNED, ArraySamples, CorpusSamples, Samples, TensorBatch
 from trivium.train.schedules import SCHEDULES, Schedule, schedule
+from trivium.train.selection import Selection
 
 __all__ = [
     "ALIGNED",
@@ -15,8 +17,10 @@ __all__ = [
     "CorpusSamples",
     "Objective",
     "Outputs",
+    "Precision",
     "Samples",
     "Schedule",
+    "Selection",
     "TensorBatch",
     "Trainer",
     "TrainingClock",

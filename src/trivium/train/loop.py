@@ -32,9 +32,10 @@ from trivium.train.checkpoint import (
 )
 from trivium.train.hooks import Objective, Outputs, TrainingClock
 from trivium.train.losses import LossCurves
-from trivium.train.processes import open_fabric
-from trivium.train.samples import Samples, TensorBatch, fingerprint
+from trivium.train.processes import Precision, open_fabric
+from trivium.train.samples import Samples, TensorBatch, fingerprint, sample_names
 from trivium.train.schedules import Schedule, constant
+from trivium.train.selection import Selection
 
 __all__ = ["CHECKPOINT", "Trainer", "TrainingRun"]
 
@@ -53,7 +54,7 @@ class TrainingRun:
     best_epoch : int
         Epoch (from 0) whose weights the network holds, -1 before the first.
     best_loss : float
-        Its validation loss.
+        Its validation loss; where a :class:`Selection` chooses, its score, with the sign that makes lower better.
     curves : list of mapping
         One row per epoch: ``epoch``, ``learning_rate``, ``train_loss``, ``valid_loss``, and both by objective where
         there are several.
@@ -74,13 +75,13 @@ class TrainingRun:
         """Validation losses so far, or training losses where there is no validation."""
         return [row.get("valid_loss", row["train_loss"]) for row in self.curves]
 
-    def close_epoch(self, row: dict[str, float]) -> bool:
-        """Add an epoch's losses; True when they are the best so far."""
+    def close_epoch(self, row: dict[str, float], cost: float) -> bool:
+        """Add an epoch's losses; True when its cost is the lowest so far."""
         self.curves.append(row)
         self.epoch += 1
-        better = row.get("valid_loss", math.inf) < self.best_loss
+        better = cost < self.best_loss
         if better:
-            self.best_epoch, self.best_loss = self.epoch - 1, row["valid_loss"]
+            self.best_epoch, self.best_loss = self.epoch - 1, cost
         return better
 
 
@@ -107,6 +108,11 @@ class Trainer:
         Decides the order of samples and every random number that network and objectives draw from torch.
     device : str
         ``cpu``, ``cuda`` or ``auto``.
+    precision : {"fp32", "bf16"}
+        ``bf16``: the network computes in bfloat16 where torch holds that to be safe; weights, losses and the optimiser
+        stay float32.
+    selection : Selection, optional
+        Score of the validation samples that chooses the kept epoch in place of the loss; for one process.
     folder : path, optional
         Gets the checkpoint and ``losses.csv`` after every epoch; None keeps the disk clean.
     resume : bool
@@ -155,6 +161,8 @@ class Trainer:
         clip_norm: float | None = None,
         seed: int = 0,
         device: str = "cpu",
+        precision: Precision = "fp32",
+        selection: Selection | None = None,
         folder: Path | None = None,
         resume: bool = False,
         tensorboard: bool = False,
@@ -163,7 +171,7 @@ class Trainer:
         self.objectives = list(objectives)
         self.max_epochs, self.batch_size, self.accumulate = max_epochs, batch_size, accumulate
         self.patience, self.schedule, self.clip_norm = patience, schedule, clip_norm
-        self.seed, self.device = seed, device
+        self.seed, self.device, self.precision, self.selection = seed, device, precision, selection
         self.folder, self.resume, self.tensorboard, self.show = folder, resume, tensorboard, show
         self._owner = self._step_owner()
 
@@ -192,13 +200,18 @@ class Trainer:
         Raises
         ------
         DataError
-            There are no samples, or a loss is not finite (epoch, step and objective are named).
+            There are no samples, or a loss is not finite: epoch, step, objective and the batch's samples are named, and
+            the network is left with its best weights so far, or those of the last epoch that ended.
         WeightsError
             The checkpoint to go on from was made with other settings or is damaged.
         """
         if not len(train) or (valid is not None and not len(valid)):
             raise DataError("there is nothing to train on or to validate with", remedy="give at least one utterance")
-        self.fabric = open_fabric(self.device, self.objectives)
+        self.fabric = open_fabric(self.device, self.objectives, self.precision)
+        if self.selection is not None and self.fabric.world_size > 1:
+            raise SpecificationError(
+                f"{self.selection.name} is measured on all validation samples at once", remedy="start one process"
+            )
         device = self.fabric.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(self.seed + self.fabric.global_rank)
@@ -215,17 +228,20 @@ class Trainer:
         epochs_left = self.max_epochs - run.epoch
         losses = LossCurves(self.folder if self.fabric.is_global_zero else None, events=self.tensorboard)
         steps = math.ceil(len(train) / (self.batch_size * self.accumulate))
+        good = best
         with progress_bar("training", max(epochs_left, 0) * steps, show=self._shows()) as bar, losses:
             while run.epoch < self.max_epochs and not self._is_exhausted(run):
                 for group in optimizer.param_groups:
                     group["lr"] = self.schedule(group["initial_lr"], run.watched)
-                row = {"epoch": float(run.epoch), "learning_rate": float(optimizer.param_groups[0]["lr"])}
-                row |= self._train_epoch(module, stepper, train, run, bar)
-                if valid is not None:
-                    row |= self._validate(module, valid, run)
-                row |= {f"{o.name}_{name}": number for o in self.objectives for name, number in o.measures().items()}
-                if run.close_epoch(row):
-                    best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+                try:
+                    row = self._epoch(module, stepper, train, valid, run, bar)
+                except DataError:
+                    network.load_state_dict(good or network.state_dict())
+                    raise
+                cost = row.get("valid_loss", math.inf) if self.selection is None else self.selection.cost(row)
+                if run.close_epoch(row, cost):
+                    best = _copied(network)
+                good = best or _copied(network)
                 for objective in self.objectives:
                     objective.epoch_end(network, run.clock())
                 self._save(network, optimizer, run, best, settings)
@@ -237,6 +253,16 @@ class Trainer:
         for objective in self.objectives:
             objective.task_end(network, run.clock())
         return run
+
+    def _epoch(
+        self, module: nn.Module, stepper: Any, train: Samples, valid: Samples | None, run: TrainingRun, bar: Bar
+    ) -> dict[str, float]:
+        """Train and validate once; the epoch's row of the loss curves."""
+        row = {"epoch": float(run.epoch), "learning_rate": float(stepper.param_groups[0]["lr"])}
+        row |= self._train_epoch(module, stepper, train, run, bar)
+        if valid is not None:
+            row |= self._validate(module, valid, run)
+        return row | {f"{o.name}_{name}": number for o in self.objectives for name, number in o.measures().items()}
 
     def _shows(self) -> bool:
         return self.show and bool(self.fabric.is_global_zero)
@@ -252,7 +278,7 @@ class Trainer:
         sums = torch.zeros(1 + len(self.objectives), dtype=torch.float64)
         for rows in _pieces(order, self.batch_size * self.accumulate):
             for group in self._groups(train, rows):
-                sums += self._step(module, stepper, group, run)
+                sums += self._step(module, stepper, group, run, train)
             bar.advance()
         return self._named("train", sums / len(train))
 
@@ -276,7 +302,9 @@ class Trainer:
         batch = samples.batch(own if len(own) else rows[:1]).to(self.fabric.device)
         return batch, len(own) * world / len(rows)
 
-    def _step(self, module: Any, stepper: Any, group: list[tuple[TensorBatch, float]], run: TrainingRun) -> Tensor:
+    def _step(
+        self, module: Any, stepper: Any, group: list[tuple[TensorBatch, float]], run: TrainingRun, train: Samples
+    ) -> Tensor:
         clock, network = run.clock(), module.module
         sums = torch.zeros(1 + len(self.objectives), dtype=torch.float64)
         used: list[tuple[Outputs, TensorBatch]] = []
@@ -284,7 +312,7 @@ class Trainer:
         for number, (batch, factor) in enumerate(group):
             with self.fabric.no_backward_sync(module, enabled=number + 1 < len(group)):
                 outputs = module(batch)
-                total, parts = self._losses(outputs, batch, clock)
+                total, parts = self._losses(outputs, batch, clock, train)
                 self.fabric.backward(total * factor)
             sums += parts * len(batch) * (factor > 0)
             for objective in self.objectives:
@@ -301,24 +329,28 @@ class Trainer:
         run.step += 1
         return self._sum_over_processes(sums)
 
-    def _losses(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> tuple[Tensor, Tensor]:
+    def _losses(
+        self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock, samples: Samples
+    ) -> tuple[Tensor, Tensor]:
         """Weighted sum with its graph, and (sum, then every objective's own) as plain numbers."""
         losses = [objective.loss(outputs, batch, clock) for objective in self.objectives]
         total = torch.stack([o.weight * loss for o, loss in zip(self.objectives, losses, strict=True)]).sum()
         parts = torch.stack([total, *losses]).detach().to("cpu", torch.float64)
         if not bool(torch.isfinite(parts).all()):
-            raise self._diverged(parts, batch, clock)
+            raise self._diverged(parts, batch, clock, samples)
         return total, parts
 
-    def _diverged(self, parts: Tensor, batch: TensorBatch, clock: TrainingClock) -> DataError:
+    def _diverged(self, parts: Tensor, batch: TensorBatch, clock: TrainingClock, samples: Samples) -> DataError:
         named = zip(self.objectives, parts[1:].tolist(), strict=True)
         bad = ", ".join(f"{objective.name} is {loss}" for objective, loss in named if not math.isfinite(loss))
         for name, values in batch.values.items():
-            rows = batch.rows[~torch.isfinite(values.float()).reshape(len(batch), -1).all(dim=1)].tolist()
-            if rows:
-                bad += f"; {name} is not finite in samples {', '.join(map(str, rows[:6]))}"
+            rows = batch.rows[~torch.isfinite(values.float()).reshape(len(batch), -1).all(dim=1)]
+            if len(rows):
+                bad += f"; {name} is not finite in samples {', '.join(sample_names(samples, rows.cpu().numpy())[:6])}"
+        names = sample_names(samples, batch.rows.cpu().numpy())
+        fold = "" if clock.training else "validation "
         return DataError(
-            f"a loss is not finite: {bad or 'their sum'}",
+            f"a loss is not finite: {bad or 'their sum'}; the {fold}batch holds {', '.join(names)}",
             place=f"epoch {clock.epoch + 1}, step {clock.step + 1}",
             remedy="lower the learning rate, clip the gradients, or mend the samples that are named",
         )
@@ -327,11 +359,16 @@ class Trainer:
     def _validate(self, module: nn.Module, valid: Samples, run: TrainingRun) -> dict[str, float]:
         module.eval()
         sums = torch.zeros(1 + len(self.objectives), dtype=torch.float64)
+        seen: list[tuple[Tensor, Tensor]] = []
         for rows in _pieces(np.arange(len(valid)), self.batch_size):
             batch, factor = self._load(valid, rows)
-            _, parts = self._losses(module(batch), batch, run.clock(training=False))
+            outputs = module(batch)
+            _, parts = self._losses(outputs, batch, run.clock(training=False), valid)
             sums += parts * len(batch) * (factor > 0)
-        return self._named("valid", self._sum_over_processes(sums) / len(valid))
+            if self.selection is not None:
+                seen.append(self.selection.seen(outputs, batch.labels))
+        row = self._named("valid", self._sum_over_processes(sums) / len(valid))
+        return row if self.selection is None else row | {self.selection.column: self.selection.of(seen)}
 
     def _sum_over_processes(self, sums: Tensor) -> Tensor:
         if self.fabric.world_size == 1:
@@ -357,10 +394,12 @@ class Trainer:
             "network": repr(network),
             "objectives": [[o.name, o.weight] for o in self.objectives],
             "optimizer": json.loads(json.dumps(groups, default=str)),  # as the checkpoint gives it back
+            "precision": self.precision,
             "parameters": {name: list(tensor.shape) for name, tensor in network.state_dict().items()},
             "samples": [len(train), 0 if valid is None else len(valid)],
             "schedule": getattr(self.schedule, "__name__", type(self.schedule).__name__),
             "seed": self.seed,
+            "selection": None if self.selection is None else self.selection.name,
         }
 
     def _save(
@@ -403,6 +442,10 @@ class Trainer:
 
 def _pieces(rows: Rows, size: int) -> Iterator[Rows]:
     return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def _copied(network: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
 
 def _summary(run: TrainingRun) -> str:

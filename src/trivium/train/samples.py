@@ -14,7 +14,7 @@ from trivium.corpus import Corpus, Specification
 from trivium.errors import DataError
 from trivium.files import sha256_bytes
 
-__all__ = ["ALIGNED", "ArraySamples", "CorpusSamples", "Samples", "TensorBatch", "fingerprint"]
+__all__ = ["ALIGNED", "ArraySamples", "CorpusSamples", "Samples", "TensorBatch", "fingerprint", "sample_names"]
 
 _ROWS_OF_A_FINGERPRINT = 64
 
@@ -54,7 +54,7 @@ class TensorBatch(NamedTuple):
 
 
 class Samples(Protocol):
-    """Anything that gives a batch for row numbers."""
+    """Anything that gives a batch for row numbers; where it also has ``ids`` (N,), errors name samples by them."""
 
     specification: Specification
 
@@ -139,6 +139,7 @@ class CorpusSamples:
 
     def __init__(self, corpus: Corpus, labels: tuple[str, ...] = ()) -> None:
         self.specification = corpus.specification
+        self.ids = corpus.ids
         self._corpus = corpus
         self._labels = {key: corpus.label(key) for key in labels}
 
@@ -179,3 +180,24 @@ def fingerprint(samples: Samples) -> str:
     batch = samples.batch(rows)
     tensors = [part[name] for part in (batch.values, batch.mask, batch.labels) for name in sorted(part)]
     return sha256_bytes(b"".join(tensor.contiguous().numpy().tobytes() for tensor in tensors))
+
+
+def sample_names(samples: Samples, rows: NDArray[np.int64]) -> list[str]:
+    """Ids of samples, or their row numbers where they have no ids.
+
+    Parameters
+    ----------
+    samples : Samples
+        N of them.
+    rows : int array of shape (n,)
+        Which.
+
+    Examples
+    --------
+    >>> from trivium.corpus import Specification
+    >>> samples = ArraySamples(Specification(()), {"aligned": np.ones((3, 2, 4), np.float32)})
+    >>> sample_names(samples, np.array([2]))
+    ['2']
+    """
+    ids = getattr(samples, "ids", None)
+    return [str(row) if ids is None else str(ids[row]) for row in rows.tolist()]

@@ -1,0 +1,313 @@
+"""What predictors share: one network with any objectives meets data and the one training loop.
+
+The network knows no loss and the objectives know no network. The choice of the kept epoch is made on a validation fold
+that is held out of the training data, whole groups at a time, or given; a test fold is never seen here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, validate_data
+from torch import Tensor
+
+from trivium.corpus import Aligned, Corpus, LabelSpecification, Specification
+from trivium.corpus.ranges import require_in_range
+from trivium.errors import DataError, SpecificationError
+from trivium.fuse import ModalityDropout, Network
+from trivium.objectives import objective
+from trivium.objectives.task import TaskLoss
+from trivium.predict.inputs import SequenceSamples
+from trivium.predict.request import network_request
+from trivium.predict.selection import LOSS, selection_of
+from trivium.registry import load
+from trivium.represent.inputs import array_to_aligned
+from trivium.scale import StreamScaler, sequences
+from trivium.train import Objective, Precision, Trainer, WithHeads, hold_out
+
+__all__ = ["Given", "Predictor", "TargetError", "known_rows"]
+
+Given: TypeAlias = Corpus | Aligned | NDArray[Any]
+_ROWS_AT_ONCE = 64
+_UNIMODAL = "prediction_"
+
+
+class TargetError(DataError, ValueError):
+    """Labels cannot be learned from; scikit-learn wants a ValueError."""
+
+
+def known_rows(target: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of N labels (N,) or (N, K) are there: NaN is a missing one.
+
+    Examples
+    --------
+    >>> known_rows(np.array([1.0, np.nan])).tolist()
+    [True, False]
+    """
+    missing = np.isnan(target)
+    return np.asarray(~(missing.any(axis=1) if missing.ndim == 2 else missing))
+
+
+class Predictor(BaseEstimator):  # type: ignore[misc]
+    """What all predictors share: data, network, training, and outputs by name; see :class:`SentimentRegressor`."""
+
+    network_: torch.nn.Module
+    specification_: Specification
+    scaler_: StreamScaler
+    loss_curves_: list[dict[str, float]]
+
+    def __init__(
+        self,
+        network: str = "lf-dnn",
+        objectives: Sequence[str] = (),
+        *,
+        label: str | None = None,
+        loss: str | None = None,
+        network_options: Mapping[str, Any] | None = None,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 1e-3,
+        batch_size: int = 32,
+        accumulate: int = 1,
+        max_epochs: int = 100,
+        patience: int = 8,
+        validation_fraction: float = 0.1,
+        validation_groups: str | None = None,
+        clip_norm: float | None = None,
+        selection: str = LOSS,
+        drop_modalities: float = 0.0,
+        drop_steps: float = 0.0,
+        device: str = "cpu",
+        precision: Precision = "fp32",
+        random_state: int | np.random.RandomState | None = 1111,
+        folder: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        tensorboard: bool = False,
+        progress: bool = True,
+    ) -> None:
+        self.network = network
+        self.objectives = objectives
+        self.label = label
+        self.loss = loss
+        self.network_options = network_options
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.accumulate = accumulate
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.validation_groups = validation_groups
+        self.clip_norm = clip_norm
+        self.selection = selection
+        self.drop_modalities = drop_modalities
+        self.drop_steps = drop_steps
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.folder = folder
+        self.resume = resume
+        self.tensorboard = tensorboard
+        self.progress = progress
+
+    def _fit(
+        self,
+        X: Given,
+        target: NDArray[np.float64],
+        task: TaskLoss,
+        outputs: int,
+        groups: NDArray[np.str_] | None,
+        validation: tuple[Given, NDArray[np.float64]] | None,
+    ) -> Self:
+        """Train on numbers (N,) or (N, K) with NaN where missing."""
+        given = self._given(X, reset=False)
+        self.seed_ = seed = self._seed()
+        if not known_rows(target).any():
+            raise DataError("no utterance has a label", remedy="name another label")
+        if validation is None:
+            held = self._hold_out(given, groups, seed)
+            train, valid = (given[~held], target[~held]), (given[held], target[held])
+        else:
+            train, valid = (given, target), (self._given(validation[0], reset=False), validation[1])
+        if not known_rows(train[1]).any():
+            raise DataError("no utterance that is learned from has a label", remedy="hold out less, or other groups")
+        self.specification_ = given.specification
+        self.scaler_ = StreamScaler.fit(sequences(train[0]))
+        network, objectives = self._assemble(task, outputs, self._samples(*train, task.label), seed)
+        self._train(network, objectives, self._samples(*train, task.label), self._valid(valid, task.label), seed)
+        return self
+
+    def _valid(self, fold: tuple[Any, NDArray[np.float64]], label: str) -> SequenceSamples | None:
+        """The samples of a fold that have a label; a validation loss over the others would mean nothing."""
+        known = known_rows(fold[1])
+        return self._samples(fold[0][known], fold[1][known], label) if known.any() else None
+
+    def _given(self, x: Given, *, reset: bool) -> Corpus | Aligned:
+        if isinstance(x, Corpus | Aligned):
+            return x
+        if (x.ndim if hasattr(x, "ndim") else np.asarray(x).ndim) == 3:
+            return array_to_aligned(check_array(x, dtype=np.float32, allow_nd=True, ensure_all_finite=False))
+        return array_to_aligned(validate_data(self, x, reset=reset, dtype=np.float32))
+
+    def _hold_out(self, given: Corpus | Aligned, groups: NDArray[np.str_] | None, seed: int) -> NDArray[np.bool_]:
+        if groups is None and self.validation_groups is not None:
+            groups = given.group(self.validation_groups)
+        return hold_out(len(given), self.validation_fraction, seed=seed, groups=groups)
+
+    def _seed(self) -> int:
+        if isinstance(self.random_state, int | np.integer):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def _samples(self, x: Corpus | Aligned, target: NDArray[np.float64] | None, label: str) -> SequenceSamples:
+        return SequenceSamples(sequences(x), self.scaler_, {} if target is None else {label: target})
+
+    def _assemble(
+        self, task: TaskLoss, outputs: int, samples: SequenceSamples, seed: int
+    ) -> tuple[torch.nn.Module, list[Objective]]:
+        """Network with the heads of its objectives, and the objectives, the task first."""
+        objectives: list[Objective] = [task]
+        objectives += [objective(request, label=task.label) for request in self.objectives]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = self._network(outputs)
+            network.eval()
+            with torch.no_grad():
+                first = network(samples.batch(np.arange(min(2, len(samples)))))
+            heads = [head for one in objectives if (head := one.heads(first)) is not None]
+        self.network_ = network
+        whole: torch.nn.Module = WithHeads(network, heads) if heads else network
+        if self.drop_modalities or self.drop_steps:
+            whole = ModalityDropout(whole, self.drop_modalities, self.drop_steps)
+        return whole, objectives
+
+    def _network(self, outputs: int) -> Network:
+        name, options = network_request(self.network)
+        options |= self.network_options or {}
+        try:
+            network: Network = load("network", name).from_specification(self.specification_, outputs, **options)
+        except (TypeError, ValueError, AttributeError) as cause:
+            raise SpecificationError(f"{self.network}: {cause}", remedy="see the network's parameters") from cause
+        return network
+
+    def _train(
+        self,
+        network: torch.nn.Module,
+        objectives: Sequence[Objective],
+        train: SequenceSamples,
+        valid: SequenceSamples | None,
+        seed: int,
+    ) -> None:
+        trainer = Trainer(
+            objectives,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            accumulate=self.accumulate,
+            patience=self.patience,
+            clip_norm=self.clip_norm,
+            seed=seed,
+            device=self.device,
+            precision=self.precision,
+            selection=None if self.selection == LOSS else selection_of(self.selection, objectives[0]),
+            folder=None if self.folder is None else Path(self.folder),
+            resume=self.resume,
+            tensorboard=self.tensorboard,
+            show=self.progress,
+        )
+        optimizer = torch.optim.Adam(network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+        run = trainer.fit(network, optimizer, train, valid)
+        self.network_.eval()
+        self.loss_curves_, self.n_iter_, self.best_epoch_ = run.curves, run.epoch, run.best_epoch
+        column = "valid_loss" if self.selection == LOSS else f"valid_{self.selection}"
+        self.best_value_ = run.curves[run.best_epoch][column] if run.best_epoch >= 0 else float("nan")
+
+    def outputs(self, X: Given) -> dict[str, NDArray[np.float32]]:
+        """Everything the network says of utterances: the prediction, its unimodal parts, and the vectors behind them.
+
+        Parameters
+        ----------
+        X : Corpus, Aligned, or array of shape (N, W, D) or (N, D)
+            With the modalities and columns of the training data.
+
+        Returns
+        -------
+        dict of str to array with N rows
+            Names as in :class:`trivium.fuse.Network`: ``prediction`` (N, K), ``feature_text`` (N, F) ...
+
+        Raises
+        ------
+        SpecificationError
+            The columns differ from those of training; they are named.
+        """
+        check_is_fitted(self)
+        parts = list(self._pieces(X))
+        return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
+
+    def unimodal(self, X: Given) -> dict[str, NDArray[np.float32]]:
+        """What each modality says alone, for networks with unimodal heads.
+
+        Parameters
+        ----------
+        X : Corpus, Aligned, or array
+            As for :meth:`outputs`.
+
+        Returns
+        -------
+        dict of str to array of shape (N, K)
+            By modality; empty for networks without such heads.
+        """
+        found = self.outputs(X)
+        return {name.removeprefix(_UNIMODAL): part for name, part in found.items() if name.startswith(_UNIMODAL)}
+
+    @torch.no_grad()
+    def _pieces(self, X: Given) -> Iterator[Mapping[str, Tensor]]:
+        given = self._given(X, reset=False)
+        ours, theirs = "the predictor", "the data"
+        self.specification_.require_same_streams(given.specification, ours=ours, theirs=theirs)
+        samples = self._samples(given, None, "")
+        device = next(self.network_.parameters()).device
+        for start in range(0, len(samples), _ROWS_AT_ONCE):
+            batch = samples.batch(np.arange(start, min(start + _ROWS_AT_ONCE, len(samples))))
+            yield {name: tensor.cpu() for name, tensor in self.network_(batch.to(device)).items()}
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _target(self, X: Given, y: Any) -> Any:
+        """The label of every utterance, as it is given or as the data holds it."""
+        if y is not None:
+            return y
+        label = self._label_of(X)
+        if label is not None and isinstance(X, Corpus | Aligned):
+            values = X.label(label.key)
+            require_in_range(X.ids, values, label)
+            return values
+        raise TargetError("y is missing", remedy="give y, or a corpus and the name of its label")
+
+    def _label_of(self, X: Given) -> LabelSpecification | None:
+        """What the data say of the label, where they hold it and it is named."""
+        if self.label is None or not isinstance(X, Corpus | Aligned):
+            return None
+        return X.specification.label(self.label)
+
+    def _checked(self, X: Given, y: Any, *, numeric: bool) -> tuple[Given, NDArray[Any]]:
+        """Data and target of one length; plain tables are checked as scikit-learn does."""
+        if isinstance(X, Corpus | Aligned) or np.asarray(X).ndim == 3:
+            target = self._target(X, y)
+            if len(target) != len(X):
+                raise DataError(f"there are {len(target)} labels for {len(X)} utterances")
+            return X, np.asarray(target)
+        shape = () if y is None else np.asarray(y).shape
+        several = len(shape) == 2 and shape[1] > 1
+        x, target = check_X_y(X, y, dtype=np.float32, y_numeric=numeric, multi_output=several)
+        self._given(x, reset=True)
+        return x, np.asarray(target)
