@@ -59,7 +59,8 @@ def made_file(
     """The content of a file: a dict of folds, each a dict of arrays padded with zeros at the end."""
     layout = LAYOUTS[dataset]
     one_length = aligned and layout.aligned_steps is not None
-    lengths = tuple(steps or ((layout.aligned_steps,) * 3 if one_length else layout.steps))
+    shared = layout.aligned_steps or 0
+    lengths = tuple(steps or ((shared,) * 3 if one_length else layout.steps))
     rng = np.random.default_rng(seed)
     make = _iemocap_fold if layout.emotions else _mmsa_fold
     shape = (layout, tuple(columns or layout.columns), lengths, one_length)
@@ -125,7 +126,7 @@ def _seen(rng: np.random.Generator, count: int, lengths: Sequence[int], aligned:
 
 
 def _values(
-    rng: np.random.Generator, leaning: NDArray[np.float64], width: int, length: int, seen: NDArray[np.int64]
+    rng: np.random.Generator, leaning: NDArray[Any], width: int, length: int, seen: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     values = rng.standard_normal((len(seen), length, width), dtype=np.float32)
     values[:, :, : max(width // 8, 1)] += (0.3 * leaning[:, None, None]).astype(np.float32)

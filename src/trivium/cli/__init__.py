@@ -24,6 +24,8 @@ COMMANDS: tuple[str, ...] = (
     "fit",
     "probe",
     "score",
+    "tune",
+    "reproduce",
     "embed",
     "predict",
     "weights",

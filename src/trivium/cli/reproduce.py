@@ -33,9 +33,7 @@ def command(
     dataset: Annotated[Dataset, typer.Argument(help="Which corpus of the field.")],
     data: Annotated[
         list[Path],
-        typer.Option(
-            "--data", "-d", help="The field's feature file; twice for the aligned and the unaligned one.", exists=False
-        ),
+        typer.Option("--data", "-d", help="The field's feature file; twice for the aligned and the unaligned one."),
     ],
     network: Annotated[
         list[str] | None,
@@ -76,6 +74,7 @@ def command(
     `trivium reproduce sims --data unaligned_39.pkl --network tfn --network mult:layers=2 --seeds 1`
     """
     from trivium.evaluate.reproduction import NETWORKS, markdown_page, reproduce
+    from trivium.files import atomic_file
     from trivium.predict import SentimentRegressor
 
     changes = parsed_options(options or [])
@@ -91,7 +90,8 @@ def command(
         resamples=resamples,
     )
     if out is not None:
-        (out / PAGE).write_text(markdown_page(found), encoding="utf-8")
+        with atomic_file(out / PAGE) as draft:
+            draft.write_text(markdown_page(found), encoding="utf-8")
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=1, allow_nan=False))
     else:

@@ -1,4 +1,4 @@
-"""The user's own copy of a feature file of the field: read safely, known by its hash, counted, and called by its name."""
+"""The user's own copy of a feature file of the field: read safely, known by its hash, its folds counted."""
 
 from __future__ import annotations
 
@@ -118,7 +118,9 @@ def open_field_file(path: str | os.PathLike[str], dataset: FieldDataset) -> Chec
     labels = [label.key for label in corpus.specification.labels]
     if missing or dataset.label not in labels:
         lacks = ", ".join([*missing, *([] if dataset.label in labels else [f"the label {dataset.label}"])])
-        raise DataError(f"lacks {lacks}", file=file, remedy=f"give a file of {dataset.name} in {dataset.format}'s layout")
+        raise DataError(
+            f"lacks {lacks}", file=file, remedy=f"give a file of {dataset.name} in {dataset.format}'s layout"
+        )
     split = corpus.split("standard")
     sizes = {fold: int(np.count_nonzero(split == fold)) for fold in dataset.sizes}
     if not all(sizes.values()):

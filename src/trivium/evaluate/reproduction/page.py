@@ -92,8 +92,8 @@ def references(rows: Sequence[PublishedRow]) -> list[str]:
     Examples
     --------
     >>> print(references(published_rows("mosi", "self-mm"))[0])
-    [1] self-mm, unaligned. MMSA, results/result-stat.md at a94e65d (read in source). Chosen by: lowest validation loss, \
-patience 8; 5 seeds; its tuner ranks settings by test results. No spread is stated.
+    [1] self-mm, unaligned. MMSA, results/result-stat.md at a94e65d (read in source). Chosen by: lowest validation \
+loss, patience 8; 5 seeds; its tuner ranks settings by test results. No spread is stated.
     """
     found = []
     for number, row in enumerate(rows, 1):

@@ -14,9 +14,9 @@ from importlib.resources import files
 
 __all__ = ["PublishedRow", "published_rows"]
 
-_MOSI = {
-    name: name for name in ("acc2_has0", "f1_has0", "acc2_non0", "f1_non0", "acc3", "acc5", "acc7", "mae")
-} | {"corr": "r"}
+_MOSI = {name: name for name in ("acc2_has0", "f1_has0", "acc2_non0", "f1_non0", "acc3", "acc5", "acc7", "mae")} | {
+    "corr": "r"
+}
 _SIMS = {name: f"sims_{name}" for name in ("acc2", "f1", "acc3", "acc5", "mae")} | {"corr": "sims_r"}
 _IEMOCAP = {"acc2": "accuracy", "f1": "weighted_f1"}
 _COLUMNS = {"mosi": _MOSI, "mosei": _MOSI, "sims": _SIMS, "simsv2": _SIMS, "iemocap": _IEMOCAP}

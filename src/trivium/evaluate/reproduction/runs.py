@@ -254,7 +254,9 @@ class _Told:
 
 def _opened(data: Sequence[str | os.PathLike[str]], dataset: FieldDataset) -> tuple[CheckedFile, ...]:
     if not 1 <= len(data) <= 2:
-        raise SpecificationError(f"{len(data)} files are given", remedy="give one, or the aligned and the unaligned one")
+        raise SpecificationError(
+            f"{len(data)} files are given", remedy="give one, or the aligned and the unaligned one"
+        )
     files = tuple(open_field_file(path, dataset) for path in data)
     if len(files) == 2 and files[0].is_aligned == files[1].is_aligned:
         kind = "aligned" if files[0].is_aligned else "unaligned"

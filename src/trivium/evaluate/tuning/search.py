@@ -104,7 +104,7 @@ class Tuning:
         for trial in self.trials:
             tried = [t for t in self.trials[: trial.number + 1] if t.value is not None]
             best = _best(tried, self.higher_is_better).value if tried else None
-            told = {"trial": trial.number, "value": trial.value, "best": best, "epochs": trial.epochs}
+            told: dict[str, Any] = {"trial": trial.number, "value": trial.value, "best": best, "epochs": trial.epochs}
             told |= {"cpu_seconds": trial.seconds, "problem": trial.problem}
             found.append(told | {one.name: trial.settings.get(one.name) for one in self.space.dimensions})
         return found
@@ -145,7 +145,8 @@ def learning_part(plan: EvaluationPlan[Data], fold: str | None = None) -> Evalua
     >>> from trivium.evaluate import named_protocol, plan_evaluation
     >>> label = LabelSpecification("mood", "regression", range=(-1.0, 1.0))
     >>> clips = [Utterance(n, labels={"mood": 0.2}, splits={"standard": n}) for n in ("train", "valid", "test")]
-    >>> plan = plan_evaluation(Corpus.from_utterances(clips, Specification((), (label,))), named_protocol("sims"), "mood")
+    >>> corpus = Corpus.from_utterances(clips, Specification((), (label,)))
+    >>> plan = plan_evaluation(corpus, named_protocol("sims"), "mood")
     >>> learning_part(plan).data.ids.tolist()
     ['train', 'valid']
     """
@@ -325,7 +326,7 @@ def _sampler() -> Any:
 
     def ask(space: SearchSpace, done: Sequence[Trial], higher: bool, seed: int) -> dict[str, Any]:
         ranges = {one.name: _distribution(one) for one in space.dimensions}
-        direction = "maximize" if higher else "minimize"
+        direction = optuna.study.StudyDirection.MAXIMIZE if higher else optuna.study.StudyDirection.MINIMIZE
         study = optuna.create_study(direction=direction, sampler=optuna.samplers.TPESampler(seed=seed))
         state = optuna.trial.TrialState
         for trial in done[1:]:

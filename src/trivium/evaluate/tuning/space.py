@@ -140,12 +140,14 @@ class SearchSpace:
         twice = [name for name in names if names.count(name) > 1]
         if twice or not made:
             problem = f"{twice[0]} is declared twice" if twice else "the space is empty"
-            raise SpecificationError(problem, remedy="declare every setting once, such as learning_rate=log(1e-4, 1e-2)")
+            raise SpecificationError(
+                problem, remedy="declare every setting once, such as learning_rate=log(1e-4, 1e-2)"
+            )
         return cls(made)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> SearchSpace:
-        """A space from a TOML file of ``NAME = "KIND(VALUE, VALUE ...)"``; tables make names with dots.
+        r"""A space from a TOML file of ``NAME = "KIND(VALUE, VALUE ...)"``; tables make names with dots.
 
         Raises
         ------
@@ -159,7 +161,7 @@ class SearchSpace:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder) / "space.toml"
-        ...     _ = file.write_text('learning_rate = "log(1e-4, 1e-2)"\\n[network]\\ndropout = "uniform(0, 0.5)"')
+        ...     _ = file.write_text('learning_rate = "log(1e-4, 1e-2)"\n[network]\ndropout = "uniform(0, 0.5)"')
         ...     [one.name for one in SearchSpace.read(file).dimensions]
         ['learning_rate', 'network.dropout']
         """
@@ -228,9 +230,7 @@ def _options(kind: Any) -> dict[str, Any]:
     return {p.name: p.default for p in found if p.default is not inspect.Parameter.empty and p.name != "outputs"}
 
 
-def _require_option(
-    one: Dimension, option: str, known: Mapping[str, Any], owner: str, *, modality: str = ""
-) -> None:
+def _require_option(one: Dimension, option: str, known: Mapping[str, Any], owner: str, *, modality: str = "") -> None:
     if option not in known:
         names = ", ".join(name for name in known if name != "loss") or "none"
         raise SpecificationError(f"{owner} has no setting {option!r} to tune", remedy=f"choose from {names}")
