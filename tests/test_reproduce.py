@@ -179,6 +179,8 @@ def test_every_output_says_that_the_data_are_made_up(mosi: Reproduction, folder:
     heads = [line for line in page.splitlines() if line.startswith(("# ", "## ")) and "mosi" in line]
     assert len(heads) == 3 and all("SYNTHETIC" in head for head in heads)
     assert told["synthetic"] is True and told["notes"][0].startswith("SYNTHETIC")
+    for place in ("run", "run/lf-dnn", "run/ef-lstm"):
+        assert "random numbers" in (folder / place / "SYNTHETIC.txt").read_text()
 
 
 def test_the_page_holds_ours_theirs_and_every_definition(mosi: Reproduction) -> None:
@@ -256,7 +258,7 @@ def test_the_command_prints_tables_and_writes_the_page(
     ran = CliRunner().invoke(app, words, env={"COLUMNS": "160"}, catch_exceptions=False)
     assert ran.exit_code == 0
     for said in (
-        "SYNTHETIC DATA, mosi: lf-dnn, 1 seeds",
+        "SYNTHETIC DATA, mosi: lf-dnn, 1 seed",
         "acc2_non0, %",
         "Chosen by: lowest validation",
         "acc7: ",

@@ -289,7 +289,13 @@ def test_the_command_goes_on_and_says_how_to_train(tmp_path: Path, monkeypatch: 
     assert best["value"] == min(float(row["value"]) for row in rows)
     assert (out / "history.png").read_bytes().startswith(b"\x89PNG")
     said = shlex.split(best["command"])
-    assert said[:3] == ["trivium", "train", str(corpus)] and "max_epochs=1" in said
+    assert said[:3] == ["trivium", "train", str(corpus)] and said[said.index("--epochs") + 1] == "1"
+    with monkeypatch.context() as inside:
+        inside.chdir(tmp_path)
+        CliRunner().invoke(app, [*said[1:], "--no-export"], catch_exceptions=False)
+    with (tmp_path / "WEIGHTS.run" / "seed-1111" / "fold-test" / "losses.csv").open() as file:
+        trained = [float(row["valid_loss"]) for row in csv.DictReader(file)]
+    assert min(trained) == best["value"]
     assert not (tmp_path / "home" / "test-reads").exists()
     with pytest.raises(SpecificationError, match="declared twice or not at all"):
         CliRunner().invoke(app, words, catch_exceptions=False)

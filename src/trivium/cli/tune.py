@@ -11,49 +11,65 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trivium.cli.options import parsed_options, with_options
+from trivium.cli.plans import Folds, Group, Label, Modalities, Split, Words, open_data, plan_of
 
 if TYPE_CHECKING:
-    from trivium.corpus import Corpus
     from trivium.evaluate.tuning import SearchSpace, Tuning
 
 __all__ = ["command"]
 
 _TABLE, _PICTURE, _BEST = "trials.csv", "history.png", "best.json"
+# What `trivium train` calls the parameters of the estimator.
+_FLAGS = {
+    "loss": "--loss",
+    "learning_rate": "--learning-rate",
+    "weight_decay": "--weight-decay",
+    "batch_size": "--batch-size",
+    "accumulate": "--accumulate",
+    "max_epochs": "--epochs",
+    "patience": "--patience",
+    "clip_norm": "--clip-norm",
+    "validation_fraction": "--validation",
+    "drop_modalities": "--drop-modalities",
+    "drop_steps": "--drop-steps",
+    "precision": "--precision",
+}
 
 
 def command(
-    corpus: Annotated[Path, typer.Argument(help="Corpus folder, or what `trivium read` knows.")],
-    label: Annotated[str, typer.Option("--label", "-l", help="Key of the label.")],
-    protocol: Annotated[str, typer.Option("--protocol", "-p", help="How it is evaluated; `docs/protocols.md`.")],
+    source: Annotated[Path, typer.Argument(help="A corpus, a file of `trivium align`, or what `trivium read` knows.")],
+    label: Label,
+    protocol: Annotated[str, typer.Option("--protocol", "-p", help="How it is evaluated; see `docs/protocols.md`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the trials; a stopped tuning goes on there.")],
     network: Annotated[
-        str, typer.Option("--network", "-n", help="NAME or NAME:OPTION=VALUE; `trivium list` names them.")
+        str, typer.Option("--network", "-n", help="NAME or NAME:OPTION=VALUE; `trivium list network` names them.")
     ] = "lf-dnn",
     objective: Annotated[
-        list[str] | None, typer.Option("--objective", "-O", help="Beside the task: NAME or NAME:OPTION=VALUE.")
+        list[str] | None,
+        typer.Option("--objective", "-O", help="Beside the task: NAME:OPTION=VALUE; `trivium list objective`."),
     ] = None,
     space: Annotated[
         Path | None, typer.Option("--space", help="TOML file that declares what may be tried.", metavar="SPACE.toml")
     ] = None,
     tries: Annotated[
         list[str] | None,
-        typer.Option("--try", "-t", help="Declare one setting.", metavar='"NAME=log(1e-4, 1e-2)"'),
+        typer.Option("--try", "-t", help="Declare one setting; may be repeated.", metavar="NAME=KIND(A,B)"),
     ] = None,
     trials: Annotated[int, typer.Option("--trials", min=1, help="How many, beside the settings as given.")] = 30,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=5, help="Trainings per trial, 1111 ...; averaged.")] = 1,
     options: Annotated[
         list[str] | None,
-        typer.Option("--set", "-s", help="Parameter of the training that is not tried.", metavar="OPTION=VALUE"),
+        typer.Option("--set", help="Parameter of the training that is not tried.", metavar="OPTION=VALUE"),
     ] = None,
-    split: Annotated[str | None, typer.Option("--split", help="Which split, where there are several.")] = None,
-    folds: Annotated[int, typer.Option("--folds", min=2, help="How many, where they are made of groups.")] = 5,
+    split: Split = None,
+    group: Group = None,
+    folds: Folds = 5,
     fold: Annotated[
         str | None, typer.Option("--fold", help="Which fold, where there are several: each has settings of its own.")
     ] = None,
-    modalities: Annotated[
-        str | None, typer.Option("--modalities", "-m", help="Comma-separated; default: all.", metavar="A,B")
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of what is tried.")] = 0,
+    words: Words = None,
+    modalities: Modalities = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of what is tried; trainings have their own.")] = 0,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
@@ -78,22 +94,21 @@ def command(
     `trivium tune corpora/mosi --label sentiment --protocol mosi --network self-mm --objective modal_alignment
     --space space.toml --out tuning/self-mm`
     """
-    from trivium.evaluate import ReadLedger, named_protocol, plan_evaluation
     from trivium.evaluate.experiment import SEEDS
     from trivium.evaluate.tuning import learning_part, tune
     from trivium.predict import predictor_for
 
     declared = _declared(space, tries or [])
-    opened = _opened(corpus, modalities)
+    data = open_data(source, words, modalities)
     predictor = predictor_for(
-        opened.specification.label(label), network=network, objectives=list(objective or []), device=device
+        data.specification.label(label), network=network, objectives=list(objective or []), device=device
     )
     with_options(predictor, "the training", parsed_options(options or []))
-    plan = plan_evaluation(opened, named_protocol(protocol), label, split=split, folds=folds, ledger=ReadLedger())
-    part = learning_part(plan, fold)
+    part = learning_part(plan_of(data, protocol, label, split, group, folds), fold)
     found = tune(part, predictor, declared, trials=trials, seeds=SEEDS[:seeds], seed=seed, folder=out)
-    told = {"corpus": str(corpus), "label": label, "protocol": protocol, "split": split, "modalities": modalities}
-    best = _best(found, told)
+    told: dict[str, Any] = {"--label": label, "--protocol": protocol, "--split": split, "--group": group}
+    told |= {"--folds": folds if group else None, "--fold": fold, "--words": words, "--modalities": modalities}
+    best = _best(found, str(source), told)
     _write(found, best, out)
     typer.echo(json.dumps(best, indent=1) if as_json else _sentences(found, best, out))
 
@@ -107,27 +122,16 @@ def _declared(space: Path | None, tries: Sequence[str]) -> SearchSpace:
     return SearchSpace.parsed(tries) if space is None else SearchSpace.read(space)
 
 
-def _opened(source: Path, modalities: str | None) -> Corpus:
-    from trivium.corpus import Corpus
-    from trivium.formats import read
-
-    found = Corpus.open(source) if (source / "corpus.json").is_file() else read(source)
-    return found if modalities is None else found.select([name.strip() for name in modalities.split(",")])
-
-
-def _best(found: Tuning, told: Mapping[str, Any]) -> dict[str, Any]:
-    """The best settings as people and `trivium train` take them."""
-    predictor, changed = found.predictor, {}
-    for name, default in type(predictor)().get_params(deep=False).items():
-        value = getattr(predictor, name)
-        if name not in ("network", "network_options", "objectives", "label", "device") and value != default:
-            changed[name] = value
-    words = ["trivium", "train", told["corpus"], "--label", told["label"], "--protocol", told["protocol"]]
-    words += ["--split", told["split"]] if told["split"] else []
-    words += ["--modalities", told["modalities"]] if told["modalities"] else []
+def _best(found: Tuning, source: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    """The best settings, and the command that trains with them."""
+    predictor = found.predictor
+    words = ["trivium", "train", source, *_words(told)]
     words += ["--network", _request(predictor.network, predictor.network_options or {})]
     words += [word for request in predictor.objectives for word in ("--objective", request)]
-    words += [word for name, value in changed.items() for word in ("--set", f"{name}={_text(value)}")]
+    defaults = type(predictor)().get_params(deep=False)
+    words += _words({flag: getattr(predictor, n) for n, flag in _FLAGS.items() if getattr(predictor, n) != defaults[n]})
+    if predictor.loss == "balanced":
+        words[words.index("--loss")] = "--class-weight"
     return {
         "trial": found.best.number,
         "value": found.best.value,
@@ -136,6 +140,11 @@ def _best(found: Tuning, told: Mapping[str, Any]) -> dict[str, Any]:
         "settings": dict(found.best.settings),
         "command": shlex.join([*words, "--out", "WEIGHTS"]),
     }
+
+
+def _words(options: Mapping[str, Any]) -> list[str]:
+    """Options of a command line, without those that are None."""
+    return [word for flag, value in options.items() if value is not None for word in (flag, _text(value))]
 
 
 def _request(network: str, options: Mapping[str, Any]) -> str:
@@ -151,7 +160,7 @@ def _write(found: Tuning, best: Mapping[str, Any], out: Path) -> None:
 
     from trivium.errors import DependencyError
     from trivium.files import atomic_file, write_json
-    from trivium.report import plot_trials
+    from trivium.report.trials_plot import plot_trials
 
     rows = found.rows()
     with atomic_file(out / _TABLE) as draft, draft.open("w", newline="", encoding="utf-8") as file:

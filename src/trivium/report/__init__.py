@@ -4,7 +4,7 @@ from trivium.report.lanes import Lane, lanes_of
 from trivium.report.maps import EmbeddingMap, principal_plane
 from trivium.report.matrix import MatrixPair, VectorStrip
 from trivium.report.page import Section, Step, render_report, write_report
-from trivium.report.plots import plot_loss_curves, plot_trials
+from trivium.report.plots import plot_loss_curves
 from trivium.report.quality import CorpusQuality, UtteranceQuality, corpus_quality
 from trivium.report.quality_page import write_quality_page
 from trivium.report.quality_tables import quality_json, quality_tables
@@ -29,7 +29,6 @@ __all__ = [
     "corpus_quality",
     "lanes_of",
     "plot_loss_curves",
-    "plot_trials",
     "principal_plane",
     "quality_json",
     "quality_tables",

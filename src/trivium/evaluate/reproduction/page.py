@@ -43,7 +43,8 @@ def network_table(result: Reproduced, *, synthetic: bool) -> Table:
 
 def _title(result: Reproduced, *, synthetic: bool) -> str:
     mark = "SYNTHETIC DATA, " if synthetic else ""
-    return f"{mark}{result.settings.dataset}: {result.network}, {len(result.experiment.card.answers.seeds)} seeds"
+    count = len(result.experiment.card.answers.seeds)
+    return f"{mark}{result.settings.dataset}: {result.network}, {count} seed{'s' if count > 1 else ''}"
 
 
 def _grid(result: Reproduced) -> tuple[list[str], list[list[str]]]:

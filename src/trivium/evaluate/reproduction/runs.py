@@ -28,14 +28,17 @@ from trivium.evaluate.reproduction.settings import (
     seeds,
 )
 from trivium.evaluate.test_fold import ReadLedger
-from trivium.files import write_json
+from trivium.files import atomic_file, write_json
 from trivium.predict import network_request, predictor_for
 from trivium.registry import load
 
-__all__ = ["RESULT", "Reproduced", "Reproduction", "reproduce"]
+__all__ = ["MARK", "RESULT", "Reproduced", "Reproduction", "reproduce"]
 
 RESULT = "reproduction.json"
 """What a folder of a reproduction keeps beside the runs of every network."""
+
+MARK = "SYNTHETIC.txt"
+"""A file in every folder that holds numbers of made-up data."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +232,17 @@ def reproduce(
     found = Reproduction(chosen, named_protocol(chosen.protocol), files, tuple(results), left_out)
     if folder is not None:
         write_json(Path(folder) / RESULT, found.to_json())
+        if found.is_synthetic:
+            _mark(Path(folder), found)
     return found
+
+
+def _mark(folder: Path, found: Reproduction) -> None:
+    """Say in every folder that holds numbers of made-up data that it does."""
+    text = "\n".join(note for note in found.notes() if note.startswith("SYNTHETIC")) + "\n"
+    for place in (folder, *(folder / result.network for result in found.results)):
+        with atomic_file(place / MARK) as draft:
+            draft.write_text(text, encoding="utf-8")
 
 
 def _listed(settings: Mapping[str, Any]) -> str:
