@@ -25,7 +25,7 @@ from trivium.errors import AlignmentError, DataError, FormatError, MediaError, T
 from trivium.files import atomic_file, canonical_json, sha256_bytes
 from trivium.progress import Bar, progress_bar
 from trivium.scale import POOLED, REFIT
-from trivium.weights import Weights, load_weights
+from trivium.weights import PredictorWeights, Weights, load_weights
 
 __all__ = ["Embedded", "answer", "embed", "embed_chunks", "embed_to_file", "failed_clips", "open_source"]
 
@@ -59,7 +59,9 @@ class Embedded:
     failures: tuple[Mapping[str, str], ...] = field(default=())
 
 
-def open_source(source: Source, weights: Weights, *, transcripts: Transcripts = None, show: bool = True) -> Corpus:
+def open_source(
+    source: Source, weights: Weights | PredictorWeights, *, transcripts: Transcripts = None, show: bool = True
+) -> Corpus:
     """Corpus of whatever is to be embedded.
 
     Parameters
@@ -122,7 +124,7 @@ def _holds_media(path: Path) -> bool:
     return any(file.suffix.lower() in MEDIA_ENDINGS for file in ([path] if path.is_file() else path.rglob("*")))
 
 
-def _extract(path: Path, weights: Weights, transcripts: Transcripts, show: bool) -> Corpus:
+def _extract(path: Path, weights: Weights | PredictorWeights, transcripts: Transcripts, show: bool) -> Corpus:
     from trivium.align import cut_into_windows
     from trivium.extract import extract_clips
     from trivium.extract.choice import requests_for
@@ -134,7 +136,8 @@ def _extract(path: Path, weights: Weights, transcripts: Transcripts, show: bool)
     extracted = extract_clips(
         path, transcripts=transcripts, modalities=wanted, text=text, audio=audio, vision=vision, show=show
     )
-    return cut_into_windows(_spoken(extracted, path), weights.config.words)
+    spoken = _spoken(extracted, path)
+    return cut_into_windows(spoken, weights.window) if weights.window else spoken
 
 
 def _spoken(extracted: Corpus, path: Path) -> Corpus:

@@ -23,6 +23,8 @@ COMMANDS: tuple[str, ...] = (
     "align",
     "fit",
     "probe",
+    "train",
+    "evaluate",
     "score",
     "tune",
     "reproduce",
@@ -41,7 +43,10 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            print("trivium: stopped; the same command goes on where it was (fit: with --resume)", file=sys.stderr)
+            print(
+                "trivium: stopped; the same command goes on where it was (fit, train: with --resume)",
+                file=sys.stderr,
+            )
             raise typer.Exit(130) from None
 
 
@@ -73,7 +78,8 @@ def _about(
     """Words, voice and face of a person speaking on one timeline, and one vector per utterance.
 
     The journey: `extract` a clip (or `read` the files of other tools) into a corpus, `inspect` it, `align` it to words,
-    `fit` a representation without labels, `probe` it beside its floors, `embed` and `predict` with its weights.
+    `fit` a representation without labels, `probe` it beside its floors, `train` a network on labels, `evaluate` it by
+    the protocols of the field, `embed` and `predict` with the weights.
     """
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trivium.cli.losses import loss_lines
 from trivium.cli.options import parsed_options, with_options
 
 if TYPE_CHECKING:
     from trivium.corpus import Aligned, Corpus
 
-__all__ = ["command"]
-
-_LEVELS = "▁▂▃▄▅▆▇█"
+__all__ = ["command", "require_places"]
 
 
 def command(
@@ -66,7 +65,7 @@ def command(
         "folder": _run_folder(out),
         "resume": resume,
     }
-    _require_places(out, _run_folder(out), resume=resume, overwrite=overwrite)
+    require_places(out, _run_folder(out), resume=resume, overwrite=overwrite)
     estimator = _estimator(representation, chosen)
     named = [_named(text) for text in corpora]
     joined = concat([_open(path) for _, path in named], [name for name, _ in named])
@@ -81,7 +80,7 @@ def _run_folder(out: Path) -> Path:
     return out.with_name(f"{out.name}.run")
 
 
-def _require_places(out: Path, run: Path, *, resume: bool, overwrite: bool) -> None:
+def require_places(out: Path, run: Path, *, resume: bool, overwrite: bool) -> None:
     """Say before the training, not after it, that its result could not be written."""
     from trivium.errors import DataError
     from trivium.files import require_place
@@ -148,22 +147,9 @@ def _tell(estimator: Any, out: Path, as_json: bool) -> None:
         return
     counts = ", ".join(f"{name} {count}" for name, count in estimator.corpora_.items())
     typer.echo(f"learned from {counts}: {estimator.n_features_out_} numbers per utterance -> {out}")
-    for fold in ("train", "valid"):
-        losses = [row[f"{fold}_loss"] for row in curves if f"{fold}_loss" in row]
-        if losses:
-            typer.echo(f"{fold} loss  {_curve(losses)}  {losses[0]:.6g} -> {min(losses):.6g} (best)")
+    for line in loss_lines(curves):
+        typer.echo(line)
     if not curves:
         typer.echo("untrained: no epoch was run")
     if estimator.best_epoch_ >= 0:
         typer.echo(f"kept: epoch {estimator.best_epoch_ + 1} of {estimator.n_iter_}")
-
-
-def _curve(losses: Sequence[float], width: int = 40) -> str:
-    """Losses as a line of blocks, one of `width` at most per stretch of epochs, on a logarithmic scale."""
-    from math import log
-
-    shown = [losses[i * len(losses) // min(width, len(losses))] for i in range(min(width, len(losses)))]
-    heights = [log(max(loss, 1e-12)) for loss in shown]
-    low, high = min(heights), max(heights)
-    top = len(_LEVELS) - 1
-    return "".join(_LEVELS[round((h - low) / (high - low) * top) if high > low else 0] for h in heights)

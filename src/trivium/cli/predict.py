@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from trivium.corpus import Corpus
+    from trivium.weights import PredictorWeights, Weights
 
 __all__ = ["command"]
 
@@ -15,7 +19,9 @@ _FAR = 1.5  # our choice
 
 def command(
     source: Annotated[Path, typer.Argument(help="A clip, a folder of clips, a corpus, or what `trivium read` knows.")],
-    weights: Annotated[str, typer.Option("--weights", "-w", help="Folder or name of weights that have a head.")],
+    weights: Annotated[
+        str, typer.Option("--weights", "-w", help="Folder or name: of `trivium train`, or an encoder's with a head.")
+    ],
     scaler: Annotated[str, typer.Option("--scaler", help="`pooled`, or the name of a pretraining corpus.")] = "pooled",
     transcript: Annotated[
         str | None, typer.Option("--transcript", "-t", help="What is said in the clip; recognised where left out.")
@@ -25,12 +31,13 @@ def command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Answer for every utterance what the head of the weights was trained to tell, with probabilities.
+    """Answer for every utterance what the weights were trained to tell, with probabilities.
 
     A clip with more words than the weights take is answered stretch by stretch. How far answers can be trusted stands
-    in the card: `trivium weights show WEIGHTS`. `distance` is how far an utterance lies from the middle of what the
-    head learned from, whose own lie at 1: well above 1, the probabilities mean little, however sure they look. A clip
-    that cannot be read is listed and makes the exit code 1.
+    in the card: `trivium weights show WEIGHTS`. Of a predictor (`trivium train`) the answer comes with what each
+    modality says alone, where its network has such heads. Of an encoder with a head it comes with `distance`: how far
+    an utterance lies from the middle of what the head learned from, whose own lie at 1; well above 1, the
+    probabilities mean little, however sure they look. A clip that cannot be read is listed and makes the exit code 1.
 
     **Examples**
 
@@ -38,18 +45,19 @@ def command(
 
     `trivium predict interview.mp4 --weights weights/voice-face --transcript "kids are talking" --json`
     """
-    from trivium.embed import answer, failed_clips, open_source
+    from trivium.embed import failed_clips, open_source
     from trivium.errors import TriviumError
-    from trivium.weights import load_weights
+    from trivium.weights import PredictorWeights, open_weights
 
     if transcript is not None and transcripts is not None:
         raise typer.BadParameter("give --transcript for one clip or --transcripts for a folder, not both")
     given = transcripts if transcript is None else {source.stem: transcript}
-    opened = load_weights(weights)
-    opened.require_head()
+    opened = open_weights(weights)
+    if not isinstance(opened, PredictorWeights):
+        opened.require_head()
     corpus = open_source(source, opened, transcripts=given)
     try:
-        answers = answer(corpus, opened, scaler=scaler)
+        answers = _answers(corpus, opened, scaler)
     except TriviumError as error:
         raise error.located(source) from error
     _show(answers, as_json)
@@ -60,6 +68,17 @@ def command(
         raise typer.Exit(1)
 
 
+def _answers(corpus: Corpus, opened: Weights | PredictorWeights, scaler: str) -> list[dict[str, Any]]:
+    from trivium.embed import answer
+    from trivium.weights import Weights, predictor_answers
+
+    if isinstance(opened, Weights):
+        return answer(corpus, opened, scaler=scaler)
+    if scaler != "pooled":
+        raise typer.BadParameter("a predictor has one scaler, that of its training")
+    return predictor_answers(corpus, opened)
+
+
 def _show(answers: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(answers, indent=1))
@@ -68,7 +87,7 @@ def _show(answers: list[dict[str, Any]], as_json: bool) -> None:
 
     console = Console(highlight=False)
     console.print(_table(answers))
-    far = sum(row["distance"] > _FAR for row in answers)
+    far = sum(row.get("distance", 0.0) > _FAR for row in answers)
     if far:
         console.print(
             f"{far} of {len(answers)} lie far outside what the head learned from (distance above {_FAR}; its own lie "
@@ -79,12 +98,19 @@ def _show(answers: list[dict[str, Any]], as_json: bool) -> None:
 def _table(answers: list[dict[str, Any]]) -> Any:
     from rich.table import Table
 
-    table = Table("utterance", "seconds", "there", "answer", "probabilities", "distance")
+    alone = "unimodal" in answers[0] if answers else False
+    table = Table("utterance", "seconds", "there", "answer", "probabilities", "each alone" if alone else "distance")
     for row in answers:
         span = "" if row["start"] is None else f"{row['start']:.2f} - {row['end']:.2f}"
         shares = ", ".join(f"{name} {share:.2f}" for name, share in row.get("probabilities", {}).items())
-        said = row["answer"] if isinstance(row["answer"], str) else f"{row['answer']:.3f}"
-        table.add_row(
-            row["id"], span, ", ".join(row["modalities"]), f"{row['label']}: {said}", shares, f"{row['distance']:.1f}"
-        )
+        parts = ", ".join(f"{name} {_said(one['answer'])}" for name, one in row.get("unimodal", {}).items())
+        last = parts if alone else f"{row['distance']:.1f}"
+        answer = f"{row['label']}: {_said(row['answer'])}"
+        table.add_row(row["id"], span, ", ".join(row["modalities"]), answer, shares, last)
     return table
+
+
+def _said(answer: Any) -> str:
+    if isinstance(answer, list):
+        return ", ".join(answer) or "none"
+    return answer if isinstance(answer, str) else f"{answer:.3f}"

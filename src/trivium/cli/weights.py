@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -61,26 +61,14 @@ def show(
 
     trivium weights show weights/voice-face --json
     """
-    from trivium.weights import load_weights
+    from trivium.weights import open_weights
 
-    weights = load_weights(folder)
+    weights = open_weights(folder)
     if as_json:
-        typer.echo(json.dumps(_facts(weights), indent=1, ensure_ascii=False))
+        typer.echo(json.dumps(weights.facts(), indent=1, ensure_ascii=False))
         return
     from rich.console import Console
     from rich.markdown import Markdown
 
     text = weights.read("README.md").decode("utf-8", "replace")
     Console().print(Markdown(text.split("---\n", 2)[-1]))
-
-
-def _facts(weights: Any) -> dict[str, Any]:
-    head = weights.head
-    return {
-        **weights.config.to_json(),
-        "features": weights.n_features,
-        "scalers": list(weights.scalers.names),
-        "head": None if head is None else head.to_json(),
-        "card": weights.card.to_json(),
-        "files": dict(weights.hashes),
-    }

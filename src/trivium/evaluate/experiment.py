@@ -35,10 +35,12 @@ __all__ = [
     "Experiment",
     "FittedFold",
     "FoldRun",
+    "data_content",
     "experiment_configuration",
     "fit_folds",
     "joined_tables",
     "reads_of",
+    "reads_sentence",
     "said_of",
     "train_and_score",
     "validate",
@@ -192,7 +194,7 @@ def train_and_score(
     _require_same(where, told)
     runs = tuple(_finished_runs(plan, predictor, seeds, where, told, show))
     reads = reads_of(plan, told, seeds)
-    table = joined_tables([run.table for run in runs], {"configuration": told, "test_reads": _reads_sentence(reads)})
+    table = joined_tables([run.table for run in runs], {"configuration": told, "test_reads": reads_sentence(reads)})
     answers = answers_of(table, plan.protocol)
     card = score_answers(answers, plan.protocol, times=resamples, provenance=table.provenance)
     if where is not None:
@@ -238,6 +240,7 @@ def fit_folds(
     *,
     seeds: Sequence[int] = SEEDS,
     folder: str | os.PathLike[str] | None = None,
+    resume: bool = True,
     show: bool = True,
 ) -> Iterator[FittedFold[Data]]:
     """Train on every fold with every seed, one after the other; test folds stay closed.
@@ -248,9 +251,11 @@ def fit_folds(
         As in :func:`train_and_score`.
     folder : path, optional
         Gets a checkpoint and loss curves for every run, from which a run that was killed goes on.
+    resume : bool
+        False starts anew whatever is in the folder.
     """
     for seed, learning, door, where in _runs(plan, seeds, None if folder is None else Path(folder)):
-        yield _fitted(plan, predictor, learning, door, seed, where, show)
+        yield _fitted(plan, _settled(plan, predictor, seed, where, resume, show), learning, door)
 
 
 def _runs(
@@ -265,29 +270,29 @@ def _runs(
             yield seed, learning, door, where
 
 
-def _fitted(
-    plan: EvaluationPlan[Data],
-    predictor: Any,
-    learning: LearningFold[Data],
-    door: TestFold[Data],
-    seed: int,
-    where: Path | None,
-    show: bool,
-) -> FittedFold[Data]:
-    one = clone(predictor).set_params(
+def _settled(
+    plan: EvaluationPlan[Data], predictor: Any, seed: int, where: Path | None, resume: bool, show: bool
+) -> Any:
+    """A clone with what the plan and the run decide."""
+    return clone(predictor).set_params(
         label=plan.label,
         random_state=seed,
         selection=plan.protocol.selection,
         folder=where,
-        resume=where is not None,
+        resume=resume and where is not None,
         progress=show,
     )
+
+
+def _fitted(
+    plan: EvaluationPlan[Data], one: Any, learning: LearningFold[Data], door: TestFold[Data]
+) -> FittedFold[Data]:
     y = _target(plan, learning.train)
     if learning.valid is not None and len(learning.valid):
         one.fit(learning.train, y, validation=(learning.valid, _target(plan, learning.valid)))
     else:
         one.fit(learning.train, y, groups=_kept_together(plan, one, learning.train))
-    return FittedFold(seed, learning.name, one, learning, door)
+    return FittedFold(one.random_state, learning.name, one, learning, door)
 
 
 def _target(plan: EvaluationPlan[Data], data: Data) -> NDArray[Any]:
@@ -319,7 +324,8 @@ def _finished_runs(
             bar.note(f"seed {seed}, fold {learning.name}")
             run = _stored(where, seed, learning.name, told)
             if run is None:
-                fitted = _fitted(plan, predictor, learning, door, seed, where, show and total == 1)
+                settled = _settled(plan, predictor, seed, where, True, show and total == 1)
+                fitted = _fitted(plan, settled, learning, door)
                 run = _finished(plan, fitted, told, where)
             bar.advance()
             yield run
@@ -396,8 +402,19 @@ def experiment_configuration(plan: EvaluationPlan[Data], predictor: Any) -> dict
         "parameters": parameters,
         "protocol": plan.protocol.name,
         "folds": plan.folds.description,
-        "data": plan.data.content_hash() if isinstance(plan.data, Corpus) else data_hash(plan.data),
+        "data": data_content(plan.data),
     }
+
+
+def data_content(data: Aligned | Corpus) -> str:
+    """Hash of all utterances with their columns.
+
+    Parameters
+    ----------
+    data : Aligned or Corpus
+        Utterances.
+    """
+    return data.content_hash() if isinstance(data, Corpus) else data_hash(data)
 
 
 def _plain(value: Any) -> Any:
@@ -468,7 +485,14 @@ def reads_of(plan: EvaluationPlan[Data], told: Mapping[str, Any], seeds: Sequenc
     return {name: plan.ledger.count(door.fingerprint, key) for name, door in doors.items()}
 
 
-def _reads_sentence(reads: Mapping[str, ReadCount]) -> str:
+def reads_sentence(reads: Mapping[str, ReadCount]) -> str:
+    """Counts by fold as one sentence for people.
+
+    Examples
+    --------
+    >>> reads_sentence({"1": ReadCount(1, 2), "2": ReadCount(2, 2)})[:54]
+    'Of 2 test folds, the most read one: This configuration'
+    """
     if len(reads) == 1:
         return str(next(iter(reads.values())))
     most = ReadCount(max(r.times for r in reads.values()), max(r.configurations for r in reads.values()))

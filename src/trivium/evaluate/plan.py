@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic
 
 import numpy as np
@@ -59,6 +59,25 @@ class EvaluationPlan(Generic[Data]):
             valid = sealed(self.data, fold.valid) if len(fold.valid) else None
             door = TestFold(fold.name, sealed(self.data, fold.test), self.label, self.ledger, **told)
             yield LearningFold(fold.name, sealed(self.data, fold.train), valid), door
+
+    def only(self, fold: str) -> EvaluationPlan[Data]:
+        """The same plan with one of its folds.
+
+        Parameters
+        ----------
+        fold : str
+            Its name.
+
+        Raises
+        ------
+        SpecificationError
+            There is none of this name.
+        """
+        kept = tuple(one for one in self.folds.folds if one.name == fold)
+        if not kept:
+            known = ", ".join(one.name for one in self.folds.folds)
+            raise SpecificationError(f"there is no fold {fold!r}", remedy=f"choose from {known}")
+        return replace(self, folds=replace(self.folds, folds=kept))
 
     def table(
         self, tested: Data, said: NDArray[Any], *, fold: str, seed: int, provenance: Mapping[str, Any] | None = None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +136,7 @@ def onnx_bytes(
     axes : nested sequences of mappings
         Free axes of every argument, as ``torch.export`` writes them.
     """
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")
         path = Path(folder) / "network.onnx"
         torch.onnx.export(
@@ -152,6 +154,18 @@ def onnx_bytes(
         model = onnx.load(path, load_external_data=False)
     _forget_origin(model)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter from naming packages that nothing here needs."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _forget_origin(message: Any) -> None:

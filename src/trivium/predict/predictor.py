@@ -59,7 +59,7 @@ def known_rows(target: NDArray[np.float64]) -> NDArray[np.bool_]:
 class Predictor(BaseEstimator):  # type: ignore[misc]
     """What all predictors share: data, network, training, and outputs by name; see :class:`SentimentRegressor`."""
 
-    network_: torch.nn.Module
+    network_: Network
     specification_: Specification
     scaler_: StreamScaler
     loss_curves_: list[dict[str, float]]

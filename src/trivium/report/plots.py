@@ -1,15 +1,17 @@
-"""Loss curves of a training run as a PNG or SVG picture, with matplotlib."""
+"""Pictures as PNG or SVG with matplotlib, among them the loss curves of a training run."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from trivium.errors import DataError, DependencyError
 from trivium.files import atomic_file
 
-__all__ = ["plot_loss_curves"]
+__all__ = ["picture", "plot_loss_curves"]
 
 _LOSSES = (("train_loss", "training"), ("valid_loss", "validation"))
 
@@ -45,22 +47,46 @@ def plot_loss_curves(
     ...     picture.read_text(encoding="utf-8").count("<svg")
     1
     """
+    if not curves:
+        raise DataError("there is no epoch to draw", file=path)
+    with picture(path, (6, 3.5)) as figure:
+        axes = figure.add_subplot(yscale="log", xlabel="epoch", ylabel="loss")
+        for key, label in _LOSSES:
+            known = [(row["epoch"], row[key]) for row in curves if row.get(key) is not None]
+            if known:
+                axes.plot(*zip(*known, strict=True), marker=".", label=label)
+        if best_epoch >= 0:
+            axes.axvline(best_epoch, linestyle=":", color="0.5", label="kept")
+        axes.legend(frameon=False)
+
+
+@contextmanager
+def picture(path: str | os.PathLike[str], size: tuple[float, float]) -> Iterator[Any]:
+    """Give a matplotlib figure; write it when the block succeeds, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        A ``.png`` or ``.svg`` file.
+    size : (float, float)
+        Width and height in inches.
+
+    Raises
+    ------
+    DataError
+        The file has another ending.
+    DependencyError
+        matplotlib is not installed.
+    """
     kind = Path(path).suffix.lower().lstrip(".")
-    if not curves or kind not in ("png", "svg"):
-        raise DataError("there is no epoch to draw, or the ending is neither .png nor .svg", file=path)
+    if kind not in ("png", "svg"):
+        raise DataError("the ending of a picture is neither .png nor .svg", file=path)
     try:
         from matplotlib.figure import Figure
     except ImportError as cause:
         raise DependencyError("matplotlib is not installed", remedy="pip install 'trivium[report]'") from cause
-    figure = Figure(figsize=(6, 3.5), layout="constrained")
-    axes = figure.add_subplot(yscale="log", xlabel="epoch", ylabel="loss")
-    for key, label in _LOSSES:
-        known = [(row["epoch"], row[key]) for row in curves if row.get(key) is not None]
-        if known:
-            axes.plot(*zip(*known, strict=True), marker=".", label=label)
-    if best_epoch >= 0:
-        axes.axvline(best_epoch, linestyle=":", color="0.5", label="kept")
-    axes.legend(frameon=False)
+    figure = Figure(figsize=size, layout="constrained")
+    yield figure
     with atomic_file(path) as draft:
-        # no date inside: the same curves give the same bytes
+        # no date inside: the same numbers give the same bytes
         figure.savefig(draft, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else {})

@@ -7,12 +7,18 @@ from trivium.weights.encoder import OnnxEncoder
 from trivium.weights.folder import Weights, load_weights
 from trivium.weights.head import LinearHead
 from trivium.weights.hub import find_weights
+from trivium.weights.opened import open_weights
+from trivium.weights.predictor import PredictorConfig, PredictorWeights, load_predictor
+from trivium.weights.predictor_save import save_predictor
 from trivium.weights.save import save_weights
+from trivium.weights.told import predictor_answers
 
 __all__ = [
     "Card",
     "LinearHead",
     "OnnxEncoder",
+    "PredictorConfig",
+    "PredictorWeights",
     "Score",
     "TrainingCorpus",
     "Weights",
@@ -20,6 +26,10 @@ __all__ = [
     "WeightsConfig",
     "check_weights",
     "find_weights",
+    "load_predictor",
     "load_weights",
+    "open_weights",
+    "predictor_answers",
+    "save_predictor",
     "save_weights",
 ]

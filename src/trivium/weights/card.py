@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from trivium.corpus import Specification
 from trivium.errors import WeightsError
 from trivium.weights.config import WeightsConfig
 
@@ -125,21 +126,42 @@ class Card:
         features : int
             Length K of a vector.
         """
+        lead = (
+            f"One vector of {features} numbers per utterance of {config.words} words (padded on the {config.pad}), by "
+            f"`{config.representation}`{f' ({self.paper})' if self.paper else ''}."
+        )
+        use = 'from trivium import load_weights\n\nvectors = load_weights("this folder").transform(aligned)'
+        return self.page(
+            lead, config.specification, use, self.pooled or "What pooled statistics cost was not measured."
+        )
+
+    def page(self, lead: str, specification: Specification, use: str, scaling: str) -> str:
+        """The card of any weights.
+
+        Parameters
+        ----------
+        lead : str
+            What the weights give.
+        specification : Specification
+            Columns they take.
+        use : str
+            Lines of Python that use them.
+        scaling : str
+            What columns are scaled by.
+        """
         licence = json.dumps(self.licence)
         parts = [
             f"---\nlicense: other\nlicense_name: {licence}\nlibrary_name: trivium\ntags: [trivium]\n---",
             f"# {self.title}",
             *(["**The training data are synthetic: these weights are for tests.**"] if self.synthetic else []),
-            f"One vector of {features} numbers per utterance of {config.words} words (padded on the {config.pad}), by "
-            f"`{config.representation}`{f' ({self.paper})' if self.paper else ''}.",
+            lead,
             f"Licence of the weights: {self.licence}.",
             "## Trained on\n\n" + _table(["corpus", "utterances", "its licence", "source"], self._corpus_rows()),
-            "## Columns\n\n" + "\n".join(_columns(config)),
+            "## Columns\n\n" + "\n".join(_columns(specification)),
             "## Measured\n\n" + self._score_table(),
-            "## Scaling\n\n" + (self.pooled or "What pooled statistics cost was not measured."),
+            "## Scaling\n\n" + scaling,
             "## Limitations\n\n" + ("\n".join(f"- {line}" for line in self.limitations) or "None were named."),
-            "## Use\n\n```python\nfrom trivium import load_weights\n\n"
-            'vectors = load_weights("this folder").transform(aligned)\n```',
+            f"## Use\n\n```python\n{use}\n```",
         ]
         return "\n\n".join(parts) + "\n"
 
@@ -158,9 +180,9 @@ class Card:
         return _table(["task", "metric", "these weights", *floors], rows)
 
 
-def _columns(config: WeightsConfig) -> list[str]:
+def _columns(specification: Specification) -> list[str]:
     lines = []
-    for stream in config.specification.streams:
+    for stream in specification.streams:
         names = ", ".join(f"`{name}`" for name in stream.columns[:_COLUMNS_SHOWN])
         more = f" and {stream.dim - _COLUMNS_SHOWN} more" if stream.dim > _COLUMNS_SHOWN else ""
         by = f" by {stream.extractor} {stream.version}".rstrip() if stream.extractor else ""

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trivium.errors import TriviumError, WeightsError
-from trivium.weights.folder import Weights, load_weights
+from trivium.weights.folder import Weights
+from trivium.weights.opened import open_weights
+from trivium.weights.predictor import PredictorWeights
+from trivium.weights.predictor_save import replay_sequences
 from trivium.weights.proof import TOLERANCE, replay_proof
 
 __all__ = ["WeightsCheck", "check_weights"]
@@ -24,8 +27,8 @@ class WeightsCheck:
     problems : tuple of str
         Empty when all is well.
     difference : float
-        Largest difference between the proof's vectors and those of now (relative to the largest above 1); NaN when
-        it could not be replayed.
+        Largest difference between the proof's vectors or predictions and those of now (relative to the largest above
+        1); NaN when it could not be replayed.
     """
 
     folder: Path
@@ -55,15 +58,14 @@ def check_weights(where: str | os.PathLike[str]) -> WeightsCheck:
     True
     """
     try:
-        weights = load_weights(where)
+        weights = open_weights(where)
     except WeightsError as error:
         return WeightsCheck(Path(where), (str(error),), float("nan"))
     problems = _altered(weights)
     difference = float("nan")
     if not problems:
         try:
-            _ = weights.state(), weights.head
-            difference = replay_proof(weights.arrays("proof.safetensors"), weights.config, weights.transform)
+            difference = _replayed(weights)
         except TriviumError as error:
             problems.append(str(error))
         if difference > TOLERANCE:
@@ -71,7 +73,16 @@ def check_weights(where: str | os.PathLike[str]) -> WeightsCheck:
     return WeightsCheck(weights.folder, tuple(problems), difference)
 
 
-def _altered(weights: Weights) -> list[str]:
+def _replayed(weights: Weights | PredictorWeights) -> float:
+    """Every part opened, and the proof's difference."""
+    if isinstance(weights, PredictorWeights):
+        _ = weights.state(), weights.scaler, weights.graph
+        return replay_sequences(weights)
+    _ = weights.state(), weights.head
+    return replay_proof(weights.arrays("proof.safetensors"), weights.config, weights.transform)
+
+
+def _altered(weights: Weights | PredictorWeights) -> list[str]:
     known = {*weights.hashes, "config.json"}
     names = sorted(file.name for file in weights.folder.iterdir() if not file.name.startswith("."))
     problems = [f"{name} is not in config.json" for name in names if name not in known]

@@ -12,9 +12,11 @@ from trivium.corpus import Specification
 from trivium.errors import SpecificationError, TriviumError, WeightsError
 from trivium.files import read_json
 
-__all__ = ["SCHEMA", "WeightsConfig", "read_config"]
+__all__ = ["PREDICTOR", "SCHEMA", "WeightsConfig", "read_config"]
 
 SCHEMA = 1
+PREDICTOR = "predictor"
+"""``kind`` of a folder that holds a predictor; one of an encoder names none."""
 _MOST_BYTES = 16 << 20
 Pad = Literal["left", "right"]
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from trivium.errors import DataError, WeightsError
 from trivium.weights.onnx_file import check_onnx
 
-__all__ = ["OnnxEncoder", "cores"]
+__all__ = ["OnnxEncoder", "cores", "open_session"]
 
 _PIECE_ROWS = 4
 _ERRORS_ONLY = 3
@@ -55,7 +55,7 @@ class OnnxEncoder:
         self, model: bytes, *, file: str | os.PathLike[str] = "encoder.onnx", threads: int | None = None
     ) -> None:
         check_onnx(model, file)
-        self._session = _session(model, file)
+        self._session = open_session(model, file)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0].shape) != 4 or len(outputs[0].shape) != 2:
             raise WeightsError("does not map one (B, 1, W, D) to one (B, K)", file=file)
@@ -107,7 +107,8 @@ class OnnxEncoder:
         return self._pool
 
 
-def _session(model: bytes, file: str | os.PathLike[str]) -> Any:
+def open_session(model: bytes, file: str | os.PathLike[str]) -> Any:
+    """Session of one thread for a model that was checked; `file` is how errors call it."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY

@@ -11,27 +11,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load
 
 from trivium.corpus import Aligned, Corpus, Specification
-from trivium.errors import SpecificationError, TriviumError, WeightsError
-from trivium.files import check_size, sha256_bytes
+from trivium.errors import SpecificationError, WeightsError
 from trivium.scale import POOLED, ScalerSet
 from trivium.weights.card import Card
-from trivium.weights.config import WeightsConfig, read_config
+from trivium.weights.config import PREDICTOR, WeightsConfig, read_config
 from trivium.weights.encoder import OnnxEncoder
+from trivium.weights.files import AGAIN, Arrays, read_arrays, read_checked, require_files
 from trivium.weights.head import LinearHead
 from trivium.weights.hub import find_weights
 
-__all__ = ["AGAIN", "Weights", "load_weights"]
+__all__ = ["Weights", "load_weights", "require_columns"]
 
-_MOST_BYTES = 1 << 30
 _NEEDED = ("model.safetensors", "encoder.onnx", "scalers.safetensors", "proof.safetensors", "README.md")
 _HEAD = ("head.json", "head.safetensors")
-Arrays = dict[str, NDArray[Any]]
-AGAIN = "fetch or save the weights again"
-"""Remedy for files that are missing or altered."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +68,11 @@ class Weights:
         return self.config.specification
 
     @property
+    def window(self) -> int:
+        """Most words of a stretch that clips are cut into."""
+        return self.config.words
+
+    @property
     def n_features(self) -> int:
         """Length K of a vector."""
         return self.encoder.n_features
@@ -107,6 +106,17 @@ class Weights:
     def state(self) -> Arrays:
         """Parameters of the trained network by name, for going on with training."""
         return self.arrays("model.safetensors")
+
+    def facts(self) -> dict[str, Any]:
+        """What ``trivium weights show --json`` prints."""
+        return {
+            **self.config.to_json(),
+            "features": self.n_features,
+            "scalers": list(self.scalers.names),
+            "head": None if self.head is None else self.head.to_json(),
+            "card": self.card.to_json(),
+            "files": dict(self.hashes),
+        }
 
     def align(self, corpus: Corpus, *, need_words: bool = True, show: bool = True) -> Aligned:
         """Corpus onto its words, as many and padded on the side that the weights were trained with.
@@ -193,27 +203,11 @@ class Weights:
         WeightsError
             It is missing, too large, or altered.
         """
-        path = self.folder / name
-        if name not in self.hashes:
-            raise WeightsError(f"names no hash of {name}", file=self.folder / "config.json", remedy=AGAIN)
-        if Path(name).name != name or not path.is_file():
-            raise WeightsError("is missing, or no plain file", file=path, remedy=AGAIN)
-        try:
-            check_size(path, _MOST_BYTES)
-            data = path.read_bytes()
-        except (OSError, TriviumError) as cause:
-            problem = cause.problem if isinstance(cause, TriviumError) else str(cause.strerror)
-            raise WeightsError(problem, file=path, remedy=AGAIN) from cause
-        if sha256_bytes(data) != self.hashes[name]:
-            raise WeightsError("differs from its hash in config.json", file=path, remedy=AGAIN)
-        return data
+        return read_checked(self.folder, self.hashes, name)
 
     def arrays(self, name: str) -> Arrays:
         """Arrays of a safetensors file, checked like :meth:`read`."""
-        try:
-            return dict(load(self.read(name)))
-        except (SafetensorError, KeyError, ValueError) as cause:
-            raise WeightsError(f"is no safetensors file: {cause}", file=self.folder / name, remedy=AGAIN) from cause
+        return read_arrays(self.folder, self.hashes, name)
 
 
 def _fit_columns(aligned: Aligned, spec: Specification) -> Aligned:
@@ -224,7 +218,7 @@ def _fit_columns(aligned: Aligned, spec: Specification) -> Aligned:
             f"the data have {', '.join(own.modalities) or 'no modality'}, the weights take {', '.join(spec.modalities)}"
         )
     for modality in shared:
-        _require_columns(own, spec, modality)
+        require_columns(own, spec, modality)
     if own.columns == spec.columns:
         return aligned
     place = {name: i for i, name in enumerate(own.columns)}
@@ -241,8 +235,16 @@ def _fit_columns(aligned: Aligned, spec: Specification) -> Aligned:
     )
 
 
-def _require_columns(own: Specification, spec: Specification, modality: str) -> None:
-    """Raise unless the data's modality holds every column of the weights' modality, made by the same extractor."""
+def require_columns(own: Specification, spec: Specification, modality: str) -> None:
+    """Raise unless the data's modality holds every column of the weights' modality, made by the same extractor.
+
+    Parameters
+    ----------
+    own, spec : Specification
+        Of the data, of the weights.
+    modality : str
+        That both have.
+    """
     ours, theirs = spec.stream(modality), own.stream(modality)
     missing = [c for c in ours.columns if c not in set(theirs.columns)]
     if missing:
@@ -286,6 +288,10 @@ def load_weights(where: str | os.PathLike[str]) -> Weights:
     folder = find_weights(where)
     path = folder / "config.json"
     value = read_config(path)
+    if value.get("kind") == PREDICTOR:
+        raise WeightsError(
+            "holds a predictor, which gives answers and no vectors", file=folder, remedy="use it with trivium predict"
+        )
     try:
         hashes = {str(name): str(digest) for name, digest in dict(value["files"]).items()}
         config, card = WeightsConfig.from_json(value), Card.from_json(value["card"])
@@ -294,7 +300,5 @@ def load_weights(where: str | os.PathLike[str]) -> Weights:
     except WeightsError as cause:
         raise WeightsError(cause.problem, file=path, remedy=cause.remedy or AGAIN) from cause
     expected = {*_NEEDED, *(_HEAD if _HEAD[0] in hashes else ())}
-    missing = sorted(name for name in expected if not (folder / name).is_file())
-    if missing:
-        raise WeightsError(f"lacks {', '.join(missing)}", file=folder, remedy=AGAIN)
+    require_files(folder, expected)
     return Weights(folder, config, card, hashes)

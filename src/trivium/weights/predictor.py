@@ -1,0 +1,422 @@
+"""Weights of a predictor, opened: utterances to answers with their unimodal parts, in ONNX Runtime and NumPy.
+
+The exported graph takes as many steps of each modality as its training had, and a quarter more. Longer sequences, and
+networks that cannot be exported, need torch; then the network is made anew from ``model.safetensors``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trivium import __version__
+from trivium.corpus import Aligned, Batch, Corpus, LabelSpecification, Specification
+from trivium.errors import DependencyError, SpecificationError, WeightsError
+from trivium.registry import load
+from trivium.scale import Sequences, StreamScaler, sequences
+from trivium.weights.answers import class_shares
+from trivium.weights.card import Card
+from trivium.weights.config import PREDICTOR, SCHEMA, read_config
+from trivium.weights.files import AGAIN, Arrays, read_arrays, read_checked, require_files
+from trivium.weights.folder import require_columns
+from trivium.weights.hub import find_weights
+from trivium.weights.network_graph import NetworkGraph
+
+__all__ = ["PredictorConfig", "PredictorWeights", "load_predictor"]
+
+_NEEDED = ("model.safetensors", "scalers.safetensors", "proof.safetensors", "README.md")
+_GRAPH = "network.onnx"
+_ROWS_AT_ONCE = 16
+_UNIMODAL = "prediction_"
+Outputs = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class PredictorConfig:
+    """What a predictor is, takes and answers.
+
+    Parameters
+    ----------
+    estimator : str
+        ``SentimentRegressor`` or ``EmotionClassifier``.
+    network : str
+        Registered name.
+    options : mapping
+        What the network's constructor takes besides widths and outputs.
+    specification : Specification
+        Modalities and columns.
+    label : LabelSpecification
+        What is answered.
+    classes : tuple of str
+        In the order of the outputs; empty for a number.
+    outputs : int
+        K: numbers that the network gives by utterance.
+    steps : mapping of str to int
+        Most steps by modality that the exported graph takes.
+    words : int
+        Words that utterances are aligned to; 0 where every modality keeps its own clock.
+    window : int
+        Most words of a stretch that clips are cut into; 0 does not cut.
+    parameters : mapping
+        The estimator's settings.
+    learned : mapping
+        From what: corpus, protocol, split, fold, seed, fingerprint of the training rows, the kept epoch.
+
+    Examples
+    --------
+    >>> from trivium.corpus import StreamSpecification
+    >>> voice = Specification((StreamSpecification("audio", ("f0",), clock="words"),))
+    >>> mood = LabelSpecification("mood", "regression", range=(-1.0, 1.0))
+    >>> config = PredictorConfig("SentimentRegressor", "concat", {}, voice, mood, (), 1, {"audio": 8})
+    >>> PredictorConfig.from_json(config.to_json()) == config
+    True
+    """
+
+    estimator: str
+    network: str
+    options: Mapping[str, Any]
+    specification: Specification
+    label: LabelSpecification
+    classes: tuple[str, ...]
+    outputs: int
+    steps: Mapping[str, int]
+    words: int = 0
+    window: int = 0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    learned: Mapping[str, Any] = field(default_factory=dict)
+    version: str = field(default=__version__)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain builtins."""
+        both = Specification(self.specification.streams, (self.label,)).to_json()
+        kept = ("estimator", "network", "outputs", "words", "window")
+        mappings = ("options", "steps", "parameters", "learned")
+        return {
+            "schema": SCHEMA,
+            "kind": PREDICTOR,
+            **{name: getattr(self, name) for name in kept},
+            **{name: dict(getattr(self, name)) for name in mappings},
+            "classes": list(self.classes),
+            "specification": both,
+            "trivium": self.version,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> PredictorConfig:
+        """Inverse of :meth:`to_json`.
+
+        Raises
+        ------
+        WeightsError
+            A field is missing or malformed, or the schema is of a later trivium.
+        """
+        try:
+            if value["schema"] != SCHEMA or value["kind"] != PREDICTOR:
+                raise WeightsError(
+                    f"has schema {value['schema']} of the kind {value['kind']!r}, not {SCHEMA} of a predictor",
+                    remedy="update trivium",
+                )
+            both = Specification.from_json(value["specification"])
+            return cls(
+                str(value["estimator"]),
+                str(value["network"]),
+                dict(value["options"]),
+                Specification(both.streams),
+                both.labels[0],
+                tuple(str(name) for name in value["classes"]),
+                int(value["outputs"]),
+                {stream.modality: int(value["steps"][stream.modality]) for stream in both.streams},
+                int(value["words"]),
+                int(value["window"]),
+                dict(value["parameters"]),
+                dict(value["learned"]),
+                str(value["trivium"]),
+            )
+        except (KeyError, TypeError, ValueError, IndexError, SpecificationError) as cause:
+            raise WeightsError(f"the configuration is malformed: {cause!r}") from cause
+
+
+@dataclass(frozen=True, eq=False)
+class PredictorWeights:
+    """A trained predictor, ready to use; made by :func:`load_predictor`.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is.
+    config : PredictorConfig
+        What it is, takes and answers.
+    card : Card
+        What people should know.
+    hashes : mapping of str to str
+        SHA-256 by file name.
+    alter : callable, optional
+        What is done to every batch before it is predicted from; see :meth:`altered`.
+    """
+
+    folder: Path
+    config: PredictorConfig
+    card: Card
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    alter: Callable[[Batch], Batch] | None = None
+
+    @property
+    def specification(self) -> Specification:
+        """Modalities and columns."""
+        return self.config.specification
+
+    @property
+    def window(self) -> int:
+        """Most words of a stretch that clips are cut into; 0 does not cut."""
+        return self.config.window
+
+    @property
+    def classes_(self) -> tuple[str, ...]:
+        """Classes in the order of the probabilities; empty for a number."""
+        return self.config.classes
+
+    @property
+    def is_multilabel(self) -> bool:
+        """Whether several classes may be true at once."""
+        return self.config.label.kind == "multilabel"
+
+    @cached_property
+    def scaler(self) -> StreamScaler:
+        """Mean and spread of the training columns."""
+        return StreamScaler.from_arrays(self.arrays("scalers.safetensors"), self.specification)
+
+    @cached_property
+    def graph(self) -> NetworkGraph | None:
+        """The exported network, or None where it cannot be exported."""
+        if _GRAPH not in self.hashes:
+            return None
+        return NetworkGraph(self.read(_GRAPH), self.config.steps, file=self.folder / _GRAPH)
+
+    def state(self) -> Arrays:
+        """Parameters of the network by name."""
+        return self.arrays("model.safetensors")
+
+    def read(self, name: str) -> bytes:
+        """Bytes of a file, checked by size and hash."""
+        return read_checked(self.folder, self.hashes, name)
+
+    def arrays(self, name: str) -> Arrays:
+        """Arrays of a safetensors file, checked like :meth:`read`."""
+        return read_arrays(self.folder, self.hashes, name)
+
+    def prepare(self, data: Corpus | Aligned) -> Sequences:
+        """Utterances as the network takes them: aligned where it learned so, columns matched by name.
+
+        Parameters
+        ----------
+        data : Corpus or Aligned
+            N utterances; a modality that they lack altogether is masked, further ones are left out.
+
+        Raises
+        ------
+        SpecificationError
+            A modality is there with other columns (they are named), another clock, or by another extractor.
+        """
+        if self.config.words and isinstance(data, Corpus):
+            from trivium.align import align
+
+            shared = [m for m in data.specification.modalities if m in self.specification.modalities]
+            data = align(data, words=self.config.words, modalities=shared, need_words=False, show=False)
+        own = data.specification
+        shared = [m for m in self.specification.modalities if m in own.modalities]
+        if not shared:
+            raise SpecificationError(
+                f"the data have {', '.join(own.modalities) or 'no modality'}, "
+                f"the weights take {', '.join(self.specification.modalities)}"
+            )
+        for modality in shared:
+            require_columns(own, self.specification, modality)
+            _require_clock(own, self.specification, modality)
+        return _Fitted(sequences(data), self.specification)
+
+    def outputs(self, data: Corpus | Aligned) -> Outputs:
+        """Everything the network predicts of utterances.
+
+        Parameters
+        ----------
+        data : Corpus or Aligned
+            N utterances.
+
+        Returns
+        -------
+        dict of str to array of shape (N, K)
+            ``prediction``, and ``prediction_MODALITY`` where the network has such heads; before the softmax or sigmoid.
+        """
+        x = self.prepare(data)
+        alter = self.alter or (lambda batch: batch)
+        parts = [self.outputs_of(alter(batch)) for batch in _pieces(x)]
+        if not parts:
+            return {"prediction": np.zeros((0, self.config.outputs), np.float32)}
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def outputs_of(self, batch: Batch) -> Outputs:
+        """Outputs of one batch whose columns are those of the weights; see :meth:`outputs`."""
+        values = {name: self.scaler.transform(name, batch.values[name], batch.mask[name]) for name in batch.values}
+        if self.graph is not None and self.graph.takes(batch.mask):
+            return self.graph(values, batch.mask)
+        return self._network(values, batch.mask)
+
+    @cached_property
+    def _network(self) -> Callable[[Mapping[str, Any], Mapping[str, Any]], Outputs]:
+        """The network itself, for sequences that the graph does not take."""
+        try:
+            import torch
+        except ImportError as cause:
+            most = ", ".join(f"{count} of {name}" for name, count in self.config.steps.items())
+            raise DependencyError(
+                f"sequences longer than the exported network takes ({most} steps) need torch",
+                file=self.folder,
+                remedy="cut the utterances, or install torch",
+            ) from cause
+        widths = {stream.modality: stream.dim for stream in self.specification.streams}
+        try:
+            network = load("network", self.config.network)(widths, self.config.outputs, **self.config.options)
+            network.load_state_dict({name: torch.from_numpy(value) for name, value in self.state().items()})
+        except (TypeError, RuntimeError, SpecificationError) as cause:
+            raise WeightsError(f"the parts do not fit together: {cause}", file=self.folder) from cause
+        network.eval()
+
+        def run(values: Mapping[str, Any], mask: Mapping[str, Any]) -> Outputs:
+            with torch.inference_mode():
+                given = [
+                    {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in part.items()} for part in (values, mask)
+                ]
+                found = network(*given)
+            return {name: tensor.numpy() for name, tensor in found.items() if name.startswith("prediction")}
+
+        return run
+
+    def altered(self, alter: Callable[[Batch], Batch]) -> PredictorWeights:
+        """The same predictor on input that was changed, such as by dropping modalities.
+
+        Parameters
+        ----------
+        alter : callable
+            Batch to batch.
+        """
+        changed = replace(self, alter=alter)
+        # what was opened stays open: cached properties live in the instance
+        changed.__dict__.update({k: v for k, v in self.__dict__.items() if k in ("scaler", "graph", "_network")})
+        return changed
+
+    def predict_proba(self, data: Corpus | Aligned) -> NDArray[np.float32]:
+        """Probabilities (N, K) of the classes; where several may be true at once, each for itself."""
+        self._require_classes()
+        return class_shares(self.outputs(data)["prediction"], multilabel=self.is_multilabel)
+
+    def predict(self, data: Corpus | Aligned) -> NDArray[Any]:
+        """Numbers (N,), class names (N,), or 0 or 1 for each class (N, K)."""
+        return self.told(self.outputs(data)["prediction"])
+
+    def told(self, scores: NDArray[np.float32]) -> NDArray[Any]:
+        """Answers of outputs.
+
+        Parameters
+        ----------
+        scores : array of shape (N, K)
+            One of :meth:`outputs`.
+        """
+        if not self.classes_:
+            return scores[:, 0]
+        if self.is_multilabel:
+            return (scores > 0).astype(np.int64)
+        return np.asarray(np.array(self.classes_)[scores.argmax(axis=1)])
+
+    def unimodal(self, outputs: Outputs) -> Outputs:
+        """The parts of outputs that one modality says alone, by modality; empty where the network has no such heads."""
+        found = {name: part for name, part in outputs.items() if name.startswith(_UNIMODAL)}
+        return {name.removeprefix(_UNIMODAL): part for name, part in found.items()}
+
+    def facts(self) -> dict[str, Any]:
+        """What ``trivium weights show --json`` prints."""
+        return {**self.config.to_json(), "card": self.card.to_json(), "files": dict(self.hashes)}
+
+    def _require_classes(self) -> None:
+        if not self.classes_:
+            raise WeightsError(f"answers a number, {self.config.label.key}", file=self.folder, remedy="use predict")
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """Sequences with exactly the columns of the weights."""
+
+    x: Sequences
+    specification: Specification
+
+    @property
+    def ids(self) -> NDArray[np.str_]:
+        return self.x.ids
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def batch(self, key: Any) -> Batch:
+        found = self.x.batch(key)
+        values: dict[str, NDArray[Any]] = {}
+        mask: dict[str, NDArray[np.bool_]] = {}
+        for stream in self.specification.streams:
+            name, n = stream.modality, len(found)
+            if name not in found.values:
+                values[name], mask[name] = np.zeros((n, 1, stream.dim), np.float32), np.zeros((n, 1), bool)
+                continue
+            place = {column: i for i, column in enumerate(self.x.specification.stream(name).columns)}
+            values[name] = found.values[name][:, :, [place[column] for column in stream.columns]]
+            mask[name] = found.mask[name]
+        return replace(found, values=values, mask=mask, specification=self.specification)
+
+
+def _pieces(x: Sequences) -> Iterator[Batch]:
+    for start in range(0, len(x), _ROWS_AT_ONCE):
+        yield x.batch(np.arange(start, min(start + _ROWS_AT_ONCE, len(x))))
+
+
+def _require_clock(own: Specification, spec: Specification, modality: str) -> None:
+    ours, theirs = spec.stream(modality), own.stream(modality)
+    if ours.clock != theirs.clock:
+        raise SpecificationError(
+            f"a step of {modality} is {theirs.clock} in the data, {ours.clock} in what the weights learned from",
+            remedy="align the data, or give them unaligned, as in training",
+        )
+
+
+def load_predictor(where: str | os.PathLike[str]) -> PredictorWeights:
+    """Open weights of a predictor: a folder, a name in the user's folder of weights, or ``owner/name`` of a model hub.
+
+    Only ``config.json`` is read at once; every other file is read, and its hash compared, when it is first needed.
+
+    Parameters
+    ----------
+    where : path or str
+        See :func:`trivium.weights.find_weights`.
+
+    Raises
+    ------
+    WeightsError
+        The folder is incomplete, malformed, or holds no predictor.
+    """
+    folder = find_weights(where)
+    path = folder / "config.json"
+    value = read_config(path)
+    if value.get("kind") != PREDICTOR:
+        raise WeightsError("holds no predictor", file=folder, remedy="open it with load_weights")
+    try:
+        hashes = {str(name): str(digest) for name, digest in dict(value["files"]).items()}
+        config, card = PredictorConfig.from_json(value), Card.from_json(value["card"])
+    except (KeyError, TypeError, ValueError) as cause:
+        raise WeightsError(f"the configuration is malformed: {cause!r}", file=path, remedy=AGAIN) from cause
+    except WeightsError as cause:
+        raise WeightsError(cause.problem, file=path, remedy=cause.remedy or AGAIN) from cause
+    require_files(folder, {*_NEEDED, *({_GRAPH} & set(hashes))})
+    return PredictorWeights(folder, config, card, hashes)
