@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -131,6 +132,18 @@ def test_other_sizes_are_named(make: Any) -> None:
     found = open_field_file(make("mosi"), field_dataset("mosi"))
     assert found.sizes == {"train": 24, "valid": 8, "test": 10}
     assert any("24 / 8 / 10 utterances, the known distribution 1,284 / 229 / 686" in note for note in found.notes())
+
+
+def test_oddities_of_a_file_are_named_and_stop_nothing(make: Any, folder: Path) -> None:
+    whole = pickle.loads(make("mosi").read_bytes())
+    whole["train"]["audio"][3, 0, 0] = -np.inf
+    whole["train"]["id"][1] = whole["train"]["id"][0]
+    (folder / "odd.pkl").write_bytes(pickle.dumps(whole))
+    found = open_field_file(folder / "odd.pkl", field_dataset("mosi"))
+    told = [note for note in found.notes() if note.startswith("Found on reading")]
+    assert told[0].endswith("duplicate, 1 in 1 places: renamed with a number.")
+    assert told[1].endswith("nonfinite audio, 1 in 1 places: infinite cells set to 0, NaN kept.")
+    assert len(found.corpus) == 42
 
 
 def test_networks_take_the_file_of_their_kind(mosi: Reproduction) -> None:

@@ -200,7 +200,7 @@ def test_the_search_comes_nearer_than_its_random_start(tmp_path: Path) -> None:
 
 
 def told(trials: tuple[Trial, ...]) -> list[dict[str, Any]]:
-    return [{**asdict(trial), "seconds": 0} for trial in trials]
+    return [{**asdict(trial), "seconds": 0, "settings": list(trial.settings.items())} for trial in trials]
 
 
 @pytest.mark.parametrize("stops_at", [1, 7, 13])

@@ -81,6 +81,11 @@ class CheckedFile:
                 f"No SHA-256 of this dataset's files is published by its makers as far as is established; that of "
                 f"{self.path.name} is {self.sha256}."
             )
+        for one in self.corpus.provenance["findings"]:
+            what = " ".join(word for word in (one["kind"], one["modality"]) if word)
+            found.append(
+                f"Found on reading: {what}, {one['count']:,} in {one['utterances']:,} places: {one['action']}."
+            )
         if self.sizes != self.expected:
             found.append(
                 f"It has {_counts(self.sizes)} utterances, the known distribution {_counts(self.expected)}: not "
@@ -113,7 +118,7 @@ def open_field_file(path: str | os.PathLike[str], dataset: FieldDataset) -> Chec
             if known.sha256 == digest and name != dataset.name:
                 raise DataError(f"is {known.name}", file=file, remedy=f"trivium reproduce {name}")
     published = next((known.name for known in dataset.files if known.sha256 == digest), "")
-    corpus = read(file, format=dataset.format, source=dataset.name)
+    corpus = read(file, format=dataset.format, source=dataset.name, duplicates="suffix")
     missing = [m for m in _MODALITIES if m not in corpus.specification.modalities]
     labels = [label.key for label in corpus.specification.labels]
     if missing or dataset.label not in labels:

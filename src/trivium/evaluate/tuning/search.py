@@ -214,7 +214,7 @@ def tune(
     sampler = _sampler()
     where = None if folder is None else Path(folder)
     told = _told(plan, predictor, space, seeds, seed)
-    done = _recorded(where, told)
+    done = _recorded(where, told, space)
     with progress_bar("tuning", trials + 1, show=show) as bar:
         bar.advance(min(len(done), trials + 1))
         while len(done) <= trials:
@@ -250,7 +250,8 @@ def _told(
     return {**base, "space": space.to_json(), "seeds": list(seeds), "sampler_seed": seed, "measure": _measure(plan)}
 
 
-def _recorded(where: Path | None, told: Mapping[str, Any]) -> list[Trial]:
+def _recorded(where: Path | None, told: Mapping[str, Any], space: SearchSpace) -> list[Trial]:
+    """Trials of an earlier start, their settings in the order of the space, which the file has sorted by name."""
     if where is None or not (where / RECORD).is_file():
         return []
     found = read_json(where / RECORD)
@@ -260,7 +261,11 @@ def _recorded(where: Path | None, told: Mapping[str, Any]) -> list[Trial]:
         raise WeightsError(
             f"holds a tuning of something else ({', '.join(names)})", file=where, remedy="choose another folder"
         )
-    return [Trial(**one) for one in found["trials"]]
+    names = [one.name for one in space.dimensions]
+    return [
+        Trial(**{**one, "settings": {name: one["settings"][name] for name in names if name in one["settings"]}})
+        for one in found["trials"]
+    ]
 
 
 def _record(where: Path | None, told: Mapping[str, Any], done: Sequence[Trial]) -> None:
