@@ -6,10 +6,13 @@ import os
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import settings
+
+from trivium.corpus import Corpus, LabelSpecification, Specification, Stream, StreamSpecification, Utterance
 
 # A time limit per example says more about what else the machine does than about the code under test.
 settings.register_profile("trivium", deadline=None, derandomize=False)
@@ -42,6 +45,45 @@ def need_models() -> Callable[..., None]:
             pytest.skip(f"needs a model that cannot be fetched here: {error}")
 
     return need
+
+
+TEXT = StreamSpecification("text", ("x", "y"), clock="words")
+AUDIO = StreamSpecification("audio", ("f0",))
+SENTIMENT = LabelSpecification("sentiment", "regression", range=(-3.0, 3.0))
+MOOD = LabelSpecification("mood", "multiclass", ("down", "level", "up"))
+EMOTIONS = LabelSpecification("emotions", "multilabel", ("neutral", "happy", "sad", "angry"), range=(0.0, 1.0))
+
+
+@pytest.fixture
+def make_spoken() -> Callable[..., Corpus]:
+    """Function that gives synthetic utterances with a split, videos, actors and labels of three kinds.
+
+    Text and audio carry the sentiment; `spoil` is what the text of test utterances says instead.
+    """
+
+    def make(n: int = 60, spoil: float | None = None) -> Corpus:
+        rng = np.random.default_rng(0)
+        made = []
+        for i in range(n):
+            fold = ("train", "train", "train", "valid", "test")[i % 5]
+            value = float(rng.uniform(-2, 2))
+            shown = spoil if spoil is not None and fold == "test" else value
+            text = rng.standard_normal((int(rng.integers(2, 6)), 2)) * 0.1 + shown
+            audio = rng.standard_normal((int(rng.integers(2, 6)), 1)) + value
+            streams = {
+                "text": Stream(text.astype(np.float32), TEXT),
+                "audio": Stream(audio.astype(np.float32), AUDIO),
+            }
+            labels: dict[str, Any] = {
+                "sentiment": value,
+                "mood": MOOD.classes[int(np.digitize(value, (-0.7, 0.7)))],
+                "emotions": tuple(float(f) for f in (abs(value) < 0.7, value > 0.7, value < -0.7, i % 3 == 0)),
+            }
+            groups = {"video": f"v{i // 5}", "actor": f"a{i % 6}"}
+            made.append(Utterance(f"u{i}", streams, labels=labels, groups=groups, splits={"standard": fold}))
+        return Corpus.from_utterances(made, Specification((TEXT, AUDIO), (SENTIMENT, MOOD, EMOTIONS)))
+
+    return make
 
 
 @pytest.fixture

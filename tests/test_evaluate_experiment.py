@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trivium.corpus import Corpus, Specification, Stream, StreamSpecification, Utterance
-from trivium.corpus.specification import LabelSpecification
+from trivium.corpus import Corpus, Specification
 from trivium.errors import DataError, SpecificationError, TriviumError, WeightsError
 from trivium.evaluate import (
     EvaluationPlan,
@@ -26,48 +26,28 @@ from trivium.evaluate import (
 from trivium.evaluate.experiment import fit_folds, train_and_score, validate
 from trivium.predict import EmotionClassifier, SentimentRegressor, predictor_for
 
-TEXT = StreamSpecification("text", ("x", "y"), clock="words")
-AUDIO = StreamSpecification("audio", ("f0",))
-SENTIMENT = LabelSpecification("sentiment", "regression", range=(-3.0, 3.0))
-MOOD = LabelSpecification("mood", "multiclass", ("down", "level", "up"))
-EMOTIONS = LabelSpecification("emotions", "multilabel", ("neutral", "happy", "sad", "angry"), range=(0.0, 1.0))
 QUICK: dict[str, Any] = {"max_epochs": 3, "batch_size": 8, "learning_rate": 0.01}
 
 
-def spoken(n: int = 60, spoil: float | None = None) -> Corpus:
-    """Synthetic: text and audio carry the label; `spoil` is what the text of test utterances says instead."""
-    rng = np.random.default_rng(0)
-    made = []
-    for i in range(n):
-        fold = ("train", "train", "train", "valid", "test")[i % 5]
-        value = float(rng.uniform(-2, 2))
-        shown = spoil if spoil is not None and fold == "test" else value
-        streams = {
-            "text": Stream((rng.standard_normal((int(rng.integers(2, 6)), 2)) * 0.1 + shown).astype(np.float32), TEXT),
-            "audio": Stream((rng.standard_normal((int(rng.integers(2, 6)), 1)) + value).astype(np.float32), AUDIO),
-        }
-        feelings = tuple(float(f) for f in (abs(value) < 0.7, value > 0.7, value < -0.7, i % 3 == 0))
-        labels: dict[str, Any] = {
-            "sentiment": value,
-            "mood": MOOD.classes[int(np.digitize(value, (-0.7, 0.7)))],
-            "emotions": feelings,
-        }
-        groups = {"video": f"v{i // 5}", "actor": f"a{i % 6}"}
-        made.append(Utterance(f"u{i}", streams, labels=labels, groups=groups, splits={"standard": fold}))
-    return Corpus.from_utterances(made, Specification((TEXT, AUDIO), (SENTIMENT, MOOD, EMOTIONS)))
+PlanOf = Callable[..., EvaluationPlan[Corpus]]
 
 
-def plan_of(tmp_path: Path, protocol: str = "mosi", label: str = "sentiment", **rest: Any) -> EvaluationPlan[Corpus]:
-    ledger = ReadLedger(tmp_path / "reads.jsonl")
-    return plan_evaluation(rest.pop("data", spoken()), named_protocol(protocol), label, ledger=ledger, **rest)
+@pytest.fixture
+def plan_of(tmp_path: Path, make_spoken: Callable[..., Corpus]) -> PlanOf:
+    def make(protocol: str = "mosi", label: str = "sentiment", where: str = "", **rest: Any) -> EvaluationPlan[Corpus]:
+        ledger = ReadLedger(tmp_path / where / "reads.jsonl")
+        data = rest.pop("data", None) or make_spoken()
+        return plan_evaluation(data, named_protocol(protocol), label, ledger=ledger, **rest)
+
+    return make
 
 
 def regressor(**settings: Any) -> SentimentRegressor:
     return SentimentRegressor("concat", **{**QUICK, **settings})
 
 
-def test_a_split_is_trained_predicted_and_scored_as_the_command_would_score_the_table(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path)
+def test_a_split_is_scored_as_the_command_would_score_its_table(tmp_path: Path, plan_of: PlanOf) -> None:
+    plan = plan_of()
     done = train_and_score(plan, regressor(max_epochs=15), seeds=[1, 2], folder=tmp_path / "run", show=False)
     table = read_predictions(tmp_path / "run" / "predictions.csv")
     again = score_answers(answers_of(table, plan.protocol), plan.protocol)
@@ -77,8 +57,8 @@ def test_a_split_is_trained_predicted_and_scored_as_the_command_would_score_the_
     assert json.loads((tmp_path / "run" / "scores.json").read_text())["scores"]["mae"]["mean"] > 0
 
 
-def test_every_read_is_counted_once_per_seed_and_fold(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, "classification", "mood", folds=3)
+def test_every_read_is_counted_once_per_seed_and_fold(tmp_path: Path, plan_of: PlanOf) -> None:
+    plan = plan_of("classification", "mood", folds=3)
     grouped = replace(plan.protocol, folds="grouped", group="actor")
     plan = plan_evaluation(plan.data, grouped, "mood", folds=3, ledger=plan.ledger)
     done = train_and_score(plan, EmotionClassifier("concat", **QUICK), seeds=[1, 2], show=False)
@@ -90,8 +70,10 @@ def test_every_read_is_counted_once_per_seed_and_fold(tmp_path: Path) -> None:
     assert {(count.times, count.configurations) for count in again.reads.values()} == {(3, 2)}
 
 
-def test_what_is_in_the_test_rows_changes_no_weight(tmp_path: Path) -> None:
-    plain, spoilt = (plan_of(tmp_path / name, data=spoken(spoil=s)) for name, s in (("a", None), ("b", 50.0)))
+def test_what_is_in_the_test_rows_changes_no_weight(
+    tmp_path: Path, plan_of: PlanOf, make_spoken: Callable[..., Corpus]
+) -> None:
+    plain, spoilt = (plan_of(where=name, data=make_spoken(spoil=s)) for name, s in (("a", None), ("b", 50.0)))
     first, second = (next(fit_folds(plan, regressor(), seeds=[1], show=False)) for plan in (plain, spoilt))
     ours, theirs = (one.predictor.network_.state_dict() for one in (first, second))
     assert all((ours[name] == theirs[name]).all() for name in ours)
@@ -99,8 +81,8 @@ def test_what_is_in_the_test_rows_changes_no_weight(tmp_path: Path) -> None:
     assert not (tmp_path / "a" / "reads.jsonl").exists()
 
 
-def test_finished_runs_are_neither_trained_nor_read_again(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path)
+def test_finished_runs_are_neither_trained_nor_read_again(tmp_path: Path, plan_of: PlanOf) -> None:
+    plan = plan_of()
     first = train_and_score(plan, regressor(), seeds=[1], folder=tmp_path / "run", show=False)
     stamp = (tmp_path / "run" / "seed-1" / "fold-test" / "predictions.parquet").stat().st_mtime_ns
     both = train_and_score(plan, regressor(), seeds=[1, 2], folder=tmp_path / "run", show=False)
@@ -110,8 +92,10 @@ def test_finished_runs_are_neither_trained_nor_read_again(tmp_path: Path) -> Non
     assert both.runs[0].valid == first.runs[0].valid
 
 
-def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = plan_of(tmp_path)
+def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(
+    tmp_path: Path, plan_of: PlanOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_of()
     straight = train_and_score(plan, regressor(max_epochs=5), seeds=[1], show=False)
     from trivium.train.loop import Trainer
 
@@ -131,34 +115,38 @@ def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(tmp_path: Path, monk
     assert rest.table.numbers("prediction").tolist() == straight.table.numbers("prediction").tolist()
 
 
-def test_a_folder_of_other_settings_is_refused_and_the_setting_named(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path)
+def test_a_folder_of_other_settings_is_refused_and_the_setting_named(tmp_path: Path, plan_of: PlanOf) -> None:
+    plan = plan_of()
     train_and_score(plan, regressor(), seeds=[1], folder=tmp_path / "run", show=False)
     with pytest.raises(WeightsError, match="learning_rate"):
         train_and_score(plan, regressor(learning_rate=0.5), seeds=[1], folder=tmp_path / "run", show=False)
 
 
-def test_validation_opens_no_door_and_chooses_as_the_protocol_says(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, "merbench-sentiment")
+def test_validation_opens_no_door_and_chooses_as_the_protocol_says(
+    tmp_path: Path, plan_of: PlanOf, make_spoken: Callable[..., Corpus]
+) -> None:
+    plan = plan_of("merbench-sentiment")
     value = validate(plan, regressor(), seeds=[1, 2], show=False)
     assert 0 <= value <= 1  # an F1, not a loss
     assert not (tmp_path / "reads.jsonl").exists()
     grouped = replace(named_protocol("classification"), folds="grouped", group="actor")
-    without = plan_evaluation(spoken(), grouped, "mood", folds=2, ledger=plan.ledger)
+    without = plan_evaluation(make_spoken(), grouped, "mood", folds=2, ledger=plan.ledger)
     with pytest.raises(SpecificationError, match="nothing was validated"):
         validate(without, EmotionClassifier("concat", **QUICK, validation_fraction=0), show=False)
 
 
-def test_the_kept_epoch_is_the_one_with_the_best_metric(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, "merbench-sentiment")
+def test_the_kept_epoch_is_the_one_with_the_best_metric(plan_of: PlanOf) -> None:
+    plan = plan_of("merbench-sentiment")
     made = next(fit_folds(plan, regressor(max_epochs=8), seeds=[1], show=False)).predictor
     values = [row["valid_f1_non0"] for row in made.loss_curves_]
     assert made.best_epoch_ == int(np.argmax(values)) and made.best_value_ == max(values)
 
 
-def test_the_early_stopping_fold_keeps_the_protocols_groups_together(tmp_path: Path) -> None:
+def test_the_early_stopping_fold_keeps_the_protocols_groups_together(
+    tmp_path: Path, make_spoken: Callable[..., Corpus]
+) -> None:
     grouped = replace(named_protocol("classification"), folds="grouped", group="actor")
-    plan = plan_evaluation(spoken(), grouped, "mood", folds=3, ledger=ReadLedger(tmp_path / "r.jsonl"))
+    plan = plan_evaluation(make_spoken(), grouped, "mood", folds=3, ledger=ReadLedger(tmp_path / "r.jsonl"))
     seen: list[Any] = []
 
     class Watching(EmotionClassifier):
@@ -173,35 +161,42 @@ def test_the_early_stopping_fold_keeps_the_protocols_groups_together(tmp_path: P
     assert len(seen) == 3 and all(held and not held & kept for held, kept in seen)
 
 
-def test_several_emotions_at_once_are_scored_by_the_iemocap_protocol(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, "iemocap", "emotions")
-    made = predictor_for(EMOTIONS, network="concat", loss="balanced", **{**QUICK, "max_epochs": 20})
+def test_several_emotions_at_once_are_scored_by_the_iemocap_protocol(
+    plan_of: PlanOf, make_spoken: Callable[..., Corpus]
+) -> None:
+    plan = plan_of("iemocap", "emotions")
+    made = predictor_for(
+        make_spoken().specification.label("emotions"), network="concat", loss="balanced", **{**QUICK, "max_epochs": 20}
+    )
     done = train_and_score(plan, made, seeds=[1], resamples=0, show=False)
     assert done.card.line("happy.accuracy").mean > 0.7
     said = done.table.numbers("prediction_happy")
     assert ((said >= 0) & (said <= 1)).all()
 
 
-def test_partitions_may_be_given_and_differ_by_seed(tmp_path: Path) -> None:
-    data = spoken()
+def test_partitions_may_be_given_and_differ_by_seed(plan_of: PlanOf, make_spoken: Callable[..., Corpus]) -> None:
+    data = make_spoken()
     folds = repeated_folds(data.ids, 2, seeds=[1, 2])
-    plan = plan_of(tmp_path, "regression", data=data, folds=folds)
+    plan = plan_of("regression", data=data, folds=folds)
     done = train_and_score(plan, regressor(), seeds=[1, 2], resamples=0, show=False)
     assert [(run.seed, run.fold) for run in done.runs] == [(1, "1.1"), (1, "1.2"), (2, "2.1"), (2, "2.2")]
     assert len(done.table) == 120 and set(done.reads) == {"1.1", "1.2", "2.1", "2.2"}
 
 
-def test_labels_out_of_range_are_named_before_anything_is_trained(tmp_path: Path) -> None:
-    narrow = replace(SENTIMENT, range=(-1.0, 1.0))
-    corpus = spoken()
-    wrong = Corpus.from_utterances(list(corpus), Specification((TEXT, AUDIO), (narrow, MOOD, EMOTIONS)))
+def test_labels_out_of_range_are_named_before_anything_is_trained(
+    plan_of: PlanOf, make_spoken: Callable[..., Corpus]
+) -> None:
+    corpus = make_spoken()
+    streams, labels = corpus.specification.streams, corpus.specification.labels
+    narrow = [replace(one, range=(-1.0, 1.0)) if one.key == "sentiment" else one for one in labels]
+    wrong = Corpus.from_utterances(list(corpus), Specification(streams, tuple(narrow)))
     with pytest.raises(DataError, match=r"outside -1 \.\.\. 1: u\d+"):
-        plan_of(tmp_path, "regression", data=wrong)
+        plan_of("regression", data=wrong)
     with pytest.raises(DataError, match=r"outside -1 \.\.\. 1: u\d+"):
         regressor(label="sentiment", progress=False).fit(wrong)
 
 
-def test_no_seed_or_one_twice_is_refused(tmp_path: Path) -> None:
+def test_no_seed_or_one_twice_is_refused(plan_of: PlanOf) -> None:
     for seeds in ([], [1, 1]):
         with pytest.raises(TriviumError, match="seeds"):
-            train_and_score(plan_of(tmp_path), regressor(), seeds=seeds, show=False)
+            train_and_score(plan_of(), regressor(), seeds=seeds, show=False)

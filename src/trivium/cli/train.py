@@ -51,9 +51,7 @@ def command(
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Utterances per batch.")] = 32,
     accumulate: Annotated[int, typer.Option("--accumulate", min=1, help="Batches per step.")] = 1,
     epochs: Annotated[int, typer.Option("--epochs", min=0, help="Most passes over the data.")] = 100,
-    patience: Annotated[
-        int, typer.Option("--patience", min=0, help="Epochs without a better one, then stop.")
-    ] = 8,
+    patience: Annotated[int, typer.Option("--patience", min=0, help="Epochs without a better one, then stop.")] = 8,
     clip_norm: Annotated[float | None, typer.Option("--clip-norm", help="Largest norm of a step's gradients.")] = None,
     validation: Annotated[
         float, typer.Option("--validation", help="Share held out to stop in time, where no valid fold is given.")
@@ -78,7 +76,8 @@ def command(
     a share of the training groups where there is none, by the protocol's rule. One seed on one fold makes OUT a weights
     folder; several make a folder of them, `OUT/seed-S.fold-F`. After every epoch OUT.run holds a checkpoint and
     `losses.csv`; a run that was killed goes on with `--resume` and ends with the same bytes. A loss that is not finite
-    stops the run and names the utterances; the weights of its best epoch stay in the checkpoint.
+    stops the run and names the utterances; `--resume --epochs N`, N being the epochs that ended, writes the best of
+    them.
     `trivium evaluate` scores the test folds, `trivium predict` answers for clips.
 
     **Examples**

@@ -151,7 +151,7 @@ def plan_evaluation(
     SpecificationError
         The label does not suit the protocol, or the split or group it needs is not there.
     DataError
-        No test fold holds an utterance with the label, or a label is out of its range.
+        No test fold holds an utterance with the label, an id repeats, or a label is out of its range.
 
     Examples
     --------
@@ -178,6 +178,7 @@ def plan_evaluation(
     else:
         apart = protocol.held_apart or protocol.group
         made = grouped_folds(data.group(apart), folds, name=apart)
+    _require_unique(data.ids)
     values = data.label(label)
     require_in_range(data.ids, values, data.specification.label(label))
     missing = values == "" if values.dtype.kind == "U" else np.isnan(values).reshape(len(values), -1).any(axis=1)
@@ -185,6 +186,15 @@ def plan_evaluation(
     if not made.folds or not all(len(fold.train) for fold in made.folds):
         raise DataError(f"a fold has no utterance with the label {label}", remedy="choose another split or label")
     return EvaluationPlan(protocol, label, made, data, ledger or ReadLedger())
+
+
+def _require_unique(ids: NDArray[np.str_]) -> None:
+    names, counts = np.unique(ids, return_counts=True)
+    if len(names) < len(ids):
+        raise DataError(
+            f"the id {str(names[counts > 1][0])!r} appears {counts.max()} times",
+            remedy="make the ids unique: predictions and labels are matched by them",
+        )
 
 
 def _clusters(data: Data, group: str) -> NDArray[Any]:

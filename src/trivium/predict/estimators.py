@@ -122,6 +122,8 @@ class SentimentRegressor(RegressorMixin, Predictor):  # type: ignore[misc]
         """
         x, target = self._checked(X, y, numeric=True)
         held = None if validation is None else (validation[0], np.asarray(validation[1], np.float64))
+        if np.isinf(target).any():
+            raise TargetError(f"{int(np.isinf(target).sum())} labels are infinite", remedy="correct them")
         task = Regression(self.label or _TARGET, cast(Distance, self.loss or "l1"))
         return self._fit(x, target.astype(np.float64), task, 1, groups, held)
 
