@@ -7,6 +7,7 @@ fold is read once per seed, recorded and counted. With a folder, a run that was 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -226,8 +227,10 @@ def reproduce(
     results = []
     for name, file in where.items():
         if file is not None:
-            print_to = None if folder is None else Path(folder) / name
-            told = _Told(chosen, seeds()[:seed_count], print_to, ledger, resamples, device, show)
+            if show:
+                print(f"{dataset}: {name}, {len(results) + 1} of {len(wanted) - len(left_out)}", file=sys.stderr)
+            place = None if folder is None else Path(folder) / name
+            told = _Told(chosen, seeds()[:seed_count], place, ledger, resamples, device, show)
             results.append(_reproduced(told, name, wanted[name], dict(changes or {}), file))
     found = Reproduction(chosen, named_protocol(chosen.protocol), files, tuple(results), left_out)
     if folder is not None:
