@@ -79,7 +79,7 @@ def train_until_killed(corpus: str, out: Path) -> None:
         if len(calls) == 2:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Trainer._save = save_and_die  # type: ignore[method-assign]
+    Trainer._save = save_and_die  # type: ignore[method-assign, assignment]
     train(corpus, out)
 
 

@@ -372,6 +372,18 @@ def test_a_loss_that_is_not_finite_names_epoch_step_objective_and_samples() -> N
         Trainer([Squared()], max_epochs=2, batch_size=6, show=False).fit(network, adam(network), broken)
 
 
+def test_a_diverging_run_leaves_the_weights_of_the_last_epoch_that_ended() -> None:
+    class Breaks(Remembering):
+        def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
+            return super().loss(outputs, batch, clock) * (float("nan") if clock.epoch == 2 else 1.0)
+
+    two, broken = Line(), Line()
+    fit(two, [Remembering()], max_epochs=2)
+    with pytest.raises(DataError, match="epoch 3"):
+        fit(broken, [Breaks()], max_epochs=5)
+    assert weights(broken) == weights(two)
+
+
 def test_loss_curves_are_a_table_that_pandas_and_people_read(tmp_path: Path) -> None:
     run = fit(Line(), epochs=3, folder=tmp_path)
     with (tmp_path / "losses.csv").open(encoding="utf-8") as file:

@@ -15,7 +15,7 @@ from trivium.cli.options import parsed_options, with_options
 if TYPE_CHECKING:
     from trivium.corpus import Aligned, Corpus
 
-__all__ = ["command", "require_places"]
+__all__ = ["command", "is_first_process", "require_places"]
 
 
 def command(
@@ -71,7 +71,7 @@ def command(
     joined = concat([_open(path) for _, path in named], [name for name, _ in named])
     train, valid = _folds(joined, split)
     estimator.fit(_aligned(train, words, label_free), validation=valid and _aligned(valid, words, label_free))
-    if _is_first_process():
+    if is_first_process():
         estimator.save(out, overwrite=overwrite)
         _tell(estimator, out, as_json)
 
@@ -133,7 +133,8 @@ def _aligned(corpus: Corpus, words: int, label_free: bool) -> Aligned:
     return replace(aligned, table=table, specification=Specification(aligned.specification.streams))
 
 
-def _is_first_process() -> bool:
+def is_first_process() -> bool:
+    """Whether this is the process that writes and speaks, of those that ``torchrun`` started."""
     from os import environ
 
     return environ.get("RANK", "0") == "0"

@@ -111,7 +111,8 @@ def command(
     }
     learned = {"corpus": source.stem, "protocol": protocol, "split": split, "group": group, "folds": folds}
     done = _train(plan, settings, seed or [1111], fold, (out, run), learned, resume, export)
-    _tell(done, out, as_json)
+    if done:
+        _tell(done, out, as_json)
 
 
 def _require_places(out: Path, run: Path, resume: bool, overwrite: bool) -> None:
@@ -141,7 +142,8 @@ def _train(
     resume: bool,
     export: bool,
 ) -> dict[Path, Any]:
-    """Fitted predictors by the folder of their weights."""
+    """Fitted predictors by the folder of their weights; of several processes, the first one writes and tells."""
+    from trivium.cli.fit import is_first_process
     from trivium.evaluate.experiment import fit_folds
     from trivium.predict import network_request, predictor_for
     from trivium.predict.saved import save_fitted
@@ -155,6 +157,8 @@ def _train(
     for one in fit_folds(chosen, predictor_for(label, **settings), seeds=seeds, folder=run, resume=resume):
         where = out if single else out / f"seed-{one.seed}.fold-{one.name.replace('/', '_')}"
         facts = {**learned, "label": plan.label, "fold": one.name, "seed": one.seed, "train": _rows(plan, one)}
+        if not is_first_process():
+            continue
         save_fitted(one.predictor, where, one.learning.train, label=label, learned=facts, export=export, overwrite=True)
         done[where] = one.predictor
     return done
