@@ -224,7 +224,7 @@ def reproduce(
     left_out = {name: _WHY_LEFT_OUT for name, file in where.items() if file is None}
     if len(left_out) == len(wanted):
         raise SpecificationError(f"no network can be run: {_WHY_LEFT_OUT}", remedy="give the aligned file too")
-    results = []
+    results: list[Reproduced] = []
     for name, file in where.items():
         if file is not None:
             if show:
