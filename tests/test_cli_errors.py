@@ -22,7 +22,11 @@ from trivium.errors import DataError, SpecificationError
         (PermissionError(13, "Permission denied", "a.csv"), 2, "trivium: a.csv: cannot be opened: Permission denied"),
         (OSError("no more handles"), 2, "trivium: no more handles"),
         (MemoryError(), 2, "trivium: needs more memory than there is."),
-        (KeyboardInterrupt(), 130, "trivium: stopped; the same command goes on where it was (fit: with --resume)"),
+        (
+            KeyboardInterrupt(),
+            130,
+            "trivium: stopped; the same command goes on where it was (with --resume: fit, train)",
+        ),
     ],
 )
 def test_every_end_is_one_line(

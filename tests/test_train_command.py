@@ -91,6 +91,8 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(corpus: str,
     assert process.exitcode == -signal.SIGKILL and not (tmp_path / "killed").exists()
     with pytest.raises(DataError, match="--resume"):
         train(corpus, tmp_path / "killed")
+    with pytest.raises(WeightsError, match=r"other settings \(objectives"):
+        train(corpus, tmp_path / "killed", "--resume", "--objective", "modal_alignment:layer=fused")
     train(corpus, tmp_path / "killed", "--resume")
     for name in ("model.safetensors", "scalers.safetensors", "proof.safetensors", "config.json"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes()
@@ -192,7 +194,7 @@ def test_what_does_not_fit_is_said_before_the_training(corpus: str, tmp_path: Pa
     with pytest.raises(SpecificationError, match="there is no fold"):
         train(corpus, out, "--fold", "9", "--overwrite")
     with pytest.raises(SpecificationError, match="there is no label"):
-        train(corpus, out, asked=["-l", "colour", "-p", "mosi"])
+        train(corpus, out, "--overwrite", asked=["-l", "colour", "-p", "mosi"])
     train(corpus, out, "--overwrite")
     with pytest.raises(DataError, match="exists already"):
         train(corpus, out)

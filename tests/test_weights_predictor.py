@@ -22,7 +22,6 @@ from trivium.errors import SpecificationError, WeightsError
 from trivium.evaluate import keep_modalities
 from trivium.extract import ClipExtractor
 from trivium.predict import EmotionClassifier, SentimentRegressor
-from trivium.predict.saved import save_fitted
 from trivium.weights import PredictorWeights, check_weights, load_predictor, load_weights, open_weights
 
 QUICK: dict[str, Any] = {"max_epochs": 2, "batch_size": 8, "progress": False, "random_state": 1}
@@ -42,8 +41,7 @@ def stored(
         corpus = make_spoken()
         regressor = SentimentRegressor("self-mm", label="sentiment", **QUICK).fit(corpus)
         folder = tmp_path_factory.mktemp("predictor") / "weights"
-        label = corpus.specification.label("sentiment")
-        save_fitted(regressor, folder, corpus, label=label, learned={"corpus": "synthetic"})
+        regressor.save(folder, learned={"corpus": "synthetic"})
         made += [regressor, corpus, folder]
     return made[0], made[1], made[2]
 
@@ -135,7 +133,7 @@ def test_what_was_learned_aligned_is_predicted_aligned(make_spoken: Callable[...
     corpus = Corpus.from_utterances(clips, Specification((audio,), (label,)))
     learned = align(corpus, words=4, show=False)
     classifier = EmotionClassifier("ef-lstm", label="mood", **QUICK).fit(learned)
-    weights = save_fitted(classifier, tmp_path / "w", learned, label=label, export=False)
+    weights = classifier.save(tmp_path / "w", export=False)
     np.testing.assert_allclose(weights.predict_proba(corpus), classifier.predict_proba(learned), atol=1e-6)
     assert weights.predict(corpus).tolist() == classifier.predict(learned).tolist()
     assert weights.window == 4 and weights.graph is None
@@ -156,6 +154,14 @@ def test_an_altered_missing_or_strange_file_is_refused(stored: Any, tmp_path: Pa
     with pytest.raises(WeightsError, match="holds a predictor"):
         load_weights(folder)
     assert isinstance(open_weights(folder), PredictorWeights)
+
+
+def test_predictors_of_plain_arrays_are_saved_too(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).standard_normal((16, 3, 2)).astype(np.float32)
+    made = EmotionClassifier("concat", **QUICK).fit(x, np.where(x[:, 0, 0] > 0, "up", "down"))
+    weights = made.save(tmp_path / "w", export=False)
+    assert (weights.config.label.key, weights.classes_) == ("y", ("down", "up"))
+    assert check_weights(tmp_path / "w").ok
 
 
 @pytest.mark.parametrize("field", ["network", "label", "steps", "classes", "specification", "schema"])
@@ -200,7 +206,7 @@ def test_a_raw_clip_is_answered_with_each_modality_alone(
     ]
     corpus = Corpus.from_utterances(clips, Specification(streams, (mood,)))
     classifier = EmotionClassifier("self-mm", label="mood", **QUICK).fit(corpus)
-    save_fitted(classifier, tmp_path / "w", corpus, label=mood, export=False)
+    classifier.save(tmp_path / "w", export=False)
     clip = make_clip("talk.wav", seconds=3.0, fps=None)
     asked = ["predict", str(clip), "-w", str(tmp_path / "w"), "-t", "kids are talking by the door"]
     (row,) = json.loads(CliRunner().invoke(app, [*asked, "--json"], catch_exceptions=False).stdout)

@@ -44,7 +44,7 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             print(
-                "trivium: stopped; the same command goes on where it was (fit, train: with --resume)",
+                "trivium: stopped; the same command goes on where it was (with --resume: fit, train)",
                 file=sys.stderr,
             )
             raise typer.Exit(130) from None

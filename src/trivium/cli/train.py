@@ -146,7 +146,6 @@ def _train(
     from trivium.cli.fit import is_first_process
     from trivium.evaluate.experiment import fit_folds
     from trivium.predict import network_request, predictor_for
-    from trivium.predict.saved import save_fitted
 
     network_request(settings["network"])
     out, run = places
@@ -159,7 +158,7 @@ def _train(
         facts = {**learned, "label": plan.label, "fold": one.name, "seed": one.seed, "train": _rows(plan, one)}
         if not is_first_process():
             continue
-        save_fitted(one.predictor, where, one.learning.train, label=label, learned=facts, export=export, overwrite=True)
+        one.predictor.save(where, learned=facts, export=export, overwrite=True)
         done[where] = one.predictor
     return done
 

@@ -50,6 +50,7 @@ SEEDS = (1111, 1112, 1113, 1114, 1115)
 """The five seeds of the field's bench (MMSA)."""
 
 _UNTOLD = ("device", "folder", "progress", "random_state", "resume", "tensorboard")  # decide nothing, or the seed does
+_MAY_CHANGE = ("max_epochs", "patience")  # of a run that goes on
 _PREDICTIONS = "predictions.parquet"
 
 
@@ -253,8 +254,17 @@ def fit_folds(
         Gets a checkpoint and loss curves for every run, from which a run that was killed goes on.
     resume : bool
         False starts anew whatever is in the folder.
+
+    Raises
+    ------
+    WeightsError
+        The folder holds runs with other settings, the number of epochs and the patience aside.
     """
-    for seed, learning, door, where in _runs(plan, seeds, None if folder is None else Path(folder)):
+    whole = None if folder is None else Path(folder)
+    told = experiment_configuration(plan, predictor)
+    lasting = {k: v for k, v in told["parameters"].items() if k not in _MAY_CHANGE}
+    _require_same(whole, told | {"parameters": lasting}, resume=resume)
+    for seed, learning, door, where in _runs(plan, seeds, whole):
         yield _fitted(plan, _settled(plan, predictor, seed, where, resume, show), learning, door)
 
 
@@ -366,12 +376,12 @@ def _run_of(table: PredictionTable, seed: int, fold: str) -> FoldRun:
     return FoldRun(seed, fold, table, valid, int(facts["best_epoch"]), int(facts["epochs"]))
 
 
-def _require_same(folder: Path | None, told: Mapping[str, Any]) -> None:
+def _require_same(folder: Path | None, told: Mapping[str, Any], *, resume: bool = True) -> None:
     """Refuse a folder of an experiment with other settings, before anything is trained; note the settings in it."""
     if folder is None:
         return
     note = folder / "configuration.json"
-    if note.is_file() and read_json(note) != dict(told):
+    if resume and note.is_file() and read_json(note) != dict(told):
         raise _other_settings(folder, told, read_json(note))
     write_json(note, dict(told))
 

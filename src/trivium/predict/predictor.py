@@ -26,12 +26,14 @@ from trivium.fuse import ModalityDropout, Network
 from trivium.objectives import objective
 from trivium.objectives.task import TaskLoss
 from trivium.predict.inputs import SequenceSamples
+from trivium.predict.lengths import longest_steps, most_words, shared_steps
 from trivium.predict.request import network_request
 from trivium.predict.selection import LOSS, selection_of
 from trivium.registry import load
 from trivium.represent.inputs import array_to_aligned
 from trivium.scale import StreamScaler, sequences
 from trivium.train import Objective, Precision, Trainer, WithHeads, hold_out
+from trivium.weights import Card, PredictorWeights
 
 __all__ = ["Given", "Predictor", "TargetError", "known_rows"]
 
@@ -62,6 +64,15 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
     network_: Network
     specification_: Specification
     scaler_: StreamScaler
+    label_: LabelSpecification | None
+    steps_: dict[str, int]
+    words_: int
+    window_: int
+    learned_: int
+    seed_: int
+    n_iter_: int
+    best_epoch_: int
+    best_value_: float
     loss_curves_: list[dict[str, float]]
 
     def __init__(
@@ -139,6 +150,9 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         if not known_rows(train[1]).any():
             raise DataError("no utterance that is learned from has a label", remedy="hold out less, or other groups")
         self.specification_ = given.specification
+        self.label_ = self._label_of(X)
+        self.steps_, self.words_, self.window_ = longest_steps(train[0]), shared_steps(train[0]), most_words(train[0])
+        self.learned_ = len(train[0])
         self.scaler_ = StreamScaler.fit(sequences(train[0]))
         network, objectives = self._assemble(task, outputs, self._samples(*train, task.label), seed)
         self._train(network, objectives, self._samples(*train, task.label), self._valid(valid, task.label), seed)
@@ -227,6 +241,42 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         self.loss_curves_, self.n_iter_, self.best_epoch_ = run.curves, run.epoch, run.best_epoch
         column = "valid_loss" if self.selection == LOSS else f"valid_{self.selection}"
         self.best_value_ = run.curves[run.best_epoch][column] if run.best_epoch >= 0 else float("nan")
+
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        learned: Mapping[str, Any] | None = None,
+        card: Card | None = None,
+        export: bool = True,
+        overwrite: bool = False,
+    ) -> PredictorWeights:
+        """Write weights that `trivium predict`, `evaluate` and `weights check` take.
+
+        Parameters
+        ----------
+        folder : path
+            Will hold the files.
+        learned : mapping, optional
+            From what it learned: corpus, protocol, fold, seed ..., as plain builtins.
+        card : Card, optional
+            What people should know; default names the corpus and says that nothing was measured.
+        export : bool
+            Export the network too, so that predicting needs no torch; takes seconds, of deep networks half a minute.
+        overwrite : bool
+            Replace an existing folder.
+
+        Raises
+        ------
+        DataError
+            The folder exists.
+        WeightsError
+            The network's exported graph gives other numbers.
+        """
+        from trivium.predict.saved import save_fitted
+
+        check_is_fitted(self)
+        return save_fitted(self, folder, learned=learned, card=card, export=export, overwrite=overwrite)
 
     def outputs(self, X: Given) -> dict[str, NDArray[np.float32]]:
         """Everything the network says of utterances: the prediction, its unimodal parts, and the vectors behind them.
