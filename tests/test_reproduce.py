@@ -222,6 +222,14 @@ def test_a_network_that_needs_aligned_steps_is_left_out_and_named(make: Any, fol
         reproduce("sims", [make("sims")], ["mfn"], show=False)
 
 
+def test_a_network_that_cannot_be_built_is_told_before_anything_is_trained(make: Any, folder: Path) -> None:
+    ledger = ReadLedger(folder / "none.jsonl")
+    for request in ("mult:size=4:heads=3", "lf-dnn:fusion=wide"):
+        with pytest.raises(SpecificationError, match=request.partition(":")[0] if "fusion" in request else "heads"):
+            reproduce("mosi", [make("mosi")], [_LF_DNN.replace("lf-dnn", "tfn"), request], ledger=ledger, show=False)
+    assert not ledger.file.exists()
+
+
 def test_four_emotions_stand_beside_published_ones(make: Any, folder: Path) -> None:
     small = "mult:size=4:heads=2:layers=1:self_layers=1"
     found = reproduce(

@@ -224,6 +224,9 @@ def reproduce(
     left_out = {name: _WHY_LEFT_OUT for name, file in where.items() if file is None}
     if len(left_out) == len(wanted):
         raise SpecificationError(f"no network can be run: {_WHY_LEFT_OUT}", remedy="give the aligned file too")
+    for name, file in where.items():
+        if file is not None:
+            _require_buildable(run_settings(dataset, name), wanted[name], file)
     results: list[Reproduced] = []
     for name, file in where.items():
         if file is not None:
@@ -238,6 +241,18 @@ def reproduce(
         if found.is_synthetic:
             _mark(Path(folder), found)
     return found
+
+
+def _require_buildable(settings: RunSettings, options: Mapping[str, Any], file: CheckedFile) -> None:
+    """Build the network without memory for it, so that an option that cannot be is told before hours of training."""
+    import torch
+
+    kind = load("network", settings.network)
+    with torch.device("meta"):
+        try:
+            kind.from_specification(file.corpus.specification, **{**settings.options, **options})
+        except (TypeError, ValueError, AttributeError) as cause:
+            raise SpecificationError(f"{settings.network}: {cause}", remedy="see the network's parameters") from cause
 
 
 def _mark(folder: Path, found: Reproduction) -> None:
