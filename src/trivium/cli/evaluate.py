@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_SHOWN = ("acc2_non0", "acc7", "mae", "r")  # of those that a protocol has; else its first four
 _PANELS = 4
 
 
@@ -112,7 +113,8 @@ def _robustness(done: StoredEvaluation, drop: str, draws: int, measures: str | N
     from trivium.evaluate.stored import missing_scores, subset_scores
 
     known = [line.measure.name for line in done.card.lines]
-    wanted = known[:_PANELS] if measures is None else [name.strip() for name in measures.split(",")]
+    usual = [name for name in _SHOWN if name in known] if set(_SHOWN) <= set(known) else known[:_PANELS]
+    wanted = usual if measures is None else [name.strip() for name in measures.split(",")]
     wrong = [name for name in wanted if name not in known]
     if wrong:
         raise typer.BadParameter(f"there is no number {wrong[0]}: choose from {', '.join(known)}")

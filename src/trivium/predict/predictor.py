@@ -28,6 +28,7 @@ from trivium.objectives.task import TaskLoss
 from trivium.predict.inputs import SequenceSamples
 from trivium.predict.lengths import longest_steps, most_words, shared_steps
 from trivium.predict.request import network_request
+from trivium.predict.saved import save_fitted
 from trivium.predict.selection import LOSS, selection_of
 from trivium.registry import load
 from trivium.represent.inputs import array_to_aligned
@@ -273,8 +274,6 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         WeightsError
             The network's exported graph gives other numbers.
         """
-        from trivium.predict.saved import save_fitted
-
         check_is_fitted(self)
         return save_fitted(self, folder, learned=learned, card=card, export=export, overwrite=overwrite)
 

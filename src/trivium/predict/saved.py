@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -13,8 +13,8 @@ from trivium.corpus import LabelSpecification, Specification
 from trivium.corpus.specification import LabelKind
 from trivium.errors import SpecificationError
 from trivium.fuse import Network, export_network
-from trivium.predict.predictor import Predictor
 from trivium.predict.request import network_request
+from trivium.scale import StreamScaler
 from trivium.weights import Card, PredictorConfig, PredictorWeights, TrainingCorpus, save_predictor
 
 __all__ = ["save_fitted"]
@@ -22,8 +22,32 @@ __all__ = ["save_fitted"]
 _OF_THE_MACHINE = ("device", "folder", "resume", "tensorboard", "progress")
 
 
+class _Fitted(Protocol):
+    """What is asked of a fitted :class:`trivium.predict.Predictor`."""
+
+    network: str
+    network_options: Mapping[str, Any] | None
+    label: str | None
+    selection: str
+    network_: Network
+    specification_: Specification
+    scaler_: StreamScaler
+    label_: LabelSpecification | None
+    steps_: dict[str, int]
+    words_: int
+    window_: int
+    learned_: int
+    seed_: int
+    n_iter_: int
+    best_epoch_: int
+    best_value_: float
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Settings."""
+
+
 def save_fitted(
-    predictor: Predictor,
+    predictor: _Fitted,
     folder: str | os.PathLike[str],
     *,
     learned: Mapping[str, Any] | None = None,
@@ -31,7 +55,7 @@ def save_fitted(
     export: bool = True,
     overwrite: bool = False,
 ) -> PredictorWeights:
-    """Write a fitted predictor as weights; see :meth:`Predictor.save`, also for the parameters and errors."""
+    """Write a fitted predictor as weights; parameters and errors: see :meth:`trivium.predict.Predictor.save`."""
     name, options = network_request(predictor.network)
     classes = tuple(str(one) for one in getattr(predictor, "classes_", ()))
     config = PredictorConfig(
@@ -59,7 +83,7 @@ def save_fitted(
     )
 
 
-def _made_up_label(predictor: Predictor, classes: tuple[str, ...]) -> LabelSpecification:
+def _made_up_label(predictor: _Fitted, classes: tuple[str, ...]) -> LabelSpecification:
     """What is said of a target that was given as an array."""
     if not classes:
         return LabelSpecification(predictor.label or "y", "regression")
@@ -79,13 +103,13 @@ def _graph(network: Network, steps: Mapping[str, int]) -> bytes | None:
         network.to(device)
 
 
-def _parameters(predictor: Predictor) -> dict[str, Any]:
+def _parameters(predictor: _Fitted) -> dict[str, Any]:
     given = {**predictor.get_params(deep=False), "random_state": predictor.seed_}
     kept = {name: value for name, value in given.items() if name not in _OF_THE_MACHINE}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in kept.items()}
 
 
-def _kept(predictor: Predictor) -> dict[str, Any]:
+def _kept(predictor: _Fitted) -> dict[str, Any]:
     value, rule = predictor.best_value_, f"valid_{predictor.selection}"
     facts = {"epochs": predictor.n_iter_, "kept_epoch": predictor.best_epoch_ + 1}
     return facts if math.isnan(value) else facts | {rule: float(value)}
