@@ -24,8 +24,10 @@ COMMANDS: tuple[str, ...] = (
     "fit",
     "probe",
     "train",
+    "tune",
     "evaluate",
     "score",
+    "reproduce",
     "embed",
     "predict",
     "weights",
@@ -76,8 +78,9 @@ def _about(
     """Words, voice and face of a person speaking on one timeline, and one vector per utterance.
 
     The journey: `extract` a clip (or `read` the files of other tools) into a corpus, `inspect` it, `align` it to words,
-    `fit` a representation without labels, `probe` it beside its floors, `train` a network on labels, `evaluate` it by
-    the protocols of the field, `embed` and `predict` with the weights.
+    `fit` a representation without labels, `probe` it beside its floors, `train` a network on labels (`tune` chooses its
+    settings), `evaluate` it by the protocols of the field, `reproduce` the field's tables, `embed` and `predict` with
+    the weights.
     """
 
 
