@@ -125,7 +125,8 @@ def test_voice_columns_are_the_same_from_a_file_and_in_one(in_files: None, monke
     found = voice_stream(file.mapped(np.float32, sound.shape))
     monkeypatch.undo()
     usual = voice_stream(sound)
-    assert found.values.tobytes() == usual.values.tobytes() and np.array_equal(found.times, usual.times)
+    assert found.values.tobytes() == usual.values.tobytes()
+    assert found.times is not None and usual.times is not None and np.array_equal(found.times, usual.times)
 
 
 @pytest.mark.parametrize("block", [1, 7, 499, 100_000])
@@ -193,7 +194,7 @@ class _Numbers:
 
 
 def _faces(frames: int) -> Stream:
-    recorder = FaceRecorder(_Tracker(), 0.08, [_Numbers()])  # type: ignore[arg-type, list-item]
+    recorder = FaceRecorder(_Tracker(), 0.08, [_Numbers()])  # type: ignore[arg-type]
     picture = np.full((8, 8, 3), 9, np.uint8)
     for number in range(frames):
         picture[0, 0] = number % 10 != 3  # not seen in every tenth
