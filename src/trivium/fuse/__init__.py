@@ -15,7 +15,7 @@ _HOME = {
     "LMF": "trivium.fuse.lmf",
     "MFN": "trivium.fuse.mfn",
     "MISA": "trivium.fuse.misa",
-    "ModalityDropout": "trivium.fuse.dropout",
+    "ModalityDropout": "trivium.fuse.modality_dropout",
     "MulT": "trivium.fuse.mult",
     "Network": "trivium.fuse.network",
     "SelfMM": "trivium.fuse.self_mm",
@@ -30,7 +30,7 @@ __all__ = list(_HOME)
 
 if TYPE_CHECKING:
     from trivium.fuse.concat import Concat as Concat
-    from trivium.fuse.dropout import ModalityDropout as ModalityDropout
+    from trivium.fuse.modality_dropout import ModalityDropout as ModalityDropout
     from trivium.fuse.ef_lstm import EFLSTM as EFLSTM
     from trivium.fuse.export import export_network as export_network
     from trivium.fuse.lf_dnn import LFDNN as LFDNN
