@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from trivium.errors import SpecificationError
+from trivium.fuse.dropout import dropout
 
 __all__ = ["Attention", "sinusoids", "visible_steps"]
 
@@ -81,13 +82,12 @@ class Attention(nn.Module):
         return x.reshape(rows, steps, self.heads, size // self.heads).transpose(1, 2)
 
 
-def _weighted(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, dropout: float) -> Tensor:
+def _weighted(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, rate: float) -> Tensor:
     """Attention by its formula, of (B, heads, T, D / heads)."""
     scores = (query * query.shape[3] ** -0.5) @ key.transpose(2, 3)
     if bias is not None:
         scores = scores + bias
-    weights = F.dropout(scores.softmax(dim=3), dropout) if dropout else scores.softmax(dim=3)
-    return weights @ value
+    return dropout(scores.softmax(dim=3), rate) @ value
 
 
 def visible_steps(length: Tensor, steps: int, source_length: Tensor, source_steps: int, *, future: bool) -> Tensor:

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trivium.fuse.dropout import Dropout
 from trivium.fuse.network import Network, Sizes, by_modality
 from trivium.fuse.steps import Steps, join_steps, last_step
 from trivium.fuse.subnetworks import named_vectors
@@ -123,7 +124,7 @@ class _TwoLayers(nn.Module):
     def __init__(self, width: int, hidden: int, size: int, dropout: float) -> None:
         super().__init__()
         self.first = nn.Linear(width, hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.second = nn.Linear(hidden, size)
 
     def forward(self, x: Tensor) -> Tensor:

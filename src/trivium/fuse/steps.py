@@ -105,7 +105,10 @@ def _seen_first(mask: Tensor) -> Tensor:
 
 
 def _taken(values: Tensor, order: Tensor) -> Tensor:
-    return torch.gather(values, 1, order.unsqueeze(2).expand(-1, -1, values.shape[2]))
+    """Steps in another order; whole steps are copied, which is quicker than one cell after the other."""
+    rows, length, width = values.shape
+    place = order + length * torch.arange(rows, device=order.device).unsqueeze(1)
+    return values.reshape(rows * length, width).index_select(0, place.flatten()).view(rows, -1, width)
 
 
 def last_step(hidden: Tensor, length: Tensor) -> Tensor:

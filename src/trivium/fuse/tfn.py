@@ -16,9 +16,10 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from trivium.errors import SpecificationError
+from trivium.fuse.dropout import Dropout
 from trivium.fuse.network import Network, Rates, Sizes, by_modality
 from trivium.fuse.steps import Steps
 from trivium.fuse.subnetworks import MultiLayer, Subnetworks, named_vectors
@@ -94,7 +95,7 @@ class TFN(Network):
                 f"the product of {len(self.widths)} modalities would have {cells:,} cells",
                 remedy=f"lower hidden or recurrent_out to at most {_MOST_CELLS:,} cells, or use lmf",
             )
-        self.fusion_dropout = nn.Dropout(fusion_dropout)
+        self.fusion_dropout = Dropout(fusion_dropout)
         self.fusion = MultiLayer(cells, fusion, fusion, outputs)
         self.output_range = output_range
 
