@@ -20,22 +20,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from trivium.fuse.dropout import dropout
-from trivium.fuse.steps import Steps, compact, last_step
+from trivium.fuse.steps import Steps, compact, is_eager, last_step
 
-__all__ = ["StepRows", "earlier_rows", "is_eager", "last_state", "long_short_term", "spans"]
+__all__ = ["StepRows", "earlier_rows", "last_state", "long_short_term", "spans"]
 
 _SMALL = 8192  # cells of the gates of one step, below which a loop in Python costs more than it saves
-
-
-def is_eager(x: Tensor) -> bool:
-    """Whether the shapes of a batch may depend on what was seen: on a CPU, and not while a graph is exported.
-
-    Parameters
-    ----------
-    x : tensor
-        Anything of the batch.
-    """
-    return x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 class StepRows(NamedTuple):

@@ -17,6 +17,7 @@ from trivium.errors import SpecificationError
 __all__ = [
     "Steps",
     "compact",
+    "is_eager",
     "join_steps",
     "last_step",
     "mean_of_steps",
@@ -24,6 +25,17 @@ __all__ = [
     "reverse",
     "spread_of_steps",
 ]
+
+
+def is_eager(x: Tensor) -> bool:
+    """Whether the shapes of a batch may depend on what was seen: on a CPU, and not while a graph is exported.
+
+    Parameters
+    ----------
+    x : tensor
+        Anything of the batch.
+    """
+    return x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 class Steps(NamedTuple):

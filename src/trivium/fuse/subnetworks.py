@@ -17,6 +17,7 @@ from trivium.errors import SpecificationError
 from trivium.fuse.dropout import Dropout
 from trivium.fuse.recurrence import last_state
 from trivium.fuse.steps import Steps, last_step, mean_of_steps, reverse
+from trivium.fuse.tensor_product import linear_of_product
 
 __all__ = [
     "BidirectionalLSTM",
@@ -112,6 +113,15 @@ class MultiLayer(nn.Module):
         """What the last layer is given."""
         for layer in self.before:
             x = F.relu(layer(x))
+        return x
+
+    def hidden_of_product(self, first: Tensor, rest: Tensor, rate: float) -> Tensor:
+        """As :meth:`hidden`, of the outer product of two vectors per sample, whose cells are dropped at a rate."""
+        layer, *others = self.before
+        assert isinstance(layer, nn.Linear)
+        x = F.relu(linear_of_product(first, rest, layer.weight, layer.bias, rate))
+        for other in others:
+            x = F.relu(other(x))
         return x
 
     def forward(self, x: Tensor) -> Tensor:

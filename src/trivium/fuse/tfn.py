@@ -102,10 +102,11 @@ class TFN(Network):
     def fuse(self, inputs: Mapping[str, Steps]) -> dict[str, Tensor]:
         """``prediction``, ``raw_...``, ``feature_...`` (the same: one vector per modality) and ``fused``."""
         vectors: dict[str, Tensor] = self.subnetworks(inputs)
-        product, *factors = (F.pad(vector, (1, 0), value=1.0) for vector in vectors.values())
+        first, *factors = (F.pad(vector, (1, 0), value=1.0) for vector in vectors.values())
+        rest = first.new_ones(len(first), 1)
         for factor in factors:
-            product = (product.unsqueeze(2) * factor.unsqueeze(1)).flatten(1)
-        fused = self.fusion.hidden(self.fusion_dropout(product))
+            rest = (rest.unsqueeze(2) * factor.unsqueeze(1)).flatten(1)
+        fused = self.fusion.hidden_of_product(first, rest, self.fusion_dropout.p if self.training else 0.0)
         prediction = self.fusion.last(fused)
         if self.output_range is not None:
             low, high = self.output_range
