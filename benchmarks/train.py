@@ -22,6 +22,7 @@ Equal losses: the same weights on both sides, dropout off, the same batches in t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import pickle
@@ -32,6 +33,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -190,13 +192,11 @@ class MmsaRun:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             own = {"need_normalized": False} if self.key == "mfn" else {}
-            try:
+            with contextlib.suppress(Enough):
                 self.package.MMSA_run(
                     self.key, "mosi", config_file=self.configuration(folder), config=own, seeds=[SEED], gpu_ids=[],
                     num_workers=0, verbose_level=0, model_save_dir=folder, res_save_dir=folder, log_dir=folder,
                 )  # fmt: skip
-            except Enough:
-                pass
 
 
 # ---------------------------------------------------------------------------------------------------------- our side
@@ -258,8 +258,6 @@ class Clip(Objective):
 
 def mmsa_sizes(name: str) -> SimpleNamespace:
     """MMSA's configuration for MOSI."""
-    from importlib.resources import files
-
     config = json.loads(files("MMSA").joinpath("config/config_regression.json").read_text())[name.replace("-", "_")]
     return SimpleNamespace(**{"weight_decay": 0.0, **config["commonParams"], **config["datasetParams"]["mosi"]})
 
@@ -292,7 +290,7 @@ def network_of(name: str) -> Network:
 
 def train_ours(name: str, network: Network, path: Path, epochs: int) -> tuple[Timed, list[float]]:
     """Our own run from the pickle on."""
-    sizes, pair = mmsa_sizes(name), sides.PAIRS[name]
+    sizes = mmsa_sizes(name)
     corpus = MmsaFormat().read(path, aligned=True).select(sides.WIDTHS)
     raw = StreamScaler(
         {m: np.zeros(d) for m, d in sides.WIDTHS.items()}, {m: np.ones(d) for m, d in sides.WIDTHS.items()}
@@ -416,12 +414,9 @@ def in_a_process(*arguments: object) -> dict[str, Any]:
 
 def worker(side: str, name: str, path: str, epochs: str) -> None:
     """What one process does."""
-    found = (
-        compare_losses(name, Path(path), int(epochs))
-        if side == "equal"
-        else measure(side, name, Path(path), int(epochs))
-    )
-    print(json.dumps(found))
+    of_losses = side == "equal"
+    options = (name, Path(path), int(epochs))
+    print(json.dumps(compare_losses(*options) if of_losses else measure(side, *options)))
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, float]:

@@ -97,7 +97,8 @@ def _short(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, rate:
     """The same with columns before steps: products with few columns are several times quicker so."""
     turned = [part.transpose(2, 3).flatten(0, 1).contiguous() for part in (query, key, value)]
     taken: Tensor = _Short.apply(*turned, bias, rate)  # type: ignore[no-untyped-call]
-    return taken.unflatten(0, query.shape[:2]).transpose(2, 3)
+    rows, heads, steps, size = query.shape
+    return taken.view(rows, heads, size, steps).transpose(2, 3)
 
 
 class _Short(torch.autograd.Function):
