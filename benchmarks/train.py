@@ -15,7 +15,7 @@ Both sides go their own way from the pickle on (MMSA ``MMSA_run``; trivium its r
 process of its own, in turns. An epoch is timed as training and as validation; in MMSA's are the metrics that it
 computes of both, in trivium's the loss curves. Peak memory is that of the whole process.
 
-Equal losses: the same weights on both sides, dropout off, the same batches in the same order, 1280 training utterances
+Equal losses: the same weights on both sides, dropout off, the same batches in the same order, 384 training utterances
 (whole groups of batches: MMSA loses a partial one); then the mean absolute error on the validation fold.
 """
 
@@ -53,12 +53,10 @@ from trivium.objectives.task import Regression
 from trivium.predict.inputs import SequenceSamples, StreamScaler
 from trivium.train import Objective, Outputs, TensorBatch, Trainer, TrainingClock
 
-FOLDS, WHOLE_GROUPS = {"train": 1284, "valid": 229, "test": 686}, 1280
+FOLDS, WHOLE_GROUPS = {"train": 1284, "valid": 229, "test": 686}, 384
 STEPS, WORDS, FEWEST, SEED = 50, 12, 3, 7
 NETWORKS = ("tfn", "mult", "mfn", "lmf", "lf-dnn", "ef-lstm", "misa", "self-mm")
 KINDS = ("full", "ragged")
-TWICE = ("tfn", "mult", "mfn")
-MMSA_MULT_MEGABYTES = 5555
 # What MMSA's trainers have beside the task.
 OBJECTIVES = {
     "misa": ("difference:weight=0.1", "central_moments:weight=0.3", "feature_reconstruction:weight=1.0"),
@@ -346,9 +344,10 @@ class SameOrder:
         self.count, self.epoch = count, epoch
 
     def __iter__(self) -> Iterator[int]:
-        self.epoch += 1
-        order = np.random.default_rng([SEED, self.epoch - 1]).permutation(self.count)
-        return iter(order.tolist() if self.epoch > 0 else range(self.count))
+        epoch, self.epoch = self.epoch, self.epoch + 1
+        if epoch < 0:
+            return iter(range(self.count))
+        return iter(np.random.default_rng([SEED, epoch]).permutation(self.count).tolist())
 
     def __len__(self) -> int:
         return self.count
@@ -430,26 +429,90 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, float]:
         "slowest": max(both),
         "peak_mb": max(run["peak_mb"] for run in runs),
         "load": statistics.median(run["load"] for run in runs),
+        "runs": len(runs),
     }
 
 
-def race(name: str, path: Path, repeats: int, epochs: int) -> dict[str, Any]:
-    """Both sides in turns."""
-    runs: dict[str, list[dict[str, Any]]] = {"mmsa": [], "trivium": []}
-    for number in range(repeats):
-        for side in ("mmsa", "trivium") if number % 2 == 0 else ("trivium", "mmsa"):
-            runs[side].append(in_a_process(side, name, path, epochs))
-            print(name, side, {k: v for k, v in runs[side][-1].items()}, file=sys.stderr, flush=True)
-    row: dict[str, Any] = {"network": name, **{side: summary(found) for side, found in runs.items()}, "runs": runs}
-    row["times_faster_train"] = row["mmsa"]["train"] / row["trivium"]["train"]
-    row["times_faster"] = row["mmsa"]["both"] / row["trivium"]["both"]
-    return row
+Runs = list[dict[str, Any]]
+
+
+def race(kind: str, name: str, path: Path, number: int, epochs: int) -> Iterator[dict[str, Any]]:
+    """One run of both sides, which take turns in going first."""
+    for side in ("mmsa", "trivium") if number % 2 == 0 else ("trivium", "mmsa"):
+        yield {"kind": kind, "network": name, "side": side, **in_a_process(side, name, path, epochs)}
+
+
+def compared(runs: Runs, kind: str, name: str) -> dict[str, Any]:
+    """Both sides of one network."""
+    of_side = {
+        side: [run for run in runs if (run["kind"], run["network"], run["side"]) == (kind, name, side)]
+        for side in ("mmsa", "trivium")
+    }
+    row: dict[str, Any] = {side: summary(found) for side, found in of_side.items()}
+    times = {part: row["mmsa"][part] / row["trivium"][part] for part in ("train", "both", "peak_mb")}
+    return {"network": name, **row, "times": times}
+
+
+def measured(options: argparse.Namespace, log: Path) -> None:
+    """Append every run to a file of JSON lines, so that a table can be continued."""
+    with tempfile.TemporaryDirectory() as folder, log.open("a", encoding="utf-8") as file:
+        paths = {kind: Path(folder) / f"{kind}.pkl" for kind in (*options.kinds, "equal")}
+        for kind, path in paths.items():
+            write_pickle(path, kind, FOLDS | ({"train": WHOLE_GROUPS} if kind == "equal" else {}))
+        for number in range(options.repeats):
+            for kind in options.kinds:
+                for name in options.networks:
+                    for run in race(kind, name, paths[kind], number, options.epochs):
+                        print(json.dumps(run), file=file, flush=True)
+        for name in options.networks if options.equal_epochs else ():
+            found = in_a_process("equal", name, paths["equal"], options.equal_epochs)
+            print(json.dumps({"kind": "equal", "network": name, "side": "both", **found}), file=file, flush=True)
+
+
+def table(rows: list[dict[str, Any]]) -> list[str]:
+    """Rows of one kind of data."""
+    lines = [
+        "| network | training: MMSA | trivium | times | and validation: MMSA | trivium | times | peak MB: MMSA | trivium |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        a, b, times = row["mmsa"], row["trivium"], row["times"]
+        lines.append(
+            f"| {row['network']} ({a['runs']} runs) | {a['train']:.1f} | {b['train']:.1f} | **{times['train']:.2f}** | "
+            f"{a['both']:.1f} | {b['both']:.1f} | **{times['both']:.2f}** | {a['peak_mb']:,.0f} | {b['peak_mb']:,.0f} |"
+        )
+    return lines
+
+
+def losses(runs: Runs) -> list[str]:
+    """Errors on the validation fold after the last epoch."""
+    lines = ["| network | epochs | MMSA | trivium | difference |", "|---|---|---|---|---|"]
+    for run in [run for run in runs if run["kind"] == "equal"]:
+        a, b = run["mmsa"][-1], run["trivium"][-1]
+        lines.append(f"| {run['network']} | {len(run['mmsa'])} | {a:.7f} | {b:.7f} | {b - a:+.1e} |")
+    return lines
+
+
+def write(runs: Runs, out: Path) -> None:
+    """Everything as JSON, and the tables for people, between the marks of the page."""
+    kinds = [kind for kind in KINDS if any(run["kind"] == kind for run in runs)]
+    rows = {
+        kind: [compared(runs, kind, n) for n in NETWORKS if any((r["kind"], r["network"]) == (kind, n) for r in runs)]
+        for kind in kinds
+    }
+    versions = {"torch": torch.__version__, "python": platform.python_version(), "mmsa": "2.2.1"}
+    whole = {**versions, **rows, "runs": runs}
+    (out / "training-speed.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    for kind in kinds:
+        print(f"\n{kind}\n", *table(rows[kind]), sep="\n")
+    print("\nequal weights\n", *losses(runs), sep="\n")
 
 
 def main() -> None:
-    """Measure, print, and write the pages."""
+    """Measure, print, and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, help="folder for training-speed.json and training-speed.md")
+    parser.add_argument("--out", type=Path, default=Path("docs/results"), help="folder for training-speed.json")
+    parser.add_argument("--log", type=Path, default=Path("training-runs.jsonl"), help="all runs so far; is continued")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=1, help="of every timed run")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=KINDS)
@@ -460,21 +523,8 @@ def main() -> None:
     if options.worker:
         worker(*options.worker)
         return
-    result: dict[str, Any] = {"torch": torch.__version__, "python": platform.python_version(), "mmsa": "2.2.1"}
-    with tempfile.TemporaryDirectory() as folder:
-        paths = {kind: Path(folder) / f"{kind}.pkl" for kind in (*options.kinds, "equal")}
-        for kind, path in paths.items():
-            write_pickle(path, kind, FOLDS | ({"train": WHOLE_GROUPS} if kind == "equal" else {}))
-        for kind in options.kinds:
-            result[kind] = [race(name, paths[kind], options.repeats, options.epochs) for name in options.networks]
-        if options.equal_epochs:
-            result["equal"] = [
-                {"network": name, **in_a_process("equal", name, paths["equal"], options.equal_epochs)}
-                for name in options.networks
-            ]
-    if options.out is not None:
-        (options.out / "training-speed.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps({k: v for k, v in result.items()}, indent=1))
+    measured(options, options.log)
+    write([json.loads(line) for line in options.log.read_text(encoding="utf-8").splitlines()], options.out)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A memory with two gates that look at it, over rows of seen steps, as the memory fusion network has it.
 
 Zadeh et al. (2018), arXiv 1802.00927: a gate that retains and a gate that updates, each two layers, of which the first
-sees the memory. What does not depend on the memory is known for all rows; all gradients of weights are one product each.
+sees the memory. What does not depend on the memory is known for all rows; the gradient of every weight is one product.
 """
 
 from __future__ import annotations
