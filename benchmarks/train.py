@@ -33,6 +33,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
@@ -128,18 +129,16 @@ class MmsaRun:
     """MMSA's own run of a model, stopped after so many epochs."""
 
     def __init__(self, name: str, path: Path, epochs: int) -> None:
-        torch.cuda.set_device = lambda device: None  # type: ignore[assignment]
+        torch.cuda.set_device = lambda device: None
         plateau = lr_scheduler.ReduceLROnPlateau
         lr_scheduler.ReduceLROnPlateau = lambda *a, verbose=None, **k: plateau(*a, **k)  # type: ignore[assignment,misc]
-        import MMSA
-        from MMSA.models import AMIO
-        from MMSA.trains import ATIO
-
-        self.package, self.key, self.path, self.epochs = MMSA, name.replace("-", "_"), path, epochs
+        self.package: Any = import_module("MMSA")
+        self.key, self.path, self.epochs = name.replace("-", "_"), path, epochs
         self.trains: list[float] = []
         self.valids: list[float] = []
         self.network: Any = None
-        self.amio, self.trainer = AMIO, ATIO().TRAIN_MAP[self.key]
+        self.amio: Any = import_module("MMSA.models").AMIO
+        self.trainer: Any = import_module("MMSA.trains").ATIO().TRAIN_MAP[self.key]
         if name in OBJECTIVES:
             self._give_columns(name)
 
@@ -294,12 +293,13 @@ def train_ours(name: str, network: Network, path: Path, epochs: int) -> tuple[Ti
         {m: np.zeros(d) for m, d in sides.WIDTHS.items()}, {m: np.ones(d) for m, d in sides.WIDTHS.items()}
     )
     train, valid = (
-        kind(corpus.fold(fold), raw, {"sentiment": corpus.fold(fold).label("sentiment")})
-        for kind, fold in ((SequenceSamples, "train"), (Validation, "valid"))
+        kind(part, raw, {"sentiment": part.label("sentiment")})
+        for kind, part in ((SequenceSamples, corpus.fold("train")), (Validation, corpus.fold("valid")))
     )
     groups = getattr(sizes, "update_epochs", 1)
     # MMSA sums the gradients of a group, our loop takes their mean
     task = Timed(distance="mse" if name == "misa" else "l1", weight=groups)
+    assert isinstance(valid, Validation)
     valid.clock = task
     more = [objective(request, label="sentiment") for request in OBJECTIVES.get(name, ())]
     for one in more:
@@ -472,7 +472,7 @@ def measured(options: argparse.Namespace, log: Path) -> None:
 def table(rows: list[dict[str, Any]]) -> list[str]:
     """Rows of one kind of data."""
     lines = [
-        "| network | training: MMSA | trivium | times | and validation: MMSA | trivium | times | peak MB: MMSA | trivium |",
+        "| network | training: MMSA | trivium | times | with validation: MMSA | trivium | times | MB: MMSA | trivium |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:

@@ -1,8 +1,9 @@
 """Attention of one sequence to another, as the transformer networks of this part use it.
 
 Vaswani et al. (2017), Attention is all you need, arXiv 1706.03762. Weights of short sequences are kept for the backward
-pass, which is quicker; those of long ones are not: without dropout
-``torch.nn.functional.scaled_dot_product_attention`` never builds them, with dropout they are computed a second time.
+pass, which is written by hand, for columns before steps, where products with few columns are quick. Those of long ones
+are not kept: without dropout ``torch.nn.functional.scaled_dot_product_attention`` never builds them, with dropout they
+are computed a second time.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ hyper-parameters as in MMSA 2.2.1. Faithful: attention over the cells of two nei
 memory, a gate that retains and a gate that updates, and an answer from all last states and the memory. Any number of
 modalities: one LSTM more. They must share their steps; an utterance-level vector stands at every step. Different: the
 memory is read after the last step that counts, not after the padding; the cells of a missing modality are zero. Same
-numbers, other order: what does not depend on the memory is computed for all steps at once.
+numbers, other order: what does not depend on the memory is computed for all seen steps at once.
 """
 
 from __future__ import annotations

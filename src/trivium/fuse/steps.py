@@ -1,7 +1,7 @@
 """Steps of one modality within a batch, and what networks do with them without ever counting padding.
 
 Every function here gives the same for the same seen steps, wherever they lie and however many unseen steps surround
-them. There are no packed sequences: they cannot be exported.
+them. Torch's packed sequences are not used: they cannot be exported.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ normalised, three layers), the product that holds every single vector, every pai
 layers on it. Any number of modalities: the product has one factor more, and is refused above four million cells.
 Different: padding never counts; dropout of words acts (MMSA switches it off by a rule for LSTMs of one layer); a
 missing modality leaves only the 1 of its factor, so that the product holds the others' terms and nothing else; the
-sigmoid onto (-3, 3) is off, since a network knows no labels: ``output_range=(-3, 3)`` gives the paper's.
+sigmoid onto (-3, 3) is off, since a network knows no labels: ``output_range=(-3, 3)`` gives the paper's. Same numbers,
+other order: the product goes through dropout and the first layer in pieces.
 """
 
 from __future__ import annotations
