@@ -382,6 +382,9 @@ def compare_losses(name: str, path: Path, epochs: int) -> dict[str, Any]:
 
     def prepare(network: nn.Module) -> None:
         sides.silence(network)
+        for module in network.modules():
+            for option in [key for key, value in vars(module).items() if "dropout" in key and isinstance(value, float)]:
+                setattr(module, option, 0.0)
         sides.copy_weights(ours, network, pair)
 
     def read_error(trainer: Any, model: Any, data: Any, *a: Any, **k: Any) -> Any:
