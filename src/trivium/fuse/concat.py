@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from trivium.errors import SpecificationError
+from trivium.fuse.dropout import Dropout
 from trivium.fuse.network import Network
 from trivium.fuse.steps import Steps, mean_of_steps, spread_of_steps
 from trivium.fuse.subnetworks import MaskedBatchNorm, MultiLayer, named_vectors
@@ -62,7 +63,7 @@ class Concat(Network):
         self.pooling = pooling
         times = 2 if pooling == "mean-std" else 1
         self.norms = nn.ModuleDict({name: MaskedBatchNorm(times * width) for name, width in self.widths.items()})
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.layers = MultiLayer(times * sum(self.widths.values()), hidden, outputs)
 
     def fuse(self, inputs: Mapping[str, Steps]) -> dict[str, Tensor]:

@@ -18,8 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trivium.fuse.dropout import Dropout
 from trivium.fuse.network import Network
-from trivium.fuse.steps import Steps, join_steps, last_step
+from trivium.fuse.recurrence import last_state
+from trivium.fuse.steps import Steps, join_steps
 from trivium.fuse.subnetworks import MaskedBatchNorm
 
 __all__ = ["EFLSTM"]
@@ -64,15 +66,15 @@ class EFLSTM(Network):
         self.norms = nn.ModuleDict({name: MaskedBatchNorm(width) for name, width in self.widths.items()})
         between = dropout if layers > 1 else 0.0
         self.lstm = nn.LSTM(sum(self.widths.values()), hidden, layers, batch_first=True, dropout=between)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.linear = nn.Linear(hidden, hidden)
         self.last = nn.Linear(hidden, outputs)
 
     def fuse(self, inputs: Mapping[str, Steps]) -> dict[str, Tensor]:
         """``prediction`` and ``fused``; no modality has a vector of its own."""
         joined, mask = join_steps(inputs)
-        hidden, _ = self.lstm(torch.cat([self._normed(name, steps) for name, steps in joined.items()], dim=2))
-        fused = F.relu(self.linear(self.dropout(last_step(hidden, mask.sum(dim=1)))))
+        columns = torch.cat([self._normed(name, steps) for name, steps in joined.items()], dim=2)
+        fused = F.relu(self.linear(self.dropout(last_state(self.lstm, Steps(columns, mask)))))
         return {"prediction": self.last(self.dropout(fused)), "fused": fused}
 
     def _normed(self, name: str, steps: Steps) -> Tensor:

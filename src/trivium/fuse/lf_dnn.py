@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from trivium.fuse.dropout import Dropout
 from trivium.fuse.network import Network, Rates, Sizes, by_modality
 from trivium.fuse.steps import Steps
 from trivium.fuse.subnetworks import MultiLayer, Subnetworks, named_vectors
@@ -78,7 +79,7 @@ class LFDNN(Network):
             recurrent_out=dict.fromkeys(self.modalities, recurrent_out),
         )
         joined = sum(self.subnetworks.sizes.values())
-        self.fusion_dropout = nn.Dropout(fusion_dropout)
+        self.fusion_dropout = Dropout(fusion_dropout)
         self.fusion = MultiLayer(joined, fusion, fusion, outputs)
 
     def fuse(self, inputs: Mapping[str, Steps]) -> dict[str, Tensor]:

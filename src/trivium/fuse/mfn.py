@@ -5,7 +5,7 @@ hyper-parameters as in MMSA 2.2.1. Faithful: attention over the cells of two nei
 memory, a gate that retains and a gate that updates, and an answer from all last states and the memory. Any number of
 modalities: one LSTM more. They must share their steps; an utterance-level vector stands at every step. Different: the
 memory is read after the last step that counts, not after the padding; the cells of a missing modality are zero. Same
-numbers, other order: what does not depend on the memory is computed for all steps at once.
+numbers, other order: what does not depend on the memory is computed for all seen steps at once.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trivium.fuse.dropout import Dropout, survivors
+from trivium.fuse.gated_memory import Gate, remember
 from trivium.fuse.network import Network, Sizes, by_modality
-from trivium.fuse.steps import Steps, join_steps, last_step
+from trivium.fuse.recurrence import StepRows, earlier_rows, long_short_term
+from trivium.fuse.steps import Steps, is_eager, join_steps, last_step
 from trivium.fuse.subnetworks import named_vectors
 
 __all__ = ["MFN"]
@@ -79,7 +82,6 @@ class MFN(Network):
         super().__init__(widths, outputs)
         sizes = by_modality(hidden, _HIDDEN, self.modalities)
         states = sum(sizes.values())
-        self.memory = memory
         self.cells = nn.ModuleDict({name: nn.LSTMCell(width, sizes[name]) for name, width in self.widths.items()})
         self.attention = _TwoLayers(2 * states, attention, 2 * states, attention_dropout)
         self.candidate = _TwoLayers(2 * states, candidate, memory, candidate_dropout)
@@ -90,31 +92,48 @@ class MFN(Network):
     def fuse(self, inputs: Mapping[str, Steps]) -> dict[str, Tensor]:
         """``prediction``, ``raw_...``, ``feature_...`` (the same: last states) and ``fused``, states and memory."""
         joined, mask = join_steps(inputs)
-        length = mask.sum(dim=1)
-        vectors, changes = {}, []
-        for name, cell in self.cells.items():
-            seen = joined[name].seen
-            hidden, memory = _run(cell, joined[name].values)
-            vectors[name] = last_step(hidden, length) * seen
-            changes.append(memory * seen.unsqueeze(2))
-        remembered = last_step(self._remember(torch.cat(changes, dim=2)), length)
+        vectors, remembered = self._in_rows(joined, mask) if is_eager(mask) else self._in_steps(joined, mask)
         fused = torch.cat([*vectors.values(), remembered], dim=1)
         return {"prediction": self.answer(fused), **named_vectors(vectors), "fused": fused}
 
-    def _remember(self, cells: Tensor) -> Tensor:
-        """Shared memory after every step, (B, T, memory), of the cells of all modalities (B, T, C)."""
+    def _in_rows(self, inputs: Mapping[str, Steps], mask: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Last states by modality, and what is remembered then; steps that nobody has are not computed."""
+        rows = StepRows.of(mask)
+        vectors, changes = {}, []
+        for name, cell in self.cells.items():
+            seen, weights = inputs[name].seen, list(cell.parameters())
+            states, cells = long_short_term(rows.take(inputs[name].values), weights, rows.sizes)
+            vectors[name] = states.index_select(0, rows.last) * seen
+            changes.append(cells * seen[rows.sample])
+        cells = torch.cat(changes, dim=1)
+        candidates, retain, update = self._attend(torch.cat([earlier_rows(cells, rows.sizes), cells], dim=1))
+        memory = remember(candidates, retain, update, rows.sizes)
+        return vectors, memory.index_select(0, rows.last) * mask.any(dim=1, keepdim=True)
+
+    def _in_steps(self, inputs: Mapping[str, Steps], mask: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """As :meth:`_in_rows`, in a graph whose shapes do not depend on what was seen."""
+        length = mask.sum(dim=1)
+        vectors, changes = {}, []
+        for name, cell in self.cells.items():
+            seen = inputs[name].seen
+            hidden, memory = _run(cell, inputs[name].values)
+            vectors[name] = last_step(hidden, length) * seen
+            changes.append(memory * seen.unsqueeze(2))
+        cells = torch.cat(changes, dim=2)
         window = torch.cat([F.pad(cells, (0, 0, 1, 0))[:, :-1], cells], dim=2)
-        attended = self.attention(window).softmax(dim=2) * window
-        candidates = self.candidate(attended).tanh().unbind(dim=1)
-        retaining, retain = self.retain.part(attended)
-        updating, update = self.update.part(attended)
-        memory = cells.new_zeros(cells.shape[0], self.memory)
+        candidates, retain, update = self._attend(window)
+        memory = cells.new_zeros(cells.shape[0], candidates.shape[2])
         after = []
-        for candidate, to_retain, to_update in zip(candidates, retaining.unbind(1), updating.unbind(1), strict=True):
-            kept = self.retain.finish(to_retain + F.linear(memory, retain)).sigmoid() * memory
-            memory = kept + self.update.finish(to_update + F.linear(memory, update)).sigmoid() * candidate
+        for step in range(cells.shape[1]):
+            kept = retain.at(step, memory) * memory
+            memory = kept + update.at(step, memory) * candidates[:, step]
             after.append(memory)
-        return torch.stack(after, dim=1)
+        return vectors, last_step(torch.stack(after, dim=1), length)
+
+    def _attend(self, window: Tensor) -> tuple[Tensor, Gate, Gate]:
+        """What the cells of two neighbouring steps say: a candidate for the memory, and both gates' share of it."""
+        attended = self.attention(window).softmax(dim=-1) * window
+        return self.candidate(attended).tanh(), self.retain.gate(attended), self.update.gate(attended)
 
 
 class _TwoLayers(nn.Module):
@@ -123,16 +142,18 @@ class _TwoLayers(nn.Module):
     def __init__(self, width: int, hidden: int, size: int, dropout: float) -> None:
         super().__init__()
         self.first = nn.Linear(width, hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.second = nn.Linear(hidden, size)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.finish(self.first(x))
 
-    def part(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What the first columns of the input give to the first layer, and its weights of the remaining columns."""
+    def gate(self, x: Tensor) -> Gate:
+        """The layers as a gate of the memory, of which `x` are the first columns of the input."""
         width = x.shape[-1]
-        return F.linear(x, self.first.weight[:, :width], self.first.bias), self.first.weight[:, width:].contiguous()
+        given = F.linear(x, self.first.weight[:, :width], self.first.bias)
+        stays = survivors(given, self.dropout.p) if self.training and self.dropout.p > 0 else None
+        return Gate(given, self.first.weight[:, width:], self.second.weight, self.second.bias, stays)
 
     def finish(self, hidden: Tensor) -> Tensor:
         """What follows the first layer."""

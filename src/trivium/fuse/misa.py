@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trivium.fuse.attention import Attention
+from trivium.fuse.dropout import Dropout
 from trivium.fuse.network import Network
 from trivium.fuse.steps import Steps, compact, mean_of_steps
 from trivium.fuse.subnetworks import BidirectionalLSTM, check_modalities
@@ -80,7 +81,7 @@ class MISA(Network):
         self.transformer = _TransformerLayer(size, heads)
         count = len(self.widths)
         self.first = nn.Linear(2 * count * size, count * size)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.last = nn.Linear(count * size, outputs)
 
     def fuse(self, inputs: Mapping[str, Steps]) -> dict[str, Tensor]:
@@ -145,7 +146,7 @@ class _TransformerLayer(nn.Module):
         self.attention = Attention(size, heads, _TRANSFORMER_DROPOUT)
         self.first, self.second = nn.Linear(size, _FEED_FORWARD), nn.Linear(_FEED_FORWARD, size)
         self.norm_attention, self.norm_layers = nn.LayerNorm(size), nn.LayerNorm(size)
-        self.dropout = nn.Dropout(_TRANSFORMER_DROPOUT)
+        self.dropout = Dropout(_TRANSFORMER_DROPOUT)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm_attention(x + self.dropout(self.attention(x, x)))

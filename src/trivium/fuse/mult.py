@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trivium.fuse.attention import Attention, sinusoids, visible_steps
+from trivium.fuse.dropout import Dropout, dropout
 from trivium.fuse.network import Network, Rates, Sizes, by_modality
 from trivium.fuse.steps import Steps, compact, last_step, mean_of_steps
 from trivium.fuse.subnetworks import MultiLayer
@@ -115,7 +116,7 @@ class MulT(Network):
             {name: _Stack(wide, heads, self_layers, self_attention_dropout, rates, positions) for name in names}
         )
         self.block = MultiLayer(len(names) * wide, len(names) * wide, len(names) * wide)
-        self.output_dropout = nn.Dropout(output_dropout)
+        self.output_dropout = Dropout(output_dropout)
         self.last = nn.Linear(len(names) * wide, outputs)
 
     def fuse(self, inputs: Mapping[str, Steps]) -> dict[str, Tensor]:
@@ -158,7 +159,7 @@ class _Projection(nn.Module):
     def __init__(self, width: int, size: int, kernel: int, dropout: float) -> None:
         super().__init__()
         self.kernel = kernel
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.conv = nn.Conv1d(width, size, kernel, bias=False)
 
     def forward(self, steps: Steps) -> Steps:
@@ -179,7 +180,7 @@ class _Stack(nn.Module):
         super().__init__()
         embedding, *within = rates
         self.positions = positions
-        self.dropout = nn.Dropout(embedding)
+        self.dropout = Dropout(embedding)
         self.layers = nn.ModuleList([_Block(size, heads, dropout, *within) for _ in range(layers)])
         self.norm = nn.LayerNorm(size)
 
@@ -210,7 +211,7 @@ class _Block(nn.Module):
         self.attention = Attention(size, heads, dropout)
         self.norm_attention, self.norm_layers = nn.LayerNorm(size), nn.LayerNorm(size)
         self.first, self.second = nn.Linear(size, 4 * size), nn.Linear(4 * size, size)
-        self.relu_dropout, self.residual_dropout = nn.Dropout(relu_dropout), nn.Dropout(residual_dropout)
+        self.relu_dropout, self.residual_dropout = Dropout(relu_dropout), Dropout(residual_dropout)
         for layer in (self.first, self.second):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -220,4 +221,4 @@ class _Block(nn.Module):
         looked_at = normed if source is None else self.norm_attention(source)
         x = x + self.residual_dropout(self.attention(normed, looked_at, bias)) * present
         hidden = self.relu_dropout(F.relu(self.first(self.norm_layers(x))))
-        return x + F.dropout(self.second(hidden), self.residual_dropout.p, self.training)
+        return x + dropout(self.second(hidden), self.residual_dropout.p, self.training)

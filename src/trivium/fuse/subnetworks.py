@@ -14,7 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trivium.errors import SpecificationError
-from trivium.fuse.steps import Steps, compact, last_step, mean_of_steps, reverse
+from trivium.fuse.dropout import Dropout
+from trivium.fuse.recurrence import last_state
+from trivium.fuse.steps import Steps, last_step, mean_of_steps, reverse
+from trivium.fuse.tensor_product import linear_of_product
 
 __all__ = [
     "BidirectionalLSTM",
@@ -112,6 +115,15 @@ class MultiLayer(nn.Module):
             x = F.relu(layer(x))
         return x
 
+    def hidden_of_product(self, first: Tensor, rest: Tensor, rate: float) -> Tensor:
+        """As :meth:`hidden`, of the outer product of two vectors per sample, whose cells are dropped at a rate."""
+        layer, *others = self.before
+        assert isinstance(layer, nn.Linear)
+        x = F.relu(linear_of_product(first, rest, layer.weight, layer.bias, rate))
+        for other in others:
+            x = F.relu(other(x))
+        return x
+
     def forward(self, x: Tensor) -> Tensor:
         """Columns (B, last size) of columns (B, first size)."""
         return F.linear(self.hidden(x), self.last.weight, self.last.bias)
@@ -136,7 +148,7 @@ class TaskHead(nn.Module):
 
     def __init__(self, width: int, size: int, outputs: int, dropout: float) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.first = nn.Linear(width, size)
         self.rest = MultiLayer(size, size, outputs)
 
@@ -169,7 +181,7 @@ class PooledSubnetwork(nn.Module):
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.norm = MaskedBatchNorm(width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.layers = MultiLayer(width, hidden, hidden, hidden)
 
     def forward(self, steps: Steps) -> Tensor:
@@ -198,14 +210,12 @@ class RecurrentSubnetwork(nn.Module):
     def __init__(self, width: int, hidden: int, size: int, dropout: float) -> None:
         super().__init__()
         self.lstm = nn.LSTM(width, hidden, batch_first=True)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.linear = nn.Linear(hidden, size)
 
     def forward(self, steps: Steps) -> Tensor:
         """Vectors (B, size); zero for a sample without any step."""
-        values, mask = compact(steps)
-        hidden, _ = self.lstm(values)
-        state = self.dropout(last_step(hidden, mask.sum(dim=1)))
+        state = self.dropout(last_state(self.lstm, steps))
         return F.linear(state, self.linear.weight, self.linear.bias) * steps.seen
 
 

@@ -6,7 +6,8 @@ normalised, three layers), the product that holds every single vector, every pai
 layers on it. Any number of modalities: the product has one factor more, and is refused above four million cells.
 Different: padding never counts; dropout of words acts (MMSA switches it off by a rule for LSTMs of one layer); a
 missing modality leaves only the 1 of its factor, so that the product holds the others' terms and nothing else; the
-sigmoid onto (-3, 3) is off, since a network knows no labels: ``output_range=(-3, 3)`` gives the paper's.
+sigmoid onto (-3, 3) is off, since a network knows no labels: ``output_range=(-3, 3)`` gives the paper's. Same numbers,
+other order: the product goes through dropout and the first layer in pieces.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from trivium.errors import SpecificationError
+from trivium.fuse.dropout import Dropout
 from trivium.fuse.network import Network, Rates, Sizes, by_modality
 from trivium.fuse.steps import Steps
 from trivium.fuse.subnetworks import MultiLayer, Subnetworks, named_vectors
@@ -94,17 +96,18 @@ class TFN(Network):
                 f"the product of {len(self.widths)} modalities would have {cells:,} cells",
                 remedy=f"lower hidden or recurrent_out to at most {_MOST_CELLS:,} cells, or use lmf",
             )
-        self.fusion_dropout = nn.Dropout(fusion_dropout)
+        self.fusion_dropout = Dropout(fusion_dropout)
         self.fusion = MultiLayer(cells, fusion, fusion, outputs)
         self.output_range = output_range
 
     def fuse(self, inputs: Mapping[str, Steps]) -> dict[str, Tensor]:
         """``prediction``, ``raw_...``, ``feature_...`` (the same: one vector per modality) and ``fused``."""
         vectors: dict[str, Tensor] = self.subnetworks(inputs)
-        product, *factors = (F.pad(vector, (1, 0), value=1.0) for vector in vectors.values())
+        first, *factors = (F.pad(vector, (1, 0), value=1.0) for vector in vectors.values())
+        rest = first.new_ones(len(first), 1)
         for factor in factors:
-            product = (product.unsqueeze(2) * factor.unsqueeze(1)).flatten(1)
-        fused = self.fusion.hidden(self.fusion_dropout(product))
+            rest = (rest.unsqueeze(2) * factor.unsqueeze(1)).flatten(1)
+        fused = self.fusion.hidden_of_product(first, rest, self.fusion_dropout.p if self.training else 0.0)
         prediction = self.fusion.last(fused)
         if self.output_range is not None:
             low, high = self.output_range

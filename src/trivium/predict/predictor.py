@@ -236,7 +236,9 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
             tensorboard=self.tensorboard,
             show=self.progress,
         )
-        optimizer = torch.optim.Adam(network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+        optimizer = torch.optim.Adam(
+            network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
+        )
         run = trainer.fit(network, optimizer, train, valid)
         self.network_.eval()
         self.loss_curves_, self.n_iter_, self.best_epoch_ = run.curves, run.epoch, run.best_epoch

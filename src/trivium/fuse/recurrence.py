@@ -1,0 +1,234 @@
+"""Recurrent networks over the steps that were seen and no others, with a backward pass that waits for no step.
+
+Seen steps of a batch stand one below the other: the first of every sample, then the second of those that have one, and
+so on, longest sample first. A recurrence then works on as many rows as there are samples left, and everything that does
+not recur is one matrix product over all rows: into the gates before it, and onto the weights after it. Steps of a
+padded batch that nobody fills cost nothing.
+
+Hochreiter & Schmidhuber (1997), Long short-term memory; same formulas and order of gates as ``torch.nn.LSTM``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from trivium.fuse.dropout import dropout
+from trivium.fuse.steps import Steps, compact, is_eager, last_step
+
+__all__ = ["StepRows", "earlier_rows", "last_state", "long_short_term", "spans"]
+
+_SMALL = 8192  # cells of the gates of one step, below which a loop in Python costs more than it saves
+
+
+class StepRows(NamedTuple):
+    """Where the R seen steps of a batch stand when they are put one below the other.
+
+    A sample without any step has one row, so that every sample has a first.
+
+    Parameters
+    ----------
+    place : int64 tensor (R,)
+        Which of the B times T steps of the batch a row is.
+    sizes : list of int
+        Samples that have a first step, a second, ...
+    sample : int64 tensor (R,)
+        Whose step a row is.
+    last : int64 tensor (B,)
+        Row of every sample's last step.
+    """
+
+    place: Tensor
+    sizes: list[int]
+    sample: Tensor
+    last: Tensor
+
+    @classmethod
+    def of(cls, mask: Tensor) -> StepRows:
+        """Rows of a mask (B, T) with gaps and padding anywhere.
+
+        Parameters
+        ----------
+        mask : bool tensor (B, T)
+            Seen steps.
+
+        Examples
+        --------
+        >>> rows = StepRows.of(torch.tensor([[False, True, False], [True, False, True]]))
+        >>> rows.sizes, rows.place.tolist(), rows.last.tolist()
+        ([2, 1], [3, 1, 5], [1, 2])
+        """
+        length = mask.sum(dim=1).clamp(min=1)
+        order = torch.argsort(length, descending=True, stable=True)
+        longest = int(length.max())
+        place = torch.argsort((~mask).to(torch.int8), dim=1, stable=True)[order, :longest].t()
+        filled = torch.arange(longest).unsqueeze(1) < length[order]
+        sizes = filled.sum(dim=1)
+        rank = torch.empty_like(order).scatter_(0, order, torch.arange(len(order)))
+        sample = order.expand(longest, -1)[filled]
+        before = F.pad(sizes.cumsum(dim=0), (1, 0))
+        return cls(place[filled] + sample * mask.shape[1], sizes.tolist(), sample, before[length - 1] + rank)
+
+    def take(self, values: Tensor) -> Tensor:
+        """Rows (R, D) of values (B, T, D).
+
+        Parameters
+        ----------
+        values : tensor (B, T, D)
+            Of the batch that the mask belongs to.
+        """
+        return values.flatten(0, 1).index_select(0, self.place)
+
+
+def last_state(lstm: nn.LSTM, steps: Steps) -> Tensor:
+    """State (B, H) of an LSTM after the last seen step of every sample.
+
+    Parameters
+    ----------
+    lstm : torch.nn.LSTM
+        One direction, ``batch_first``.
+    steps : Steps
+        With gaps and padding anywhere; a sample without steps gets zeros.
+
+    Examples
+    --------
+    >>> from trivium.fuse.steps import prepare_steps
+    >>> steps = prepare_steps(torch.ones(4, 3, 2), torch.ones(4, 3, dtype=torch.bool))
+    >>> last_state(nn.LSTM(2, 5, batch_first=True), steps).shape
+    torch.Size([4, 5])
+    """
+    values, mask = steps
+    if not is_eager(values) or len(values) * 4 * lstm.hidden_size < _SMALL:
+        values, mask = compact(steps)
+        hidden, _ = lstm(values)
+        return last_step(hidden, mask.sum(dim=1))
+    rows = StepRows.of(mask)
+    x = rows.take(values)
+    for layer, weights in enumerate(lstm.all_weights):
+        x = dropout(x, lstm.dropout if layer else 0.0, lstm.training)
+        x, _ = long_short_term(x, weights, rows.sizes)
+    return torch.where(mask.any(dim=1, keepdim=True), x.index_select(0, rows.last), x.new_zeros(()))
+
+
+def long_short_term(x: Tensor, weights: Sequence[Tensor], sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """States and cells (R, H) of an LSTM after every row.
+
+    Parameters
+    ----------
+    x : tensor (R, D)
+        Rows as :class:`StepRows` lines them up.
+    weights : sequence of tensor
+        Of the input (4 H, D), of the state (4 H, H), and both biases (4 H,), as ``torch.nn.LSTM`` keeps them.
+    sizes : sequence of int
+        Samples at every step.
+
+    Examples
+    --------
+    >>> cell = nn.LSTMCell(2, 3)
+    >>> weights = [cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh]
+    >>> states, cells = long_short_term(torch.ones(3, 2), weights, [2, 1])
+    >>> torch.allclose(states[:1], cell(torch.ones(1, 2))[0])
+    True
+    """
+    from_input, from_state, *biases = weights
+    given = F.linear(x, from_input, biases[0] + biases[1])
+    states, cells = _LongShortTerm.apply(given, from_state, list(sizes))  # type: ignore[no-untyped-call]
+    return states, cells
+
+
+def spans(sizes: Sequence[int]) -> list[slice]:
+    """Rows of every step.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Samples at every step.
+
+    Examples
+    --------
+    >>> spans([2, 1])
+    [slice(0, 2, None), slice(2, 3, None)]
+    """
+    return [slice(start, end) for start, end in pairwise(accumulate(sizes, initial=0))]
+
+
+def earlier_rows(x: Tensor, sizes: Sequence[int]) -> Tensor:
+    """For every row that of the step before it, (R, D); zero for first steps.
+
+    Parameters
+    ----------
+    x : tensor (R, D)
+        Rows.
+    sizes : sequence of int
+        Samples at every step.
+
+    Examples
+    --------
+    >>> earlier_rows(torch.tensor([[1.0], [2.0], [3.0]]), [2, 1]).flatten().tolist()
+    [0.0, 0.0, 1.0]
+    """
+    parts = zip(torch.split(x, list(sizes)), sizes[1:], strict=False)
+    return torch.cat([x.new_zeros(sizes[0], x.shape[1]), *(part[:size] for part, size in parts)])
+
+
+class _LongShortTerm(torch.autograd.Function):
+    """The part of an LSTM that recurs; what its input gives to the gates, (R, 4 H), is known."""
+
+    @staticmethod
+    def forward(ctx: Any, given: Tensor, weight: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
+        size = weight.shape[1]
+        gates, states = given.clone(), given.new_empty(len(given), size)
+        cells, bent = torch.empty_like(states), torch.empty_like(states)
+        before = 0
+        for here in spans(sizes):
+            gate, cell, same = gates[here], cells[here], slice(before, before + here.stop - here.start)
+            if here.start:
+                gate.addmm_(states[same], weight.t())
+            gate[:, : 2 * size].sigmoid_()
+            gate[:, 2 * size : 3 * size].tanh_()
+            gate[:, 3 * size :].sigmoid_()
+            enter, keep, new, leave = gate.chunk(4, dim=1)
+            torch.mul(enter, new, out=cell)
+            if here.start:
+                cell.addcmul_(keep, cells[same])
+            torch.mul(leave, torch.tanh(cell, out=bent[here]), out=states[here])
+            before = here.start
+        ctx.save_for_backward(gates, weight, states, cells, bent)
+        ctx.sizes = sizes
+        return states, cells
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_states: Tensor, of_cells: Tensor) -> tuple[Tensor, Tensor, None]:
+        gates, weight, states, cells, bent = ctx.saved_tensors
+        parts = gates.unflatten(1, (4, -1))
+        slopes, through = _slopes(parts, earlier_rows(cells, ctx.sizes), bent)
+        found = torch.empty_like(parts)
+        flat, kept, later = found.flatten(1), parts[:, 1], slice(0, 0)
+        state, cell = of_states[later], of_cells[later]  # what later steps ask of this one: nothing yet
+        for here in reversed(spans(ctx.sizes)):
+            own_state, own_cell = of_states[here].clone(), of_cells[here].clone()
+            own_state[: len(state)].addmm_(flat[later], weight)
+            own_cell[: len(cell)] += cell
+            own_cell.addcmul_(own_state, through[here])
+            torch.mul(own_cell.unsqueeze(1), slopes[here, :3], out=found[here, :3])
+            torch.mul(own_state, slopes[here, 3], out=found[here, 3])
+            state, cell, later = own_state, own_cell.mul_(kept[here]), here
+        return flat, flat.t() @ earlier_rows(states, ctx.sizes), None
+
+
+def _slopes(gates: Tensor, before: Tensor, bent: Tensor) -> tuple[Tensor, Tensor]:
+    """What a change of the gates' inputs does to the cell (the last one's: to the state), and a cell to the state."""
+    enter, _, new, leave = gates.unbind(dim=1)
+    slopes = gates - gates.square()  # of a sigmoid
+    slopes[:, 0] *= new
+    slopes[:, 1] *= before
+    torch.mul(enter, 1 - new.square(), out=slopes[:, 2])
+    slopes[:, 3] *= bent
+    return slopes, leave * (1 - bent.square())
