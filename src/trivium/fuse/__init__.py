@@ -30,13 +30,13 @@ __all__ = list(_HOME)
 
 if TYPE_CHECKING:
     from trivium.fuse.concat import Concat as Concat
-    from trivium.fuse.modality_dropout import ModalityDropout as ModalityDropout
     from trivium.fuse.ef_lstm import EFLSTM as EFLSTM
     from trivium.fuse.export import export_network as export_network
     from trivium.fuse.lf_dnn import LFDNN as LFDNN
     from trivium.fuse.lmf import LMF as LMF
     from trivium.fuse.mfn import MFN as MFN
     from trivium.fuse.misa import MISA as MISA
+    from trivium.fuse.modality_dropout import ModalityDropout as ModalityDropout
     from trivium.fuse.mult import MulT as MulT
     from trivium.fuse.network import Network as Network
     from trivium.fuse.self_mm import SelfMM as SelfMM
