@@ -16,6 +16,7 @@ import math
 from collections.abc import Mapping
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -104,7 +105,7 @@ class TFN(Network):
         """``prediction``, ``raw_...``, ``feature_...`` (the same: one vector per modality) and ``fused``."""
         vectors: dict[str, Tensor] = self.subnetworks(inputs)
         first, *factors = (F.pad(vector, (1, 0), value=1.0) for vector in vectors.values())
-        rest = first.new_ones(len(first), 1)
+        rest = torch.ones_like(first[:, :1])  # len() would fix the size of the batch in an exported graph
         for factor in factors:
             rest = (rest.unsqueeze(2) * factor.unsqueeze(1)).flatten(1)
         fused = self.fusion.hidden_of_product(first, rest, self.fusion_dropout.p if self.training else 0.0)
