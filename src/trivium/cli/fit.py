@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _LEVELS = "▁▂▃▄▅▆▇█"
+_OF_THE_RUN = ("random_state", "folder", "resume")  # for what is trained; statistics have no use for them
 
 
 def command(
@@ -25,7 +26,8 @@ def command(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Weights folder to write; OUT.run gets the checkpoint.")],
     representation: Annotated[
-        str, typer.Option("--representation", "-r", help="What to fit; `trivium list` names them.")
+        str,
+        typer.Option("--representation", "-r", help="What to fit; `trivium list` names them; several joined with `+`."),
     ] = "conv-autoencoder",
     words: Annotated[int, typer.Option("--words", "-w", min=1, help="Steps per utterance.")] = 20,
     options: Annotated[
@@ -95,14 +97,18 @@ def _require_places(out: Path, run: Path, *, resume: bool, overwrite: bool) -> N
         typer.echo(f"there is no run to go on with in {run}: starting anew", err=True)
 
 
-def _estimator(representation: str, options: Mapping[str, Any]) -> Any:
-    from trivium import registry
+def _estimator(request: str, options: Mapping[str, Any]) -> Any:
     from trivium.errors import SpecificationError
+    from trivium.represent import Beside
+    from trivium.represent.request import representation
 
-    kind = registry.load("representation", representation)
-    if not hasattr(kind, "save"):
-        raise SpecificationError(f"{representation} has nothing to learn that weights could hold")
-    return with_options(kind(), representation, options)
+    made = representation(request)
+    if not hasattr(made, "save"):
+        if not hasattr(made, "as_module"):
+            raise SpecificationError(f"{request} has nothing that weights could hold")
+        made = Beside(((request, made),))
+    known = made.get_params()
+    return with_options(made, request, {k: v for k, v in options.items() if k in known or k not in _OF_THE_RUN})
 
 
 def _named(text: str) -> tuple[str, Path]:
