@@ -168,6 +168,12 @@ _BUILT_IN: tuple[Entry, ...] = (
         "trivium.represent.masked_steps:MaskedSteps",
         "encoder of steps that predicts hidden ones; also contrast, cross-modal prediction, VICReg",
     ),
+    Entry(
+        "representation",
+        "fisher-vectors",
+        "trivium.represent.fisher:FisherVectors",
+        "gradients of a mixture of Gaussians by the frames of an utterance",
+    ),
     Entry("representation", "missingness", "trivium.represent.pooling:Missingness", "only which cells were there"),
 )
 

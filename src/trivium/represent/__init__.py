@@ -14,6 +14,7 @@ _HOME = {
     "ConvAutoencoderNetwork": "trivium.represent.conv_network",
     "ConvDecoder": "trivium.represent.conv_network",
     "ConvEncoder": "trivium.represent.conv_network",
+    "FisherVectors": "trivium.represent.fisher",
     "Flatten": "trivium.represent.pooling",
     "FlattenPCA": "trivium.represent.pooling",
     "MaskedSteps": "trivium.represent.masked_steps",
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from trivium.represent.conv_network import ConvAutoencoderNetwork as ConvAutoencoderNetwork
     from trivium.represent.conv_network import ConvDecoder as ConvDecoder
     from trivium.represent.conv_network import ConvEncoder as ConvEncoder
+    from trivium.represent.fisher import FisherVectors as FisherVectors
     from trivium.represent.masked_steps import MaskedSteps as MaskedSteps
     from trivium.represent.pooling import Flatten as Flatten
     from trivium.represent.pooling import FlattenPCA as FlattenPCA

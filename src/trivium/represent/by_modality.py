@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +15,8 @@ from trivium.represent.inputs import ModalitySteps, native_blocks, split_columns
 from trivium.represent.pooling import Matrices, _Pooling
 
 __all__ = ["Block", "ByModality"]
+
+_ROWS_AT_ONCE = 256  # keeps float64 copies small
 
 Block = Mapping[str, ModalitySteps]
 """Steps of several utterances by modality."""
@@ -80,8 +82,8 @@ class ByModality(_Pooling):
         """Vectors (n, K) of a block."""
 
     @abstractmethod
-    def _names(self) -> list[str]:
-        """Names of the K numbers."""
+    def _names(self, columns: Sequence[str] | None = None) -> list[str]:
+        """Names of the K numbers, where known from those of the columns."""
 
     def _vectors(self, values: Any, seen: Any, cells: Any) -> NDArray[np.float64]:
         return self._block_vectors(split_columns(values, seen, self.widths_))
@@ -92,7 +94,9 @@ class ByModality(_Pooling):
             self._meet(x.specification, reset=reset)
             return native_blocks(x)
         values, seen, _ = self._cells(x, reset=reset)
-        return iter([split_columns(values, seen, self.widths_)])
+        starts = range(0, len(values), _ROWS_AT_ONCE)
+        pieces = (slice(start, start + _ROWS_AT_ONCE) for start in starts)
+        return (split_columns(values[rows], seen[rows], self.widths_) for rows in pieces)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Names of the K numbers.
@@ -101,6 +105,21 @@ class ByModality(_Pooling):
         ----------
         input_features : sequence of D str, optional
             Names of an array's columns; those of a corpus are known.
+
+        Raises
+        ------
+        ValueError
+            They are not those of training.
         """
         check_is_fitted(self)
-        return np.array(self._names(), dtype=object)
+        known = getattr(self, "feature_names_in_", None)
+        if self.columns_ is None and input_features is not None:
+            if known is not None and not np.array_equal(known, input_features):
+                raise ValueError("input_features is not equal to feature_names_in_")
+            if len(input_features) != self.n_features_in_:
+                raise ValueError(
+                    f"input_features should have length equal to the number of features ({self.n_features_in_})"
+                )
+            known = input_features
+        columns = self.columns_ if self.columns_ is not None or known is None else [str(name) for name in known]
+        return np.array(self._names(columns), dtype=object)

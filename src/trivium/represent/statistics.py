@@ -7,7 +7,7 @@ them. What an utterance lacks is 0 and is told by an indicator (both our choice)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -67,33 +67,6 @@ class Statistics(ByModality):
         names = parsed_statistics(self.statistics)
         return StatisticsModule([s.dim for s in specification.streams], names, indicators=self.indicators)
 
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
-        """Names of the K numbers, such as ``audio.f0.mean`` and ``audio.seen``.
-
-        Parameters
-        ----------
-        input_features : sequence of D str, optional
-            Names of an array's columns; those of a corpus are known.
-
-        Raises
-        ------
-        ValueError
-            They are not those of training.
-        """
-        names = super().get_feature_names_out()
-        if self.columns_ is not None:
-            return names
-        known = getattr(self, "feature_names_in_", None)
-        if input_features is not None:
-            if known is not None and not np.array_equal(known, input_features):
-                raise ValueError("input_features is not equal to feature_names_in_")
-            if len(input_features) != self.n_features_in_:
-                raise ValueError(
-                    f"input_features should have length equal to the number of features ({self.n_features_in_})"
-                )
-            known = input_features
-        return np.array(self._names(None if known is None else [str(name) for name in known]), dtype=object)
-
     def _learn(self, blocks: Iterator[Block]) -> None:
         parsed_statistics(self.statistics)
         if next(blocks, None) is None:
@@ -109,14 +82,13 @@ class Statistics(ByModality):
             found += [np.any(part.seen, axis=(1, 2), keepdims=True)[:, 0].astype(np.float64) for part in block.values()]
         return np.concatenate(found, axis=1)
 
-    def _names(self, columns: list[str] | None = None) -> list[str]:
-        if columns is None:
-            columns = list(self.columns_ or [f"x{i}" for i in range(self.widths_[ARRAY])])
+    def _names(self, columns: Sequence[str] | None = None) -> list[str]:
+        known = columns or self.columns_ or [f"x{i}" for i in range(self.widths_[ARRAY])]
         edges = np.cumsum([0, *self.widths_.values()]).tolist()
         names = [
             f"{column}.{statistic}"
             for start, stop in pairwise(edges)
             for statistic in parsed_statistics(self.statistics)
-            for column in columns[start:stop]
+            for column in known[start:stop]
         ]
         return names + [f"{modality}.seen" for modality in self.widths_] * self.indicators
