@@ -1,4 +1,4 @@
-"""Statistics, masked-step prediction, both beside one another, and neither trained: the page docs/results/representations.md.
+"""Statistics, masked-step prediction, both together, and neither trained: the page docs/results/representations.md.
 
 usage: TRIVIUM_DATA=FOLDER python benchmarks/representations.py ict-mmmo|learning|ravdess|frames [--seeds 3]
 

@@ -142,7 +142,8 @@ def _percentile(share: float) -> Callable[[Floats, Cells, Floats], Floats]:
     def make(values: Floats, seen: Cells, places: Floats) -> Floats:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # columns that were never seen
-            return np.nan_to_num(np.nanquantile(np.where(seen, values, np.nan), share, axis=1))
+            found: Floats = np.nan_to_num(np.nanquantile(np.where(seen, values, np.nan), share, axis=1))
+        return found
 
     return make
 

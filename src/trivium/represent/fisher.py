@@ -1,6 +1,6 @@
 """Fisher vectors: how the frames of an utterance would move a mixture of Gaussians that was fitted to many frames.
 
-Source: Perronnin, Sanchez and Mensink (2010), Improving the Fisher kernel for large-scale image classification, with the
+Source: Perronnin, Sanchez and Mensink (2010), Improving the Fisher kernel for large-scale image classification, in the
 closed form of Sanchez et al. (2013), equations 16 to 18: gradients by means and deviations, divided by the number of
 frames and the root of the Fisher information's diagonal; then the signed square root and the Euclidean norm. Different:
 no principal components first, no gradient by the weights, frames are standardised and limited to five deviations, and
@@ -180,7 +180,7 @@ class FisherVectors(ByModality):
 
     def _width(self, name: str) -> int:
         learned = self.mixtures_[name]
-        count = self.n_components if learned is None else learned.mixture.n_components
+        count: int = self.n_components if learned is None else learned.mixture.n_components
         return 2 * count * self.widths_[name]
 
     def _names(self, columns: Sequence[str] | None = None) -> list[str]:

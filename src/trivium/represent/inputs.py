@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from trivium.corpus import Aligned, Corpus, Specification, StreamSpecification, Utterance
 from trivium.errors import SpecificationError
 
-__all__ = ["ARRAY", "ModalitySteps", "array_to_aligned", "corpora_of", "native_blocks", "split_columns", "to_aligned"]
+__all__ = [
+    "ARRAY",
+    "ModalitySteps",
+    "array_to_aligned",
+    "axes_of",
+    "corpora_of",
+    "native_blocks",
+    "split_columns",
+    "to_aligned",
+]
 
 ARRAY = "matrix"
 """What the columns of a plain array are called."""
@@ -134,6 +143,23 @@ def to_aligned(x: Aligned | Corpus, words: int) -> Aligned:
     from trivium.align import align
 
     return align(x, words=words)
+
+
+def axes_of(x: Any) -> int:
+    """Axes of whatever stands for an array, such as nested lists.
+
+    Parameters
+    ----------
+    x : array-like
+        Numbers.
+
+    Examples
+    --------
+    >>> axes_of([[1, 2]])
+    2
+    """
+    # not np.ndim: what only converts to an array need not take part in NumPy's functions
+    return int(x.ndim if hasattr(x, "ndim") else np.asarray(x).ndim)
 
 
 def array_to_aligned(x: NDArray[np.float32]) -> Aligned:

@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from trivium.corpus import Aligned, Corpus, Specification
 from trivium.errors import SpecificationError
 from trivium.represent.column_statistics import column_statistics
-from trivium.represent.inputs import ARRAY, to_aligned
+from trivium.represent.inputs import ARRAY, axes_of, to_aligned
 
 __all__ = ["Flatten", "FlattenPCA", "MeanPooling", "MeanStdPooling", "Missingness"]
 
@@ -89,7 +89,7 @@ class _Pooling(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
             aligned = to_aligned(x, self.words)
             self._meet(aligned.specification, reset=reset)
             return aligned.values, aligned.column_mask() & np.isfinite(aligned.values), aligned.cell_mask
-        if np.ndim(x) == 3:
+        if axes_of(x) == 3:
             values = check_array(x, dtype=np.float32, allow_nd=True, ensure_all_finite=False)
             self.n_features_in_ = values.shape[2] if reset else self.n_features_in_
         else:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from trivium.corpus import Aligned, Corpus, Specification
 from trivium.errors import DataError, SpecificationError
-from trivium.represent.inputs import array_to_aligned, corpora_of, to_aligned
+from trivium.represent.inputs import array_to_aligned, axes_of, corpora_of, to_aligned
 from trivium.represent.pretrained import Pretrained
 from trivium.scale import POOLED, ScalerSet
 from trivium.train import ArraySamples, Objective, Trainer, WithHeads, hold_out, schedule
@@ -274,7 +274,7 @@ def aligned_input(estimator: BaseEstimator, x: Matrices, words: int, *, reset: b
     """
     if isinstance(x, Aligned | Corpus):
         return to_aligned(x, words)
-    if np.ndim(x) == 3:
+    if axes_of(x) == 3:
         return array_to_aligned(check_array(x, dtype=np.float32, allow_nd=True, ensure_all_finite=False))
     return array_to_aligned(validate_data(estimator, x, reset=reset, dtype=np.float32, ensure_all_finite=False))
 

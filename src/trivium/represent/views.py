@@ -21,12 +21,13 @@ from trivium.errors import SpecificationError
 from trivium.represent.step_network import Standardised, StepEncoder
 from trivium.train import ALIGNED, TensorBatch
 
-__all__ = ["Showing", "ShownSteps", "hide_spans", "zero_stretch"]
+__all__ = ["Showing", "ShownSteps", "hide_spans", "stretch_of"]
 
 Showing = Literal["hidden", "stretches", "cutoffs", "whole"]
 _SHORTEST, _LONGEST = 0.4, 0.8  # share of the seen steps in a stretch
 _CUT_LEAST, _CUT_MOST = 0.1, 0.2  # share of steps or columns that are cut off
 _SEED = 0
+_ROUNDING = 1e-4  # 0.2 of 10 is 2, whatever float32 makes of it
 
 Cells = Mapping[str, Standardised]
 
@@ -73,32 +74,36 @@ def hide_spans(steps: Tensor, share: float, span: int, generator: torch.Generato
     return found
 
 
-def zero_stretch(n: int, length: int, shares: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """One stretch of places by row, at random.
+def stretch_of(steps: Tensor, shares: Tensor, least: int = 0, generator: torch.Generator | None = None) -> Tensor:
+    """One stretch of the seen steps of every row, at random.
 
     Parameters
     ----------
-    n, length : int
-        Rows and places.
-    shares : tensor (n,)
-        Share of the places that each stretch takes; at least one place.
+    steps : bool tensor (B, T)
+        Seen steps; what lies between two of them does not count.
+    shares : tensor (B,)
+        Share of them that each stretch takes, rounded down.
+    least : int
+        Fewest steps of a stretch.
     generator : torch.Generator, optional
         Source of the random numbers.
 
     Returns
     -------
-    bool tensor (n, length)
-        True within the stretch.
+    bool tensor (B, T)
+        Seen steps within the stretch.
 
     Examples
     --------
-    >>> zero_stretch(2, 10, torch.tensor([0.2, 0.5])).sum(dim=1).tolist()
+    >>> stretch_of(torch.ones(2, 10, dtype=torch.bool), torch.tensor([0.2, 0.5])).sum(dim=1).tolist()
     [2, 5]
     """
-    size = (shares * length).round().clamp(min=1)
-    first = (torch.rand(n, generator=generator) * (length - size + 1)).floor()
-    places = torch.arange(length)
-    return (places >= first[:, None]) & (places < (first + size)[:, None])
+    count = steps.sum(dim=1)
+    size = (shares.to(steps.device) * count + _ROUNDING).floor().clamp(min=least)
+    first = (torch.rand(len(steps), generator=generator).to(steps.device) * (count - size + 1)).floor()
+    place = steps.cumsum(dim=1) - 1
+    inside: Tensor = steps & (place >= first[:, None]) & (place < (first + size)[:, None])
+    return inside
 
 
 class ShownSteps(nn.Module):
@@ -173,27 +178,24 @@ class ShownSteps(nn.Module):
     def _stretch(self, given: Cells, generator: torch.Generator | None) -> dict[str, Standardised]:
         """One stretch of every utterance's time, by the share of its seen steps."""
         steps = torch.stack([part.steps for part in given.values()]).any(dim=0)
-        n = len(steps)
-        size = _SHORTEST + (_LONGEST - _SHORTEST) * torch.rand(n, generator=generator)
-        start = (1 - size) * torch.rand(n, generator=generator)
-        edges = torch.stack([start, start + size]).to(steps.device)
-        count = steps.sum(dim=1)
-        first = (edges[0] * count).floor()
-        last = torch.maximum((edges[1] * count).ceil(), first + 1)
-        place = steps.cumsum(dim=1) - 1
-        inside = (place >= first[:, None]) & (place < last[:, None])
+        inside = stretch_of(steps, _between(_SHORTEST, _LONGEST, len(steps), generator), 1, generator)
         return {name: _only(part, inside.unsqueeze(2)) for name, part in given.items()}
 
     def _cutoff(self, given: Cells, generator: torch.Generator | None) -> dict[str, Standardised]:
+        """Every modality without a stretch of its steps and one of its columns."""
         found = {}
         for name, part in given.items():
-            n, length, width = part.values.shape
-            shares = _CUT_LEAST + (_CUT_MOST - _CUT_LEAST) * torch.rand(2, n, generator=generator)
-            steps = ~zero_stretch(n, length, shares[0], generator) if length > 1 else torch.ones(n, length).bool()
-            columns = ~zero_stretch(n, width, shares[1], generator) if width > 1 else torch.ones(n, width).bool()
-            kept = (steps.unsqueeze(2) & columns.unsqueeze(1)).to(part.values.device)
-            found[name] = _only(part, kept)
+            columns = torch.ones_like(part.cells[:, 0])
+            kept = [
+                ~stretch_of(whole, _between(_CUT_LEAST, _CUT_MOST, len(whole), generator), 0, generator)
+                for whole in (part.steps, columns)
+            ]
+            found[name] = _only(part, kept[0].unsqueeze(2) & kept[1].unsqueeze(1))
         return found
+
+
+def _between(low: float, high: float, n: int, generator: torch.Generator | None) -> Tensor:
+    return low + (high - low) * torch.rand(n, generator=generator)
 
 
 def _only(part: Standardised, kept: Tensor) -> Standardised:
