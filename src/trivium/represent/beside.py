@@ -111,7 +111,7 @@ class Beside(Pretrained, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             Look into the parts.
         """
         found = {name: getattr(self, name) for name in _OWN}
-        if not deep or not isinstance(self.parts, Sequence):
+        if not deep or not isinstance(self.parts, list | tuple):
             return found
         for name, part in self.parts:
             own = part.get_params()
