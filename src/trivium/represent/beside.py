@@ -111,7 +111,7 @@ class Beside(Pretrained, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             Look into the parts.
         """
         found = {name: getattr(self, name) for name in _OWN}
-        if not deep or not isinstance(self.parts, list | tuple):
+        if not deep or not _are_pairs(self.parts):
             return found
         for name, part in self.parts:
             own = part.get_params()
@@ -335,6 +335,11 @@ class Beside(Pretrained, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = True  # cells that are not finite were not seen
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def _are_pairs(parts: object) -> bool:
+    """Whether there is anything to look into; scikit-learn sets parameters to anything before they are checked."""
+    return isinstance(parts, list | tuple) and all(isinstance(part, list | tuple) and len(part) == 2 for part in parts)
 
 
 def _fitted(name: str, part: Any, train: Aligned, given: Mapping[str, Any]) -> Any:
