@@ -107,7 +107,8 @@ def test_order_company_and_missing_modalities() -> None:
 
 
 def test_several_corpora_are_scaled_each_by_its_own() -> None:
-    x = aligned(**{"group.corpus": np.repeat(["near", "far"], 10)})
+    table: Any = {"group.corpus": np.repeat(["near", "far"], 10)}
+    x = aligned(**table)
     fitted = joint().fit(x)
     assert fitted.scalers_.names == ("pooled", "far", "near")
     far = x[np.arange(10, 20)]

@@ -35,9 +35,9 @@ def mixture(seed: int, gaussians: int = 3, width: int = 2) -> tuple[Numbers, Num
 
 def log_likelihood(frames: Numbers, weights: Numbers, means: Numbers, deviations: Numbers) -> Numbers:
     """Of every frame under every Gaussian, with its weight: (T, C)."""
-    return np.log(weights) + np.stack(
-        [norm(m, s).logpdf(frames).sum(axis=1) for m, s in zip(means, deviations, strict=True)], axis=1
-    )
+    each = [norm(m, s).logpdf(frames).sum(axis=1) for m, s in zip(means, deviations, strict=True)]
+    found: Numbers = np.log(weights) + np.stack(each, axis=1)
+    return found
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -85,7 +85,7 @@ def aligned(n: int = 12, steps: int = 9) -> Aligned:
     cells = rng.random((n, steps, 2)) < 0.8
     cells[0, :, 1] = False
     values = np.where(np.repeat(cells, (2, 1), axis=2), rng.normal(4, 3, (n, steps, 3)), 99).astype(np.float32)
-    return Aligned.from_arrays(values, SPEC, mask=cells.any(axis=2), cell_mask=cells)
+    return Aligned.from_arrays(values, SPEC, mask=np.asarray(cells.any(axis=2)), cell_mask=cells)
 
 
 def test_an_utterance_s_vector_is_that_of_its_seen_standardised_frames() -> None:

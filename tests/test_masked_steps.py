@@ -128,14 +128,18 @@ def test_a_stretch_lies_within_the_seen_steps_and_has_its_length() -> None:
     assert not stretch_of(seen, torch.full((50,), 0.2)).any() and stretch_of(seen, torch.zeros(50), 1).sum() == 50
 
 
-def shown(kind: Any, x: Aligned, *, training: bool = False, **options: Any) -> dict[str, Tensor]:
+def shown(kind: Any, x: Aligned, *, training: bool = False) -> dict[str, Tensor]:
     torch.manual_seed(0)
-    network = ShownSteps(StepEncoder({"audio": 3, "vision": 2}, channels=4, layers=1), kind, **options).train(training)
-    seen = torch.from_numpy(x.column_mask())
+    network = ShownSteps(StepEncoder({"audio": 3, "vision": 2}, channels=4, layers=1), kind).train(training)
+    batch = TensorBatch(
+        torch.arange(len(x)),
+        {"aligned": torch.from_numpy(x.values)},
+        {"aligned": torch.from_numpy(x.column_mask())},
+        {},
+    )
     with torch.no_grad():
-        return network(
-            TensorBatch(torch.arange(len(x)), {"aligned": torch.from_numpy(x.values)}, {"aligned": seen}, {})
-        )
+        found: dict[str, Tensor] = network(batch)
+    return found
 
 
 def test_hidden_cells_do_not_reach_the_states() -> None:
@@ -174,7 +178,7 @@ def waves(n: int, seed: int = 0) -> NDArray[np.float32]:
 
 def test_hidden_steps_that_follow_from_the_others_are_learned() -> None:
     x = waves(32)
-    options = {"channels": 24, "validation_fraction": 0.0, "learning_rate": 5e-3, "batch_size": 16}
+    options: Any = {"channels": 24, "validation_fraction": 0.0, "learning_rate": 5e-3, "batch_size": 16}
     fitted = MaskedSteps(max_epochs=60, progress=False, **options).fit(x)
     losses = [row["train_loss"] for row in fitted.loss_curves_]
     assert losses[0] > 0.6 and min(losses[-5:]) < 0.12, "1 is the error of the mean"
@@ -185,7 +189,7 @@ def test_the_other_objectives_fall_on_a_corpus_they_can_learn_by_heart(objective
     rng = np.random.default_rng(0)
     place = rng.normal(size=(16, 1, 5)) * 2  # what tells an utterance from another, in both modalities
     x = Aligned.from_arrays((place + rng.normal(0, 0.2, (16, 8, 5))).astype(np.float32), SPEC)
-    options = {"max_epochs": 40, "validation_fraction": 0.0, "learning_rate": 5e-3, "batch_size": 16}
+    options: Any = {"max_epochs": 40, "validation_fraction": 0.0, "learning_rate": 5e-3, "batch_size": 16}
     fitted = quick(objective=objective, **options).fit(x)
     losses = [row["train_loss"] for row in fitted.loss_curves_]
     assert losses[-1] < falls * losses[0]

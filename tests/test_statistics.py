@@ -104,7 +104,7 @@ def test_the_graph_gives_the_same_numbers_and_refuses_percentiles() -> None:
     holes = torch.from_numpy(np.where(seen, values, np.nan)[:, None])
     found = StatisticsModule([2, 1], names, indicators=True)(holes).numpy()
     parts = [column_statistics(values[..., p], seen[..., p], names) for p in (slice(0, 2), slice(2, 3))]
-    there = [seen[..., :2].any(axis=(1, 2))[:, None], seen[..., 2:].any(axis=(1, 2))[:, None]]
+    there = [np.any(seen[..., p], axis=(1, 2), keepdims=True)[:, 0] for p in (slice(0, 2), slice(2, 3))]
     np.testing.assert_allclose(found, np.concatenate([*parts, *there], axis=1), atol=1e-9)
     with pytest.raises(SpecificationError, match="p90 cannot be exported"):
         StatisticsModule([1], ["mean", "p90"], indicators=False)
@@ -119,15 +119,15 @@ def corpus(n: int = 5) -> Corpus:
         starts = np.arange(steps) * 0.01
         streams = {"audio": Stream(rng.normal(5, 2, (steps, 2)).astype(np.float32), VOICE, _spans(starts, 0.01))}
         if i != 2:
-            seen = np.sort(rng.choice(30, 4 + i, replace=False)) / 30
+            seen = np.sort(rng.choice(30, 4 + i, replace=False)).astype(np.float64) / 30
             streams["vision"] = Stream(rng.normal(0, 1, (4 + i, 1)).astype(np.float32), FACE, _spans(seen, 1 / 30))
         words = Words(("so", "it", "is"), _spans(np.array([0.0, 0.05, 0.1]), 0.05))
         clips.append(Utterance(f"u{i}", streams, words=words))
     return Corpus.from_utterances(clips, Specification((VOICE, FACE)))
 
 
-def _spans(starts: Numbers, length: float) -> Numbers:
-    return np.stack([starts, starts + length], axis=1)
+def _spans(starts: NDArray[np.floating], length: float) -> Numbers:
+    return np.stack([starts, starts + length], axis=1).astype(np.float64)
 
 
 def test_a_corpus_is_read_at_the_rate_of_each_stream() -> None:

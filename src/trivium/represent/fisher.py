@@ -181,7 +181,7 @@ class FisherVectors(ByModality):
     def _width(self, name: str) -> int:
         learned = self.mixtures_[name]
         count: int = self.n_components if learned is None else learned.mixture.n_components
-        return 2 * count * self.widths_[name]
+        return int(2 * count * self.widths_[name])
 
     def _names(self, columns: Sequence[str] | None = None) -> list[str]:
         return [f"fisher.{name}.{number}" for name in self.widths_ for number in range(self._width(name))]
