@@ -1,6 +1,6 @@
 """Statistics, masked-step prediction, both together, and neither trained: the page docs/results/representations.md.
 
-usage: TRIVIUM_DATA=FOLDER python benchmarks/representations.py ict-mmmo|learning|ravdess|frames [--seeds 3]
+usage: TRIVIUM_DATA=FOLDER python benchmarks/representations.py ict-mmmo|learning|ravdess|speed [--seeds 3]
 
 Every call makes one table and writes its numbers into docs/results/representations.json and the page from all that are
 there. Representations are fitted inside every fold with their defaults, for at most 30 epochs, stopped by their own
@@ -10,35 +10,37 @@ readout, and that on training rows. The contrast of each table was declared in t
     ict-mmmo   voice and face, five folds at random anew for every seed
     learning   the same, first seed: what the encoder learns by, beside statistics
     ravdess    voice by word (the corpus of the demo), six folds of four actors
-    frames     voice by 30 ms of the same clips, extracted anew: statistics and Fisher vectors
+    speed      utterances per second of one core's CPU time through ONNX Runtime, on random matrices
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from results import PAGES, ROOT, at_random, by_actor, circumstances, ict_mmmo, only_label, ravdess
+from torch import nn
 
-from trivium.corpus import Aligned, LabelSpecification, Specification, StreamSpecification
+from trivium.corpus import Aligned, Specification, StreamSpecification
 from trivium.errors import TriviumError
 from trivium.evaluate import Protocol, probe
 from trivium.evaluate.scores import rows_of
+from trivium.evaluate.study import data_hash
 from trivium.evaluate.target import target_of
 from trivium.files import atomic_file, read_json, write_json
+from trivium.represent import Beside
 from trivium.represent.request import representation
+from trivium.weights import load_weights
+from trivium.weights.encoder import OnnxEncoder
 
 EPOCHS, PATIENCE = 30, 10
-FRAME_MS = 30
-EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 
 
 @dataclass(frozen=True)
@@ -76,42 +78,6 @@ class Table:
     floors: tuple[str, ...] = ("mean", "mean-std", "flatten")
 
 
-def frames() -> Aligned:
-    """Voice of RAVDESS, a step for every 30 ms: means of three of the extractor's frames."""
-    import av
-
-    from trivium.extract.audio.voice import VOICE_COLUMNS, voice_stream
-
-    folder = Path(os.environ.get("TRIVIUM_DATA", "")) / "ravdess"
-    kept = Path(os.environ.get("TRIVIUM_RUNS", ROOT / "runs")) / "ravdess-frames.npz"
-    with (folder / "meta.csv").open(encoding="utf-8", newline="") as file:
-        told = list(csv.DictReader(file))
-    if not kept.is_file():
-        found = []
-        for row in told:
-            with av.open(str(folder / "clips" / f"{row['stem']}.flac")) as clip:
-                sound = np.concatenate([frame.to_ndarray().ravel() for frame in clip.decode(audio=0)])
-            voice = voice_stream(sound.astype(np.float32) / np.float32(32768)).values
-            steps = len(voice) // (FRAME_MS // 10)
-            found.append(voice[: steps * (FRAME_MS // 10)].reshape(steps, -1, voice.shape[1]).mean(axis=1))
-        values = np.zeros((len(found), max(map(len, found)), found[0].shape[1]), np.float32)
-        for matrix, voice in zip(values, found, strict=True):
-            matrix[: len(voice)] = voice
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(kept, values=values, lengths=np.array([len(voice) for voice in found]))
-    with np.load(kept) as stored:
-        values, lengths = stored["values"], stored["lengths"]
-    columns = tuple(column.name for column in VOICE_COLUMNS)
-    spec = Specification(
-        (StreamSpecification("audio", columns, clock="words"),),
-        (LabelSpecification("emotion", "multiclass", EMOTIONS),),
-    )
-    table = {"label.emotion": np.array([r["emotion_name"] for r in told])}
-    table["group.actor"] = np.array([f"{int(r['actor']):02d}" for r in told])
-    mask = np.arange(values.shape[1]) < lengths[:, None]
-    return Aligned.from_arrays(values, spec, mask=mask, ids=np.array([r["stem"] for r in told]), table=table)
-
-
 _LEARNED: dict[str, dict[str, Any]] = {"statistics": {}, "masked-steps": {}, "statistics+masked-steps": {}}
 TABLES = {
     "ict-mmmo": Table(
@@ -127,8 +93,8 @@ TABLES = {
     ),
     "learning": Table(
         "ICT-MMMO: what the encoder learns by",
-        "First seed only; each objective beside statistics. The row mean-std+masked-steps was added after the table above "
-        "had been seen, where mean-std reads better than statistics with slopes.",
+        "First seed only; each objective beside statistics. The row mean-std+masked-steps was added after the table "
+        "above had been seen, where mean-std reads better than statistics with slopes.",
         ict_mmmo,
         only_label,
         None,
@@ -155,25 +121,6 @@ TABLES = {
         ("statistics+masked-steps", "statistics"),
         ("mean", "mean-std", "flatten", "untrained"),
     ),
-    "frames": Table(
-        "RAVDESS: the same clips in steps of 30 ms",
-        "1,440 clips, 61 voice columns, silence before and after the words included; chance is .125. No encoder was "
-        "trained here: at this rate its six fits exceed the time that this page was given.",
-        frames,
-        lambda data: "emotion",
-        "actor",
-        by_actor,
-        {
-            "statistics": {},
-            "statistics, with extremes and halves": {
-                "statistics": "mean,spread,slope,minimum,maximum,p10,p90,first-half,second-half"
-            },
-            "fisher-vectors": {"n_components": 4},
-            "statistics+fisher-vectors": {"n_components": 4},
-        },
-        ("statistics+fisher-vectors", "statistics"),
-        ("mean", "mean-std"),
-    ),
 }
 
 
@@ -183,6 +130,43 @@ def made(request: str, options: Mapping[str, Any], group: str | None) -> Any:
     shared = {"max_epochs": EPOCHS, "patience": PATIENCE, "progress": False, "validation_groups": group}
     known = estimator.get_params()
     return estimator.set_params(**{key: value for key, value in (shared | dict(options)).items() if key in known})
+
+
+def speed(asked: argparse.Namespace) -> None:
+    """Utterances per CPU second of exported encoders: 20 words of MiniLM, voice and face columns, random values."""
+    columns = {"text": 384, "audio": 61, "vision": 66}
+    streams = [StreamSpecification.positional(name, name, width, clock="words") for name, width in columns.items()]
+    values = np.random.default_rng(0).standard_normal((64, 20, sum(columns.values()))).astype(np.float32)
+    data = Aligned.from_arrays(values, Specification(tuple(streams)))
+    found = {}
+    for request in ("statistics", "masked-steps", "statistics+masked-steps"):
+        estimator = made(request, {"max_epochs": 0}, None)
+        fitted = (estimator if hasattr(estimator, "save") else Beside(((request, estimator),))).fit(data)
+        with TemporaryDirectory() as folder:
+            fitted.save(f"{folder}/weights")
+            model = load_weights(f"{folder}/weights").read("encoder.onnx")
+        encoder, matrices = OnnxEncoder(model, threads=1), np.tile(fitted.scalers_.transform(data), (32, 1, 1))
+        encoder(matrices[:64])
+        times = []
+        for _ in range(3):
+            began = time.process_time()
+            encoder(matrices)
+            times.append(time.process_time() - began)
+        found[request] = {
+            "parameters": sum(p.numel() for p in getattr(fitted, "network_", nn.Module()).parameters()),
+            "features": encoder.n_features,
+            "megabytes": round(len(model) / 1e6, 2),
+            "utterances_per_cpu_second": round(len(matrices) / float(np.median(times))),
+        }
+    keep("speed", circumstances(data_hash(data)) | {"encoders": found}, asked.out)
+
+
+def keep(name: str, facts: Mapping[str, Any], folder: Path) -> None:
+    """Numbers of one table beside those of the others, and the page anew."""
+    path = folder / "representations.json"
+    every = {**(read_json(path) if path.is_file() else {}), name: facts}
+    write_json(path, every)
+    write_page(folder, every)
 
 
 def run(name: str, asked: argparse.Namespace) -> None:
@@ -216,10 +200,7 @@ def run(name: str, asked: argparse.Namespace) -> None:
         "markdown": result.markdown(),
         "table": result.to_json(),
     }
-    path = asked.out / "representations.json"
-    kept = read_json(path) if path.is_file() else {}
-    write_json(path, {**kept, name: facts})
-    write_page(asked.out, {**kept, name: facts})
+    keep(name, facts, asked.out)
 
 
 def write_page(folder: Path, found: Mapping[str, Any]) -> None:
@@ -247,6 +228,19 @@ def write_page(folder: Path, found: Mapping[str, Any]) -> None:
             f"{facts['cpu_minutes']} CPU minutes on one core (data SHA-256 {facts['data_sha256'][:16]}, source SHA-256 "
             f"{facts['source_sha256'][:16]}; {', '.join(f'{k} {v}' for k, v in facts['versions'].items())}).",
         ]
+    if "speed" in found:
+        page += [
+            "## Speed",
+            "Exported encoders in ONNX Runtime, one thread, 20 words, 511 columns of three modalities, random values; "
+            "CPU seconds, not seconds of the clock.",
+            "| representation | parameters | numbers | MB | utterances per CPU second |\n|---|---|---|---|---|\n"
+            + "\n".join(
+                f"| {name} | {f['parameters']:,} | {f['features']:,} | {f['megabytes']} | "
+                f"{f['utterances_per_cpu_second']:,} |"
+                for name, f in found["speed"]["encoders"].items()
+            ),
+            f"Made on {found['speed']['date']} with `{found['speed']['command']}` ({found['speed']['machine']}).",
+        ]
     with atomic_file(folder / "representations.md") as draft:
         draft.write_text("\n\n".join(page) + "\n", encoding="utf-8")
 
@@ -254,13 +248,13 @@ def write_page(folder: Path, found: Mapping[str, Any]) -> None:
 def main() -> int:
     """Make what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", choices=TABLES)
+    parser.add_argument("table", choices=[*TABLES, "speed"])
     parser.add_argument("--seeds", type=int, default=1, help="partitions (ict-mmmo) or fits (ravdess)")
     parser.add_argument("--out", type=Path, default=PAGES, help="folder of the page")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "representations", help="folder of the records")
     asked = parser.parse_args()
     try:
-        run(asked.table, asked)
+        speed(asked) if asked.table == "speed" else run(asked.table, asked)
     except TriviumError as error:
         print(f"representations: {error}", file=sys.stderr)
         return 2
