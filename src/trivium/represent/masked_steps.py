@@ -31,6 +31,7 @@ from trivium.weights.folder import fit_columns
 __all__ = ["Learning", "MaskedSteps"]
 
 Learning = Literal["masked", "contrastive", "cross-modal", "vicreg"]
+_ROWS_AT_ONCE = 256
 _SHOWN: dict[Learning, Showing] = {
     "masked": "hidden",
     "contrastive": "cutoffs",
@@ -66,7 +67,7 @@ class MaskedSteps(Trained):
     share : float
         Of the steps that are hidden, about.
     span : int
-        Steps hidden in a row, at most as far as such spans do not touch.
+        Steps hidden in a row; spans that touch make longer ones.
     schedule : {"constant", "plateau", "public-code"}
         Learning rate by epoch.
     learning_rate, weight_decay : float
@@ -215,8 +216,9 @@ class MaskedSteps(Trained):
     def _network(self, samples: ArraySamples | None) -> ShownSteps:
         encoder = self._encoder(self.specification_)
         if samples is not None:
-            every = samples.batch(np.arange(len(samples)))
-            encoder.learn_scale(every.values[ALIGNED], every.mask[ALIGNED])
+            rows = (np.arange(i, min(i + _ROWS_AT_ONCE, len(samples))) for i in range(0, len(samples), _ROWS_AT_ONCE))
+            batches = (samples.batch(some) for some in rows)
+            encoder.learn_scale((batch.values[ALIGNED], batch.mask[ALIGNED]) for batch in batches)
         two = self.objective in ("contrastive", "vicreg") and self.views != "default"
         shown: Any = self.views if two else _SHOWN[self.objective]
         return ShownSteps(encoder, shown, self.share, self.span)

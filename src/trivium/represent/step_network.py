@@ -9,7 +9,7 @@ zeros before every convolution, so that neither what stands in padding nor how m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -142,12 +142,16 @@ class StepEncoder(nn.Module):
         self.n_features = len(self.widths) * 2 * channels
 
     @torch.no_grad()
-    def learn_scale(self, values: Tensor, seen: Tensor) -> None:
-        """Take mean and spread of every column over the seen cells of training matrices (N, T, D)."""
-        x = torch.where(seen, values, 0.0).double()
-        count = seen.sum(dim=(0, 1)).clamp(min=1)
-        mean = x.sum(dim=(0, 1)) / count
-        spread = (torch.where(seen, x - mean, 0.0).square().sum(dim=(0, 1)) / count).sqrt()
+    def learn_scale(self, parts: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Take mean and spread of every column over the seen cells of training matrices, values and cells (n, T, D)."""
+        sums = torch.zeros(3, len(self.get_buffer("mean")), dtype=torch.float64)
+        for values, seen in parts:
+            # values lie in [0, 1] of training, where one pass in double precision loses nothing that matters
+            x = torch.where(seen, values, 0.0).double()
+            sums += torch.stack([seen.sum(dim=(0, 1)).double(), x.sum(dim=(0, 1)), x.square().sum(dim=(0, 1))])
+        count = sums[0].clamp(min=1)
+        mean = sums[1] / count
+        spread = (sums[2] / count - mean.square()).clamp(min=0).sqrt()
         self.get_buffer("mean").copy_(mean)
         self.get_buffer("spread").copy_(torch.where(spread > _TINY, spread, 1.0))
 

@@ -128,7 +128,7 @@ class ShownSteps(nn.Module):
     share : float
         Of the steps that are hidden.
     span : int
-        Most steps hidden at once.
+        Steps hidden in a row; spans that touch make longer ones.
 
     Raises
     ------
