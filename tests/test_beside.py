@@ -206,6 +206,7 @@ def test_what_has_nothing_to_keep_is_refused_and_statistics_alone_are_kept() -> 
     alone = _estimator("statistics", {"words": 4, "random_state": 3, "folder": None, "resume": False})
     assert isinstance(alone, Beside) and alone.words == 4
     assert alone.fit(spoken("u")).transform(spoken("u")).shape == (24, 11)
+    assert _estimator("statistics", {"which": "mean"}).fit(spoken("u")).transform(spoken("u")).shape == (24, 5)
     with pytest.raises(SpecificationError, match="nothing that weights could hold"):
         _estimator("flatten", {})
     with pytest.raises(SpecificationError, match="no option depth"):

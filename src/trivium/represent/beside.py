@@ -45,8 +45,9 @@ class Beside(Pretrained, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Vectors of several representations next to each other, each number standardised by training.
 
     A parameter of a part is ``NAME__PARAMETER``; the bare ``PARAMETER`` sets it for every part that has it, so that a
-    combination is used like a single representation: ``set_params(max_epochs=5, random_state=1)``. A part that keeps a
-    checkpoint does so in a folder of its own below ``folder``.
+    combination is used like a single representation: ``set_params(max_epochs=5, random_state=1)``. A bare name that is
+    one of the combination's own, or of a part, means that. A part that keeps a checkpoint does so in a folder of its
+    own below ``folder``.
 
     A corpus is aligned to its words for all parts alike: statistics at the native rate of the streams cannot stand in
     the same matrix.
@@ -90,7 +91,7 @@ class Beside(Pretrained, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     --------
     >>> from trivium.represent import MeanPooling, Statistics
     >>> x = np.random.default_rng(0).random((6, 5, 2), dtype=np.float32)
-    >>> joint = Beside((("mean", MeanPooling()), ("statistics", Statistics(statistics="slope")))).fit(x)
+    >>> joint = Beside((("mean", MeanPooling()), ("statistics", Statistics(which="slope")))).fit(x)
     >>> joint.transform(x).shape, joint.get_feature_names_out().tolist()[2:4]
     ((6, 5), ['statistics.matrix.array-matrix-00.slope', 'statistics.matrix.array-matrix-01.slope'])
     """

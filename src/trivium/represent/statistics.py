@@ -28,8 +28,8 @@ class Statistics(ByModality):
 
     Parameters
     ----------
-    statistics : str
-        Which, joined with commas: ``mean``, ``spread``, ``slope``, ``minimum``, ``maximum``, ``p10``, ``p90``,
+    which : str
+        Statistics, joined with commas: ``mean``, ``spread``, ``slope``, ``minimum``, ``maximum``, ``p10``, ``p90``,
         ``first-half``, ``second-half`` (:func:`trivium.represent.column_statistics.column_statistics` defines them).
     words : int
         Steps that a corpus is cropped or padded to where `native` is false; aligned sets and arrays bring their own.
@@ -54,26 +54,26 @@ class Statistics(ByModality):
     """
 
     def __init__(
-        self, statistics: str = "mean,spread,slope", words: int = 20, native: bool = True, indicators: bool = True
+        self, which: str = "mean,spread,slope", words: int = 20, native: bool = True, indicators: bool = True
     ) -> None:
         super().__init__(words, native)
-        self.statistics = statistics
+        self.which = which
         self.indicators = indicators
 
     def as_module(self, specification: Specification) -> Any:
         """Same statistics as a torch module; see :class:`trivium.represent.Beside`."""
         from trivium.represent.modules import StatisticsModule
 
-        names = parsed_statistics(self.statistics)
+        names = parsed_statistics(self.which)
         return StatisticsModule([s.dim for s in specification.streams], names, indicators=self.indicators)
 
     def _learn(self, blocks: Iterator[Block]) -> None:
-        parsed_statistics(self.statistics)
+        parsed_statistics(self.which)
         if next(blocks, None) is None:
             raise SpecificationError("there is no utterance to learn columns from", remedy="give at least one")
 
     def _block_vectors(self, block: Block) -> NDArray[np.float64]:
-        names = parsed_statistics(self.statistics)
+        names = parsed_statistics(self.which)
         found = [
             column_statistics(part.values, part.seen, names, relative_places(np.any(part.seen, axis=2), part.times))
             for part in block.values()
@@ -88,7 +88,7 @@ class Statistics(ByModality):
         names = [
             f"{column}.{statistic}"
             for start, stop in pairwise(edges)
-            for statistic in parsed_statistics(self.statistics)
+            for statistic in parsed_statistics(self.which)
             for column in known[start:stop]
         ]
         return names + [f"{modality}.seen" for modality in self.widths_] * self.indicators
