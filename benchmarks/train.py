@@ -51,7 +51,8 @@ from trivium.formats.mmsa import MmsaFormat
 from trivium.fuse import Network
 from trivium.objectives import objective
 from trivium.objectives.task import Regression
-from trivium.predict.inputs import SequenceSamples, StreamScaler
+from trivium.predict.inputs import SequenceSamples
+from trivium.scale import StreamScaler
 from trivium.train import Objective, Outputs, TensorBatch, Trainer, TrainingClock
 
 FOLDS, WHOLE_GROUPS = {"train": 1284, "valid": 229, "test": 686}, 384

@@ -194,6 +194,38 @@ def test_scalers_survive_being_stored_to_the_bit() -> None:
         np.testing.assert_array_equal(again.transform(x, name), scalers.transform(x, name))
 
 
+def holey(seed: int = 7) -> Aligned:
+    rng = np.random.default_rng(seed)
+    x = aligned(rng.normal(50, 9, (6, 4, 3)).astype(np.float32))
+    seen = rng.random((6, 4)) < 0.7
+    x.values[2, 1, 0] = np.inf
+    return Aligned.from_arrays(x.values, x.specification, mask=seen)
+
+
+def test_marked_scalers_make_holes_of_what_was_not_seen_and_learn_nothing_from_it() -> None:
+    x = holey()
+    scalers = ScalerSet.fit(x, np.array(["a"] * 3 + ["b"] * 3), count_padding=False, mark_unseen=True)
+    known = x.column_mask() & np.isfinite(x.values)
+    for name in ("pooled", "a", "refit"):
+        np.testing.assert_array_equal(np.isfinite(scalers.transform(x, name)), known)
+    found = scalers.transform(x)
+    for column in range(3):
+        cells = x.values[..., column][known[..., column]].astype(float)
+        expected = (cells - cells.min()) / (cells.max() - cells.min())
+        np.testing.assert_allclose(found[..., column][known[..., column]], expected, atol=1e-5)
+    factor, offset = scalers.scalers["pooled"].affine()
+    np.testing.assert_allclose((x.values * factor + offset)[known], found[known], atol=1e-5)
+
+
+def test_marked_scalers_survive_being_stored_and_others_are_stored_as_ever() -> None:
+    x = holey()
+    for marks in (False, True):
+        scalers = ScalerSet.fit(x, count_padding=False, mark_unseen=marks)
+        stored = scalers.to_arrays()
+        assert len(stored["pooled/options"]) == 2 + marks
+        np.testing.assert_array_equal(ScalerSet.from_arrays(stored).transform(x), scalers.transform(x))
+
+
 def test_damaged_scalers_are_one_clear_error() -> None:
     arrays_ = ScalerSet.fit(aligned(np.ones((2, 2, 3), np.float32))).to_arrays()
     del arrays_["pooled/mean"]

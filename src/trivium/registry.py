@@ -130,6 +130,15 @@ _BUILT_IN: tuple[Entry, ...] = (
     Entry("objective", "kernel_alignment", "trivium.objectives:KernelAlignment", "CKA or HSIC between modalities"),
     Entry("objective", "barlow_twins", "trivium.objectives:BarlowTwins", "cross-correlation towards the identity"),
     Entry("objective", "pair_contrast", "trivium.objectives:PairContrast", "InfoNCE between modalities"),
+    Entry("objective", "hidden_steps", "trivium.objectives:HiddenSteps", "what stood at hidden steps, without labels"),
+    Entry("objective", "view_contrast", "trivium.objectives:ViewContrast", "NT-Xent of two views (arXiv 2210.14556)"),
+    Entry(
+        "objective",
+        "cross_modal_prediction",
+        "trivium.objectives:CrossModalPrediction",
+        "modalities find one another (arXiv 2210.14556)",
+    ),
+    Entry("objective", "vicreg", "trivium.objectives:Vicreg", "two views alike, spread out (arXiv 2105.04906)"),
     Entry(
         "representation",
         "conv-autoencoder",
@@ -146,6 +155,24 @@ _BUILT_IN: tuple[Entry, ...] = (
     Entry("representation", "flatten", "trivium.represent.pooling:Flatten", "the matrix itself, word after word"),
     Entry(
         "representation", "flatten-pca", "trivium.represent.pooling:FlattenPCA", "principal components of the matrix"
+    ),
+    Entry(
+        "representation",
+        "statistics",
+        "trivium.represent.statistics:Statistics",
+        "mean, spread and slope of every column, at each stream's own rate",
+    ),
+    Entry(
+        "representation",
+        "masked-steps",
+        "trivium.represent.masked_steps:MaskedSteps",
+        "encoder of steps that predicts hidden ones; also contrast, cross-modal prediction, VICReg",
+    ),
+    Entry(
+        "representation",
+        "fisher-vectors",
+        "trivium.represent.fisher:FisherVectors",
+        "gradients of a mixture of Gaussians by the frames of an utterance",
     ),
     Entry("representation", "missingness", "trivium.represent.pooling:Missingness", "only which cells were there"),
 )

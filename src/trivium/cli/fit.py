@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "is_first_process", "require_places"]
 
+_OF_THE_RUN = ("random_state", "folder", "resume")  # for what is trained; statistics have no use for them
+
 
 def command(
     corpora: Annotated[
@@ -24,7 +26,8 @@ def command(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Weights folder to write; OUT.run gets the checkpoint.")],
     representation: Annotated[
-        str, typer.Option("--representation", "-r", help="What to fit; `trivium list` names them.")
+        str,
+        typer.Option("--representation", "-r", help="What to fit; `trivium list` names them; several joined with `+`."),
     ] = "conv-autoencoder",
     words: Annotated[int, typer.Option("--words", "-w", min=1, help="Steps per utterance.")] = 20,
     options: Annotated[
@@ -94,17 +97,21 @@ def require_places(out: Path, run: Path, *, resume: bool, overwrite: bool) -> No
         typer.echo(f"there is no run to go on with in {run}: starting anew", err=True)
 
 
-def _estimator(representation: str, options: Mapping[str, Any]) -> Any:
-    from trivium import registry
+def _estimator(request: str, options: Mapping[str, Any]) -> Any:
     from trivium.errors import SpecificationError
+    from trivium.represent import Beside
+    from trivium.represent.request import representation
 
-    kind = registry.load("representation", representation)
-    if not hasattr(kind, "save"):
-        raise SpecificationError(
-            f"{representation} has nothing to learn that weights could hold",
-            remedy="choose one that learns, such as conv-autoencoder; `trivium list` names all",
-        )
-    return with_options(kind(), representation, options)
+    made = representation(request)
+    if not hasattr(made, "save"):
+        if not hasattr(made, "as_module"):
+            raise SpecificationError(
+                f"{request} has nothing that weights could hold",
+                remedy="choose one that learns, such as conv-autoencoder; `trivium list` names all",
+            )
+        made = Beside(((request, made),))
+    known = made.get_params()
+    return with_options(made, request, {k: v for k, v in options.items() if k in known or k not in _OF_THE_RUN})
 
 
 def _named(text: str) -> tuple[str, Path]:

@@ -31,7 +31,7 @@ def command(
         typer.Option(
             "--representation",
             "-r",
-            help="Registered name (see `trivium list representation`) or stored weights.",
+            help="Registered name (see `trivium list representation`), several joined with `+`, or stored weights.",
         ),
     ] = None,
     set_options: Annotated[
@@ -152,11 +152,11 @@ def _opened(source: Path) -> Any:
 
 
 def _representation(name: str, options: list[str]) -> Any:
-    from trivium import registry
+    from trivium.represent.request import representation, representation_names
     from trivium.weights import load_weights
 
-    if name in {entry.name for entry in registry.entries("representation")}:
-        return with_options(registry.load("representation", name)(), name, parsed_options(options))
+    if representation_names(name):
+        return with_options(representation(name), name, parsed_options(options))
     return load_weights(name)
 
 

@@ -25,7 +25,12 @@ def parameters(representation: Representation) -> dict[str, Any]:
     representation : estimator, Weights or None
         Row of a table.
     """
-    return dict(representation.get_params(deep=False)) if hasattr(representation, "get_params") else {}
+    if not hasattr(representation, "get_params"):
+        return {}
+    if not _is_joined(representation):
+        return dict(representation.get_params(deep=False))
+    joined = {name for name, _ in representation.parts} | {"parts"}
+    return {k: v for k, v in representation.get_params().items() if k not in joined and "__" not in k}
 
 
 def takes_validation(representation: Representation) -> bool:
@@ -58,11 +63,20 @@ def description(representation: Representation, task: str) -> str:
         return "most frequent class" if task == "classes" else "mean of the training labels"
     if isinstance(representation, Weights):
         return f"weights {representation.folder.name} ({_STORED})"
+    if _is_joined(representation):
+        parts = " + ".join(description(part, task) for _, part in representation.parts)
+        text = f"{parts}, standardised"
+        return f"{text} ({_TRANSDUCTIVE})" if representation.scaler == REFIT else text
     told = sorted((k, v) for k, v in parameters(representation).items() if k not in _UNTOLD)
     text = f"{type(representation).__name__}({', '.join(f'{k}={v!r}' for k, v in told)})"
     if not hasattr(representation, "fit"):
         return f"{text} ({_STORED})"
     return f"{text} ({_TRANSDUCTIVE})" if dict(told).get("scaler") == REFIT else text
+
+
+def _is_joined(representation: Representation) -> bool:
+    """Whether it is a :class:`trivium.represent.Beside`, told without importing torch."""
+    return isinstance(getattr(representation, "parts", None), list | tuple)
 
 
 def remarks(plan: Mapping[str, Representation]) -> list[str]:

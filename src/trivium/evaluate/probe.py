@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trivium import registry
 from trivium.align import align
 from trivium.corpus import Aligned, Corpus
 from trivium.errors import DataError
@@ -28,6 +27,7 @@ from trivium.evaluate.report import ProbeResult, TestReads
 from trivium.evaluate.scores import rows_of
 from trivium.evaluate.study import FLOORS, Study, data_hash
 from trivium.evaluate.target import target_of
+from trivium.represent.request import representation as made
 from trivium.weights import Weights
 
 __all__ = ["named", "probe"]
@@ -232,7 +232,7 @@ def named(representation: Representation | Mapping[str, Representation] | None) 
     if representation is None:
         return {}
     if isinstance(representation, str):
-        return {representation: registry.load("representation", representation)()}
+        return {representation: made(representation)}
     if isinstance(representation, Weights):
         return {representation.folder.name: representation}
     if isinstance(representation, Mapping):

@@ -2,7 +2,7 @@
 
 Some of them see which row belongs to which (:func:`barlow_twins`, :func:`canonical_distance`, :func:`cka_distance`,
 :func:`info_nce`); :func:`covariance_distance` and :func:`moment_distance` do not: they compare two populations, and
-shuffling the rows of one changes nothing. Each is a scalar with a gradient, 0 or more, except :func:`info_nce` and
+shuffling the rows of one changes nothing. Each is a scalar with a gradient, 0 or more, except the contrastive ones and
 :func:`barlow_twins`, whose least values depend on the batch.
 """
 
@@ -16,13 +16,17 @@ __all__ = [
     "barlow_twins",
     "canonical_distance",
     "cka_distance",
+    "contrast",
     "covariance",
     "covariance_distance",
     "info_nce",
     "moment_distance",
+    "nt_xent",
+    "vicreg",
 ]
 
 _TINY = 1e-8
+_VICREG_TINY = 1e-4  # the paper's
 
 
 def covariance(x: Tensor) -> Tensor:
@@ -209,6 +213,85 @@ def info_nce(x: Tensor, y: Tensor, temperature: float = 0.1) -> Tensor:
     >>> round(info_nce(torch.eye(2), torch.eye(2), temperature=1.0).item(), 4)  # log(1 + exp(-1))
     0.3133
     """
+    return (contrast(x, y, temperature) + contrast(y, x, temperature)) / 2
+
+
+def contrast(x: Tensor, y: Tensor, temperature: float = 0.1) -> Tensor:
+    """InfoNCE one way: every row of `x` must find its partner among the rows of `y`.
+
+    Parameters
+    ----------
+    x, y : tensor of shape (N, D)
+        Queries and keys, compared by cosine.
+    temperature : float
+        Divides the cosines.
+
+    Notes
+    -----
+    Source: van den Oord et al. (2018), Contrastive Predictive Coding, equation 4.
+
+    Examples
+    --------
+    >>> round(contrast(torch.eye(2), torch.eye(2), temperature=1.0).item(), 4)  # log(1 + exp(-1))
+    0.3133
+    """
     alike = functional.normalize(x, dim=1) @ functional.normalize(y, dim=1).T / temperature
-    own = torch.arange(len(x), device=x.device)
-    return (functional.cross_entropy(alike, own) + functional.cross_entropy(alike.T, own)) / 2
+    return functional.cross_entropy(alike, torch.arange(len(x), device=x.device))
+
+
+def nt_xent(x: Tensor, y: Tensor, temperature: float = 0.2) -> Tensor:
+    """Normalised temperature-scaled cross entropy: each of 2 N views must find its partner among the other 2 N - 1.
+
+    Parameters
+    ----------
+    x, y : tensor of shape (N, D)
+        Two views of the same samples, compared by cosine.
+    temperature : float
+        Divides the cosines.
+
+    Notes
+    -----
+    Source: Chen et al. (2020), SimCLR, equation 1.
+
+    Examples
+    --------
+    >>> round(nt_xent(torch.eye(2), torch.eye(2), temperature=1.0).item(), 4)  # log(1 + 2 exp(-1))
+    0.5514
+    """
+    views = functional.normalize(torch.cat([x, y]), dim=1)
+    alike = views @ views.T / temperature
+    alike = alike.masked_fill(torch.eye(len(views), dtype=torch.bool, device=x.device), -torch.inf)
+    partner = torch.arange(len(views), device=x.device).roll(len(x))
+    return functional.cross_entropy(alike, partner)
+
+
+def vicreg(x: Tensor, y: Tensor, invariance: float = 25.0, variance: float = 25.0, covariances: float = 1.0) -> Tensor:
+    """Variance-invariance-covariance regularisation of two views.
+
+    Parameters
+    ----------
+    x, y : tensor of shape (N, D)
+        Two views of the same samples; N is at least 2.
+    invariance : float
+        Weight of the mean squared difference of the views.
+    variance : float
+        Weight of how far every column's standard deviation lies below 1.
+    covariances : float
+        Weight of the squared covariances between different columns, divided by D.
+
+    Notes
+    -----
+    Source: Bardes et al. (2022), VICReg, equations 1 to 6; the mean over both views of the last two terms and the mean
+    over columns in the first are those of its public code.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[2.0, -2.0], [-2.0, 2.0], [2.0, 2.0], [-2.0, -2.0]])
+    >>> round(vicreg(x, x).item(), 4)
+    0.0
+    """
+    low = [functional.relu(1 - (part.var(dim=0) + _VICREG_TINY).sqrt()).mean() for part in (x, y)]
+    off = [covariance(part) for part in (x, y)]
+    shared = [(c.square().sum() - c.diagonal().square().sum()) / len(c) for c in off]
+    spread = (low[0] + low[1]) / 2
+    return invariance * functional.mse_loss(x, y) + variance * spread + covariances * (shared[0] + shared[1])

@@ -13,35 +13,25 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, Self
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from trivium.corpus import Aligned, Corpus, Specification
-from trivium.errors import DataError, SpecificationError
+from trivium.corpus import Aligned
 from trivium.objectives.reconstruction import Padding, Reconstruction
 from trivium.represent.conv_network import ConvAutoencoderNetwork, Unpooling
-from trivium.represent.inputs import array_to_aligned, corpora_of, to_aligned
-from trivium.represent.pretrained import Pretrained
+from trivium.represent.trained import Matrices, Trained
 from trivium.scale import POOLED, ScalerSet, match_columns
-from trivium.train import ALIGNED, ArraySamples, TensorBatch, Trainer, hold_out, schedule
+from trivium.train import ALIGNED, ArraySamples, TensorBatch
 
 __all__ = ["ConvAutoencoder"]
 
-_ROWS_AT_ONCE = 64
-Matrices = Aligned | Corpus | NDArray[Any]
 
-
-class ConvAutoencoder(Pretrained, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class ConvAutoencoder(Trained):
     """One vector per utterance, learned without labels by reconstructing its matrix of words x columns.
 
     Parameters
@@ -122,7 +112,6 @@ class ConvAutoencoder(Pretrained, ClassNamePrefixFeaturesOutMixin, TransformerMi
     representation = "conv-autoencoder"
     paper = "arXiv 2110.03007"
     network_: ConvAutoencoderNetwork
-    loss_curves_: list[dict[str, float]]
 
     def __init__(
         self,
@@ -167,79 +156,6 @@ class ConvAutoencoder(Pretrained, ClassNamePrefixFeaturesOutMixin, TransformerMi
         self.tensorboard = tensorboard
         self.progress = progress
 
-    def fit(
-        self,
-        X: Matrices,
-        y: object = None,
-        *,
-        groups: NDArray[np.str_] | None = None,
-        corpora: NDArray[np.str_] | None = None,
-        validation: Matrices | None = None,
-    ) -> Self:
-        """Learn scalers and network; labels are not looked at.
-
-        Parameters
-        ----------
-        X : Aligned, Corpus, or array of shape (N, W, D) or (N, D)
-            Utterances. A corpus joined with :func:`trivium.concat` gets one scaler per corpus.
-        y : ignored
-            Here for pipelines.
-        groups : str array of shape (N,), optional
-            Groups that stay on one side of the early-stopping fold; wins over `validation_groups`.
-        corpora : str array of shape (N,), optional
-            Corpus of each utterance; default: its group ``corpus``, where there is one.
-        validation : like X, optional
-            The early-stopping fold itself; nothing is then held out of X.
-
-        Raises
-        ------
-        SpecificationError
-            An option is unknown, or `validation` has other columns.
-        DataError
-            There is nothing to train on, or a loss is not finite.
-        """
-        objective = Reconstruction(self.padding)
-        aligned = self._aligned(X, reset=True)
-        if corpora is not None:
-            aligned = _with_corpora(aligned, corpora)
-        self.seed_ = seed = self._seed()
-        if validation is None:
-            held = self._hold_out(aligned, groups, seed)
-            train, valid = aligned[~held], aligned[held]
-        else:
-            train, valid = aligned, self._aligned(validation, reset=False)
-        _warn_of_cells_that_are_not_finite(aligned)
-        self.specification_ = Specification(aligned.specification.streams)
-        self.words_, self.n_features_in_ = aligned.shape[1:]
-        count_padding = self.padding == "count"
-        self.scalers_ = ScalerSet.fit(train, corpora_of(train), count_padding=count_padding, clip=self.clip)
-        self.corpora_ = _counts(aligned)
-        self.network_ = self._build(seed)
-        self._train(objective, self._samples(train), self._samples(valid) if len(valid) else None, seed)
-        return self
-
-    def transform(self, X: Matrices) -> NDArray[np.float32]:
-        """Vectors of utterances.
-
-        Parameters
-        ----------
-        X : Aligned, Corpus, or array of shape (N, W, D) or (N, D)
-            Columns are matched by name.
-
-        Returns
-        -------
-        array of shape (N, K)
-            float32.
-
-        Raises
-        ------
-        SpecificationError
-            Columns are missing (they are named), or the number of steps is not that of training.
-        """
-        check_is_fitted(self)
-        encoder = self.network_.encoder
-        return self._in_pieces(self._scaled(X), lambda x: encoder(x.unsqueeze(1)), (self.n_features_out_,))
-
     def reconstruct(self, X: Matrices) -> NDArray[np.float32]:
         """What the decoder makes of utterances, in scaled units.
 
@@ -261,104 +177,25 @@ class ConvAutoencoder(Pretrained, ClassNamePrefixFeaturesOutMixin, TransformerMi
 
         return self._in_pieces(self._scaled(X), rebuilt, (self.words_, self.n_features_in_))
 
-    def _restore(
-        self, specification: Specification, words: int, scalers: ScalerSet, tensors: Mapping[str, Tensor]
-    ) -> None:
-        self.specification_, self.scalers_ = specification, scalers
-        self.words_, self.n_features_in_ = words, len(specification.columns)
-        self.seed_ = self._seed()
-        self.network_ = self._build(self.seed_)
-        self.network_.load_state_dict(dict(tensors))
-        self.loss_curves_, self.n_iter_, self.best_epoch_, self.corpora_ = [], 0, -1, {}
+    def _objective(self) -> Reconstruction:
+        return Reconstruction(self.padding)
 
-    @property
-    def n_features_out_(self) -> int:
-        """Length K of a vector."""
-        return self.network_.encoder.n_features
+    def _scale(self, train: Aligned, corpora: NDArray[np.str_] | None) -> ScalerSet:
+        return ScalerSet.fit(train, corpora, count_padding=self.padding == "count", clip=self.clip)
 
-    @property
-    def _n_features_out(self) -> int:  # what scikit-learn's mixin reads
-        return self.n_features_out_
+    def _network(self, samples: ArraySamples | None) -> ConvAutoencoderNetwork:
+        return ConvAutoencoderNetwork(self.words_, self.n_features_in_, self.unpooling)
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = True  # cells that are not finite become their column's minimum
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
-
-    def _aligned(self, x: Matrices, *, reset: bool) -> Aligned:
-        if isinstance(x, Aligned | Corpus):
-            return to_aligned(x, self.words)
-        if (x.ndim if hasattr(x, "ndim") else np.asarray(x).ndim) == 3:
-            return array_to_aligned(check_array(x, dtype=np.float32, allow_nd=True, ensure_all_finite=False))
-        return array_to_aligned(validate_data(self, x, reset=reset, dtype=np.float32, ensure_all_finite=False))
-
-    def _hold_out(self, aligned: Aligned, groups: NDArray[np.str_] | None, seed: int) -> NDArray[np.bool_]:
-        if groups is None and self.validation_groups is not None:
-            groups = aligned.group(self.validation_groups)
-        fraction, corpora = self.validation_fraction, corpora_of(aligned)
-        return hold_out(len(aligned), fraction, seed=seed, groups=groups, strata=corpora)
-
-    def _seed(self) -> int:
-        if isinstance(self.random_state, int | np.integer):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-
-    def _build(self, seed: int) -> ConvAutoencoderNetwork:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return ConvAutoencoderNetwork(self.words_, self.n_features_in_, self.unpooling).eval()
+    def _look_over(self, aligned: Aligned) -> None:
+        _warn_of_cells_that_are_not_finite(aligned)
 
     def _samples(self, aligned: Aligned) -> ArraySamples:
         """Scaled matrices, each with the scaler of its corpus, and the mask where the loss looks at it."""
-        corpora = corpora_of(aligned)
-        known = np.full(len(aligned), POOLED) if corpora is None else corpora
-        known = np.where(np.isin(known, self.scalers_.names), known, POOLED)
-        scaled = self.scalers_.transform_each(aligned, known)
+        scaled = self._scaled_each(aligned)
         if self.padding == "count":
             return ArraySamples(self.specification_, {ALIGNED: scaled})
         values, seen = match_columns(aligned, self.scalers_.columns)
         return ArraySamples(self.specification_, {ALIGNED: scaled}, {ALIGNED: seen & np.isfinite(values)})
-
-    def _train(self, objective: Reconstruction, train: ArraySamples, valid: ArraySamples | None, seed: int) -> None:
-        trainer = Trainer(
-            [objective],
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            patience=self.patience,
-            schedule=schedule(self.schedule),
-            seed=seed,
-            device=self.device,
-            folder=None if self.folder is None else Path(self.folder),
-            resume=self.resume,
-            tensorboard=self.tensorboard,
-            show=self.progress and self.max_epochs > 0,
-        )
-        optimizer = torch.optim.Adam(self.network_.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
-        run = trainer.fit(self.network_, optimizer, train, valid)
-        self.loss_curves_, self.n_iter_, self.best_epoch_ = run.curves, run.epoch, run.best_epoch
-
-    def _scaled(self, x: Matrices) -> NDArray[np.float32]:
-        aligned = self._aligned(x, reset=False)
-        if aligned.shape[1] != self.words_:
-            raise SpecificationError(
-                f"the utterances have {aligned.shape[1]} steps, the weights want {self.words_}",
-                remedy=f"align with words={self.words_}",
-            )
-        return self.scalers_.transform(aligned, self.scaler)
-
-    @torch.no_grad()
-    def _in_pieces(
-        self, x: NDArray[np.float32], function: Callable[[Tensor], Tensor], shape: tuple[int, ...]
-    ) -> NDArray[np.float32]:
-        device = next(self.network_.parameters()).device
-        self.network_.eval()
-        found = np.empty((len(x), *shape), np.float32)
-        for start in range(0, len(x), _ROWS_AT_ONCE):
-            rows = slice(start, start + _ROWS_AT_ONCE)
-            found[rows] = function(torch.from_numpy(x[rows]).to(device)).cpu().numpy()
-        return found
 
 
 def _warn_of_cells_that_are_not_finite(aligned: Aligned) -> None:
@@ -369,19 +206,5 @@ def _warn_of_cells_that_are_not_finite(aligned: Aligned) -> None:
         warnings.warn(
             f"{bad.sum()} cells are not finite, the first in utterance {aligned.ids[row]}, step {step}, column {name}; "
             "they become the minimum of their column",
-            stacklevel=3,
+            stacklevel=4,
         )
-
-
-def _counts(aligned: Aligned) -> dict[str, int]:
-    corpora = corpora_of(aligned)
-    if corpora is None:
-        return {"unnamed": len(aligned)}
-    names, counts = np.unique(corpora, return_counts=True)
-    return dict(zip(names.tolist(), counts.tolist(), strict=True))
-
-
-def _with_corpora(aligned: Aligned, corpora: NDArray[np.str_]) -> Aligned:
-    if len(corpora) != len(aligned):
-        raise DataError(f"there are {len(corpora)} names of corpora for {len(aligned)} utterances")
-    return replace(aligned, table={**aligned.table, "group.corpus": np.asarray(corpora, np.str_)})

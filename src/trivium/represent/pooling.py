@@ -10,7 +10,7 @@ the mean correlation). Nothing but principal components is learned. No torch.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from trivium.corpus import Aligned, Corpus
+from trivium.corpus import Aligned, Corpus, Specification
 from trivium.errors import SpecificationError
-from trivium.represent.inputs import to_aligned
+from trivium.represent.column_statistics import column_statistics
+from trivium.represent.inputs import ARRAY, axes_of, to_aligned
 
 __all__ = ["Flatten", "FlattenPCA", "MeanPooling", "MeanStdPooling", "Missingness"]
 
@@ -33,6 +34,8 @@ _LIMIT = 5.0  # standard deviations; else a cell that hardly varies in training 
 
 class _Pooling(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
     """Turns a matrix of words x columns, with holes, into one vector."""
+
+    n_features_in_: int
 
     def __init__(self, words: int = 20) -> None:
         self.words = words
@@ -84,24 +87,28 @@ class _Pooling(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
     def _cells(self, x: Matrices, *, reset: bool) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
         if isinstance(x, Aligned | Corpus):
             aligned = to_aligned(x, self.words)
-            columns = aligned.specification.columns
-            if reset:
-                self.columns_: tuple[str, ...] | None = columns
-                self.n_features_in_ = len(columns)
-            elif self.columns_ is not None and self.columns_ != columns:
-                raise SpecificationError(
-                    "the columns are not those of training", remedy="extract or read the same ones"
-                )
+            self._meet(aligned.specification, reset=reset)
             return aligned.values, aligned.column_mask() & np.isfinite(aligned.values), aligned.cell_mask
-        if np.ndim(x) == 3:
+        if axes_of(x) == 3:
             values = check_array(x, dtype=np.float32, allow_nd=True, ensure_all_finite=False)
             self.n_features_in_ = values.shape[2] if reset else self.n_features_in_
         else:
             values = validate_data(self, x, reset=reset, dtype=np.float32, ensure_all_finite=False)[:, None, :]
         if reset:
-            self.columns_ = None
+            self.columns_: tuple[str, ...] | None = None
+            self.widths_ = {ARRAY: values.shape[2]}
         seen = np.isfinite(values)
         return values, seen, seen.any(axis=2, keepdims=True)
+
+    def _meet(self, specification: Specification, *, reset: bool) -> None:
+        """Remember the columns, or compare them with those of training."""
+        columns = specification.columns
+        if reset:
+            self.columns_ = columns
+            self.widths_ = {stream.modality: stream.dim for stream in specification.streams}
+            self.n_features_in_ = len(columns)
+        elif self.columns_ is not None and self.columns_ != columns:
+            raise SpecificationError("the columns are not those of training", remedy="extract or read the same ones")
 
     def __sklearn_tags__(self) -> Any:
         return _with_holes(super().__sklearn_tags__())
@@ -114,13 +121,22 @@ def _with_holes(tags: Any) -> Any:
     return tags
 
 
-def _mean(values: NDArray[Any], seen: NDArray[np.bool_]) -> _Floats:
-    """Mean over the seen steps, 0 where there is none: (N, D)."""
-    mean: _Floats = np.where(seen, values, 0).sum(axis=1, dtype=np.float64) / np.maximum(seen.sum(axis=1), 1)
-    return mean
+class _StatisticsOfSteps(_Pooling):
+    """Statistics of every column over the aligned steps."""
+
+    names: ClassVar[tuple[str, ...]]
+
+    def _vectors(self, values: NDArray[np.float32], seen: NDArray[np.bool_], cells: NDArray[np.bool_]) -> _Floats:
+        return column_statistics(values, seen, self.names)
+
+    def as_module(self, specification: Specification) -> Any:
+        """Same statistics as a torch module; see :class:`trivium.represent.Beside`."""
+        from trivium.represent.modules import StatisticsModule
+
+        return StatisticsModule([len(specification.columns)], self.names, indicators=False)
 
 
-class MeanPooling(_Pooling):
+class MeanPooling(_StatisticsOfSteps):
     """Mean of every column over the steps where it was seen.
 
     Parameters
@@ -135,11 +151,10 @@ class MeanPooling(_Pooling):
     [[2.0, 5.0]]
     """
 
-    def _vectors(self, values: NDArray[np.float32], seen: NDArray[np.bool_], cells: NDArray[np.bool_]) -> _Floats:
-        return _mean(values, seen)
+    names = ("mean",)
 
 
-class MeanStdPooling(_Pooling):
+class MeanStdPooling(_StatisticsOfSteps):
     """Mean and population standard deviation of every column over the steps where it was seen.
 
     Parameters
@@ -154,10 +169,7 @@ class MeanStdPooling(_Pooling):
     [[2.0, 1.0]]
     """
 
-    def _vectors(self, values: NDArray[np.float32], seen: NDArray[np.bool_], cells: NDArray[np.bool_]) -> _Floats:
-        mean = _mean(values, seen)
-        spread = _mean((values - mean[:, None, :]) ** 2, seen)
-        return np.concatenate([mean, np.sqrt(spread)], axis=1)
+    names = ("mean", "spread")
 
 
 class Flatten(_Pooling):

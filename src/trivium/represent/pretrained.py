@@ -16,9 +16,10 @@ from trivium.represent.export import export_encoder
 from trivium.scale import ScalerSet
 from trivium.weights import Card, LinearHead, TrainingCorpus, WeightsConfig, load_weights, save_weights
 
-__all__ = ["Pretrained"]
+__all__ = ["OF_THE_MACHINE", "Pretrained"]
 
-_OF_THE_MACHINE = ("device", "folder", "resume", "tensorboard", "progress")
+OF_THE_MACHINE = ("device", "folder", "resume", "tensorboard", "progress")
+"""Options that weights do not keep."""
 
 
 class Pretrained:
@@ -75,7 +76,7 @@ class Pretrained:
             The folder exists.
         """
         check_is_fitted(self)
-        parameters = {name: value for name, value in self._parameters().items() if name not in _OF_THE_MACHINE}
+        parameters = {name: value for name, value in self._parameters().items() if name not in OF_THE_MACHINE}
         width = len(self.specification_.columns)
         encoder: Any = self.network_.encoder
         save_weights(
@@ -111,11 +112,15 @@ class Pretrained:
             raise WeightsError(f"holds a {config.representation}, not a {cls.representation}", file=weights.folder)
         tensors = {name: torch.from_numpy(value) for name, value in weights.state().items()}
         try:
-            estimator = cls(**{**config.parameters, **options})
+            estimator = cls._from_parameters({**config.parameters, **options})
             estimator._restore(config.specification, config.words, weights.scalers, tensors)
         except (TypeError, RuntimeError) as cause:
             raise WeightsError(f"the parts do not fit together: {cause}", file=weights.folder) from cause
         return estimator
+
+    @classmethod
+    def _from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
+        return cls(**parameters)
 
     def _restore(
         self, specification: Specification, words: int, scalers: ScalerSet, tensors: Mapping[str, Tensor]

@@ -3,9 +3,10 @@
 The three steps are those of Koromilas & Giannakopoulos (2021, arXiv 2110.03007), as their public code runs them: cells
 that are not finite become the column's minimum, columns are standardised, columns are brought to [0, 1] of the
 training values. There the zeros of padding count as data (``count_padding=True``); the corrected variant takes
-statistics of seen cells only and leaves unseen cells at zero (``count_padding=False``). Different in both: a column
-that never varied in training stays 0, where the public formula multiplies its first deviation by 1e20 (one such cell
-decides every loss it is in; training values are the same either way). This module needs NumPy alone.
+statistics of seen cells only and leaves unseen cells at zero (``count_padding=False``), or at NaN for encoders that
+tell a hole from a number (``mark_unseen=True``). Different in all: a column that never varied in training stays 0,
+where the public formula multiplies its first deviation by 1e20 (one such cell decides every loss it is in; training
+values are the same either way). This module needs NumPy alone.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class ColumnScaler:
         unseen cells are 0 after scaling.
     clip : bool
         Keep results within [0, 1].
+    mark_unseen : bool
+        Cells that were not seen or are not finite take no part in the statistics and become NaN.
 
     Notes
     -----
@@ -74,6 +77,7 @@ class ColumnScaler:
     high: NDArray[np.float64]
     count_padding: bool = True
     clip: bool = False
+    mark_unseen: bool = False
 
     def __post_init__(self) -> None:
         for name in _STATISTICS:
@@ -89,6 +93,7 @@ class ColumnScaler:
         *,
         count_padding: bool = True,
         clip: bool = False,
+        mark_unseen: bool = False,
     ) -> ColumnScaler:
         """Take the statistics of training values.
 
@@ -100,7 +105,7 @@ class ColumnScaler:
             True where a cell holds data.
         columns : sequence of D str
             Names of the columns.
-        count_padding, clip : bool
+        count_padding, clip, mark_unseen : bool
             See the class.
 
         Raises
@@ -112,11 +117,13 @@ class ColumnScaler:
             raise DataError(f"values {values.shape}, seen {seen.shape} and {len(columns)} columns do not fit")
         if values.size == 0:
             raise DataError("there is nothing to take statistics of", remedy="give at least one utterance with a word")
+        if mark_unseen:
+            seen = seen & np.isfinite(values)
         counted = None if count_padding else seen
         floor, top = _range(values, counted)
         mean, std = _moments(values, counted, floor)
         low, high = (floor - mean) / (std + _TINY), (top - mean) / (std + _TINY)
-        return cls(tuple(columns), floor, mean, std, low, high, count_padding, clip)
+        return cls(tuple(columns), floor, mean, std, low, high, count_padding, clip, mark_unseen)
 
     def transform(self, values: NDArray[np.float32], seen: Cells) -> NDArray[np.float32]:
         """Scale values.
@@ -126,7 +133,7 @@ class ColumnScaler:
         values : array of shape (N, W, D)
             Columns in the order of `columns`.
         seen : bool array of shape (N, W, D)
-            True where a cell holds data; only looked at when padding does not count.
+            True where a cell holds data; not looked at when padding counts and nothing is marked.
 
         Returns
         -------
@@ -145,8 +152,25 @@ class ColumnScaler:
             np.copyto(block, 0.0, where=spread == 0 if self.count_padding else ~seen[rows] | (spread == 0))
             if self.clip:
                 np.clip(block, 0.0, 1.0, out=block)
+            if self.mark_unseen:
+                block[~(seen[rows] & np.isfinite(values[rows]))] = np.nan
             scaled[rows] = block
         return scaled
+
+    def affine(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Factor and offset (D,) that scale a cell which was seen and is finite, where nothing is clipped.
+
+        Examples
+        --------
+        >>> x = np.array([[[2.0], [4.0]]], np.float32)
+        >>> factor, offset = ColumnScaler.fit(x, np.ones((1, 2, 1), bool), ("audio.f0",)).affine()
+        >>> (factor * 4 + offset).round(6).tolist()
+        [1.0]
+        """
+        spread = self.high - self.low
+        factor = np.where(spread == 0, 0.0, 1 / ((self.std + _TINY) * (spread + _TINY)))
+        offset = np.where(spread == 0, 0.0, -(self.mean / (self.std + _TINY) + self.low) / (spread + _TINY))
+        return factor, offset
 
 
 def _blocks(rows: int) -> Iterator[slice]:
@@ -280,6 +304,7 @@ class ScalerSet:
         *,
         count_padding: bool = True,
         clip: bool = False,
+        mark_unseen: bool = False,
     ) -> ScalerSet:
         """Take the statistics of training utterances.
 
@@ -289,7 +314,7 @@ class ScalerSet:
             N training utterances.
         corpora : str array of shape (N,), optional
             Name of the corpus of each; None when there is one corpus.
-        count_padding, clip : bool
+        count_padding, clip, mark_unseen : bool
             See :class:`ColumnScaler`.
 
         Raises
@@ -302,7 +327,14 @@ class ScalerSet:
         columns, seen = aligned.specification.columns, aligned.column_mask()
 
         def one(rows: Any) -> ColumnScaler:
-            return ColumnScaler.fit(aligned.values[rows], seen[rows], columns, count_padding=count_padding, clip=clip)
+            return ColumnScaler.fit(
+                aligned.values[rows],
+                seen[rows],
+                columns,
+                count_padding=count_padding,
+                clip=clip,
+                mark_unseen=mark_unseen,
+            )
 
         scalers = {POOLED: one(slice(None))}
         for name in [] if corpora is None else np.unique(corpora).tolist():
@@ -369,7 +401,14 @@ class ScalerSet:
     def _scaler(self, name: str, values: NDArray[np.float32], seen: Cells) -> ColumnScaler:
         if name == REFIT:
             like = self.scalers[POOLED]
-            return ColumnScaler.fit(values, seen, self.columns, count_padding=like.count_padding, clip=like.clip)
+            return ColumnScaler.fit(
+                values,
+                seen,
+                self.columns,
+                count_padding=like.count_padding,
+                clip=like.clip,
+                mark_unseen=like.mark_unseen,
+            )
         if name not in self.scalers:
             raise SpecificationError(
                 f"there is no scaler {name!r}", remedy=f"choose from {', '.join((*self.names, REFIT))}"
@@ -382,7 +421,9 @@ class ScalerSet:
         arrays: dict[str, NDArray[Any]] = {"columns": np.frombuffer(names, np.uint8)}
         for name, scaler in self.scalers.items():
             arrays |= {f"{name}/{statistic}": getattr(scaler, statistic) for statistic in _STATISTICS}
-            arrays[f"{name}/options"] = np.array([scaler.count_padding, scaler.clip], np.uint8)
+            options = [scaler.count_padding, scaler.clip]
+            # earlier versions read two options; weights that do not need the third stay readable by them
+            arrays[f"{name}/options"] = np.array(options + [True] * scaler.mark_unseen, np.uint8)
         return arrays
 
     @classmethod
@@ -403,6 +444,6 @@ class ScalerSet:
 
 
 def _scaler_from(arrays: Mapping[str, NDArray[Any]], name: str, columns: tuple[str, ...]) -> ColumnScaler:
-    count_padding, clip = (bool(option) for option in arrays[f"{name}/options"])
+    count_padding, clip, *further = (bool(option) for option in arrays[f"{name}/options"])
     floor, mean, std, low, high = (np.asarray(arrays[f"{name}/{s}"], np.float64) for s in _STATISTICS)
-    return ColumnScaler(columns, floor, mean, std, low, high, count_padding, clip)
+    return ColumnScaler(columns, floor, mean, std, low, high, count_padding, clip, *further)

@@ -22,7 +22,7 @@ from trivium.weights.files import AGAIN, Arrays, read_arrays, read_checked, requ
 from trivium.weights.head import LinearHead
 from trivium.weights.hub import find_weights
 
-__all__ = ["Weights", "load_weights", "require_columns"]
+__all__ = ["Weights", "fit_columns", "load_weights", "require_columns"]
 
 _NEEDED = ("model.safetensors", "encoder.onnx", "scalers.safetensors", "proof.safetensors", "README.md")
 _HEAD = ("head.json", "head.safetensors")
@@ -150,7 +150,7 @@ class Weights:
                 f"the data have {aligned.shape[1]} steps, the weights take {self.config.words}",
                 remedy=f"align with words={self.config.words}",
             )
-        return _fit_columns(aligned, self.specification)
+        return fit_columns(aligned, self.specification)
 
     def transform(self, aligned: Aligned, scaler: str = POOLED) -> NDArray[np.float32]:
         """Vectors of utterances; ONNX Runtime and NumPy only.
@@ -210,7 +210,24 @@ class Weights:
         return read_arrays(self.folder, self.hashes, name)
 
 
-def _fit_columns(aligned: Aligned, spec: Specification) -> Aligned:
+def fit_columns(aligned: Aligned, spec: Specification) -> Aligned:
+    """Utterances with exactly the columns of `spec`; see :meth:`Weights.fit_columns`.
+
+    Parameters
+    ----------
+    aligned : Aligned
+        N utterances of any number of steps.
+    spec : Specification
+        Modalities and columns in the order that is wanted.
+
+    Examples
+    --------
+    >>> from trivium.corpus import StreamSpecification
+    >>> voice, face = (StreamSpecification(m, ("c",), clock="words") for m in ("audio", "vision"))
+    >>> x = Aligned.from_arrays(np.ones((1, 2, 1), np.float32), Specification((face,)))
+    >>> fit_columns(x, Specification((voice, face))).cell_mask[0].tolist()
+    [[False, True], [False, True]]
+    """
     own = aligned.specification
     shared = [m for m in spec.modalities if m in own.modalities]
     if not shared:
