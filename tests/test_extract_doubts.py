@@ -224,6 +224,46 @@ def test_strange_words_are_no_doubt_where_they_are_heard(
     assert _doubts(findings) == expected
 
 
+@pytest.mark.parametrize(("heard", "expected"), [("right", []), ("other", [ANOTHER_CLIP])])
+def test_subtitles_are_compared_with_what_is_heard_at_their_time(
+    monkeypatch: pytest.MonkeyPatch, heard: str, expected: list[str]
+) -> None:
+    draw = np.random.default_rng(0)
+    vocabulary = "the a and to of in that it was he she they we you had not on with for at".split()
+    words = draw.choice(vocabulary, 3000).tolist()  # synthetic; two words a second, the first at second 40
+    starts = 40.0 + 0.5 * np.arange(len(words))
+    timed = Timed(np.stack([starts, starts + 0.4], axis=1), np.full(len(words), 1e-4, np.float32), "aligned")
+    listened: list[float] = []
+
+    def listen(*_: object, whole: bool, start: float, **__: object) -> Heard:
+        listened.append(start)
+        other = "seven green bicycles stand beside uncle peters house where nobody ever sees them".split()
+        return _told(" ".join(words[:60] if heard == "right" else draw.permutation([*other, *vocabulary]).tolist()))
+
+    told = read_transcript(" ".join(words))
+    monkeypatch.setattr("trivium.extract.words.spoken.time_segments", lambda *_, **__: (told, timed))
+    monkeypatch.setattr("trivium.extract.words.spoken.listen", listen)
+    given: Any = tidy([Segment(40.0, 1540.0, " ".join(words))])
+    findings: list[Finding] = []
+    sound = np.zeros(5 * SOUND_RATE, np.float32)
+    words_in_time(Recording(Path("a.wav"), "a", transcript=given), sound, (0.0, 1540.0), findings)
+    assert listened == [40.0] and _doubts(findings) == expected
+
+
+def test_it_is_listened_from_a_second_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts: list[NDArray[np.float32]] = []
+
+    def recognised(samples: NDArray[np.float32], **_: object) -> Heard:
+        parts.append(samples)
+        return _told("")
+
+    monkeypatch.setattr(doubts, "require_recogniser", lambda *_, **__: None)
+    monkeypatch.setattr(doubts, "recognise", recognised)
+    sound = np.arange(50 * SOUND_RATE, dtype=np.float32)
+    doubts.listen(sound, whole=False, start=12.5)
+    assert parts[0][0] == 12.5 * SOUND_RATE and len(parts[0]) == 30 * SOUND_RATE
+
+
 def test_doubts_are_among_the_problems_of_a_corpus(voice: Path, tmp_path: Path) -> None:
     from trivium.report.quality import corpus_quality
     from trivium.report.worst import Usual, problems_of

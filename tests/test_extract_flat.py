@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 import wave
@@ -66,6 +67,52 @@ def test_what_is_let_go_is_read_again(in_files: None) -> None:
     found = rows.finished()
     let_go(found[5:], None)
     assert np.array_equal(found.reshape(-1), np.arange(30_000))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells memory by Linux's own account")
+def test_what_is_let_go_leaves_memory() -> None:
+    megabytes = 64
+    rows = ScratchRows(np.float32)
+    for _ in range(megabytes):
+        rows.add(np.ones((1 << 18, 1), np.float32))
+    found = rows.finished()
+    before = _mapped_megabytes()
+    assert found.sum() == megabytes << 18
+    read = _mapped_megabytes()
+    let_go(found)
+    assert read - before > 0.8 * megabytes and _mapped_megabytes() - before < 0.2 * megabytes
+
+
+def _mapped_megabytes() -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith(("RssFile", "RssShmem")))
+
+
+def test_a_file_with_holes_has_its_room_on_the_disk(tmp_path: Path) -> None:
+    size = 3 << 20
+    with (tmp_path / "holes").open("w+b") as file:
+        scratch._reserve(file.fileno(), size)
+        found = os.fstat(file.fileno())
+    assert found.st_size == size and found.st_blocks * 512 >= size
+
+
+def test_small_arrays_keep_no_file_open() -> None:
+    opened = len(list(Path("/dev/fd").iterdir()))
+    kept = []
+    for _ in range(5):
+        file = ScratchFile()
+        file.write(400, np.ones(1000, np.float32))
+        kept.append(file.mapped(np.float32, (1100,)))
+    assert len(list(Path("/dev/fd").iterdir())) == opened and all(array.sum() == 1000 for array in kept)
+
+
+def test_too_many_open_files_are_not_called_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refused)
+    with pytest.raises(DiskError, match="ulimit"):
+        ScratchFile()
 
 
 def test_arrays_of_others_are_never_let_go(tmp_path: Path) -> None:

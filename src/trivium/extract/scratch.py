@@ -6,6 +6,7 @@ name from the start: whatever ends the process, nothing is left behind. Small ar
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import tempfile
@@ -20,7 +21,7 @@ from trivium.errors import DiskError
 
 __all__ = ["ScratchFile", "ScratchRows", "let_go"]
 
-_IN_MEMORY_BYTES = 4 << 20
+_IN_MEMORY_BYTES = 16 << 20
 _BLOCK_BYTES = 1 << 18
 _LARGE_FILES = "/var/tmp"  # noqa: S108  (/tmp lies in memory on many machines; files made here have no name)
 
@@ -89,8 +90,12 @@ class ScratchFile:
         """
         size = int(np.prod(shape)) * np.dtype(kind).itemsize
         with _told(), self._file as file:
-            file.truncate(size)
-            content = _Mapping(file.fileno(), size, access=mmap.ACCESS_READ) if size else b""
+            _reserve(file.fileno(), size)
+            if size <= _IN_MEMORY_BYTES:  # a mapping keeps its file open, and a process may have few files
+                file.seek(0)
+                content: Any = file.read(size)
+            else:
+                content = _Mapping(file.fileno(), size, access=mmap.ACCESS_READ)
         return np.frombuffer(content, kind).reshape(shape)
 
 
@@ -204,6 +209,17 @@ def let_go(*arrays: NDArray[Any] | None) -> None:
                 owner.madvise(mmap.MADV_DONTNEED)
 
 
+def _reserve(descriptor: int, size: int) -> None:
+    """Make a file so long, holes included: one that is filled only when it is read ends the process on a full disk."""
+    os.ftruncate(descriptor, size)
+    if size and hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError as cause:
+            if cause.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # some file systems cannot reserve
+                raise
+
+
 def _folder() -> str | None:
     asked = any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
     return None if asked or not os.access(_LARGE_FILES, os.W_OK) else _LARGE_FILES
@@ -215,4 +231,6 @@ def _told() -> Iterator[None]:
         yield
     except OSError as cause:
         remedy = "make room, or name a folder on another disk in TMPDIR"
+        if cause.errno in (errno.EMFILE, errno.ENFILE):
+            remedy = "let go of earlier clips, or allow more open files (`ulimit -n 4096`)"
         raise DiskError(f"temporary files cannot be written: {cause.strerror or cause}", remedy=remedy) from cause

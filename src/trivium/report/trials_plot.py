@@ -44,7 +44,7 @@ def plot_trials(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]],
     tried = [(row["trial"], row["value"]) for row in rows if row["value"] is not None]
     best = [(row["trial"], row["best"]) for row in rows if row["best"] is not None]
     if not tried:
-        raise DataError("there is no trial to draw", file=path)
+        raise DataError("there is no trial to draw", file=path, remedy="run at least one trial that ends")
     with picture(path, (6, 3.5)) as figure:
         axes = figure.add_subplot(xlabel="trial (0: as given)", ylabel=f"{measure} on validation")
         axes.plot(*zip(*tried, strict=True), linestyle="", marker="o", markersize=4, label="trial")

@@ -20,7 +20,7 @@ from trivium.upstream import model
 __all__ = ["WhisperExtractor"]
 
 _WIDTH = 384
-_WINDOWS = "2"  # changes with the division of the sound
+_WINDOWS = "3"  # changes with the division of the sound
 
 
 class WhisperExtractor:

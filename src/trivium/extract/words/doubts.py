@@ -23,6 +23,8 @@ from trivium.extract.words.speech import Heard, Sound, Timed, recognise
 __all__ = [
     "ANOTHER_CLIP",
     "ANOTHER_LANGUAGE",
+    "LISTEN_SECONDS",
+    "MOST_SAID",
     "SAID_SHARE",
     "UNSURE",
     "WEAK_FIT",
@@ -45,7 +47,9 @@ _UNKNOWN_SHARE, _FEWEST_WORDS = 0.25, 8
 WEAK_FIT = 0.045
 _LEAST_FIT = 1e-4
 SAID_SHARE, _FEWEST_HEARD = 0.25, 5
-_LISTEN_SECONDS = 30.0
+LISTEN_SECONDS = 30.0
+MOST_SAID = 200
+"""More words than anybody says in that time. Two long texts have many words in common, in their order, by chance."""
 
 
 def is_foreign(words: Sequence[str]) -> bool:
@@ -126,6 +130,7 @@ def listen(
     samples: Sound,
     *,
     whole: bool,
+    start: float = 0.0,
     model: str | Path | None = None,
     language: str = ENGLISH,
     local: str | Path | None = None,
@@ -137,13 +142,15 @@ def listen(
     samples : array of shape (n,), float32
         Mono sound at 16 kHz.
     whole : bool
-        Listen to all of it, not only to the first 30 seconds.
+        Listen to all of it, not only to 30 seconds.
+    start : float
+        Second of the sound at which those begin.
     model, language, local
         See :func:`~trivium.extract.words.speech.recognise`.
     """
     try:
         require_recogniser(model, language, local=local)
-        part = samples if whole else samples[: round(_LISTEN_SECONDS * SOUND_RATE)]
+        part = samples if whole else samples[round(start * SOUND_RATE) :][: round(LISTEN_SECONDS * SOUND_RATE)]
         return recognise(part, model=model, language=language, local=local)
     except (UpstreamError, DependencyError):
         return None

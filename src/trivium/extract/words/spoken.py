@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,8 @@ from trivium.extract.words.cutting import heard_transcript
 from trivium.extract.words.doubts import (
     ANOTHER_CLIP,
     ANOTHER_LANGUAGE,
+    LISTEN_SECONDS,
+    MOST_SAID,
     SAID_SHARE,
     UNSURE,
     fits_badly,
@@ -45,7 +47,7 @@ from trivium.formats.findings import Finding
 
 __all__ = ["WORDS_VERSION", "Spoken", "transcript_to_cut", "words_in_time"]
 
-WORDS_VERSION = 3  # raised when recognition or alignment changes, so that words of earlier runs are made again
+WORDS_VERSION = 4  # raised when recognition or alignment changes, so that words of earlier runs are made again
 
 _HOW = {
     ("given", "aligned"): "given, aligned",
@@ -171,22 +173,23 @@ def _doubted(
         return timed
     lost = timed.timing == "spread"
     heard = listen(sound, whole=lost, model=model, local=local)
-    if foreign and not _heard_so(transcript, heard):
+    said = transcript.words if lost else transcript.words[:MOST_SAID]
+    if foreign and not _heard_so(said, heard):
         findings.append(Finding("doubt", name, "text", action=ANOTHER_LANGUAGE))
     elif heard is None:
         findings += [] if lost else [Finding("doubt", name, "text", action=UNSURE)]
-    elif hears_other_words(transcript.words, heard):
+    elif hears_other_words(said, heard):
         findings.append(Finding("doubt", name, "text", action=ANOTHER_CLIP))
     elif lost and heard.transcript.words:
         return times_as_heard(transcript.words, heard, len(sound) / SOUND_RATE)
     return timed
 
 
-def _heard_so(transcript: Transcript, heard: Heard | None) -> bool:
+def _heard_so(said: Sequence[str], heard: Heard | None) -> bool:
     """Whether somebody listened, heard words, and they are those of the transcript."""
     if heard is None or not heard.transcript.words:
         return False
-    return said_share(transcript.words, heard) >= SAID_SHARE
+    return said_share(said, heard) >= SAID_SHARE
 
 
 def _timed(
@@ -216,26 +219,33 @@ def _timed(
         # the sound of a span may hold words of its neighbours, where subtitles are late
         comparable = whole and told.word_times == "none"
         listening = partial(listen, sound, whole=False, model=model, local=local) if sound is not None else _deaf
-        findings += _doubts(name, *spoken, comparable, listening)
+        findings += _doubts(name, *spoken, span[0], comparable, listening)
     how = _TIMED_HOW.get((told.word_times, spoken[1].timing), spoken[1].timing)
     _tell_words(findings, name, spoken[1], how, language)
     return Spoken(*spoken)
 
 
-def _deaf() -> None:
+def _deaf(**_: float) -> None:
     """What is heard where there is no sound."""
 
 
 def _doubts(
-    name: str, transcript: Transcript, timed: Timed, comparable: bool, listening: Callable[[], Heard | None]
+    name: str,
+    transcript: Transcript,
+    timed: Timed,
+    offset: float,
+    comparable: bool,
+    listening: Callable[..., Heard | None],
 ) -> list[Finding]:
-    """Whether a transcript with times may belong to something else."""
+    """Whether a transcript with times may belong to something else, by its first words and what is heard then."""
     foreign = is_foreign(transcript.words)
     suspicious = comparable and segments_fit_badly(timed)
-    heard = listening() if foreign or suspicious else None
-    if foreign and not _heard_so(transcript, heard):
+    starts = timed.times[:, 0]
+    heard = listening(start=float(starts[0]) - offset) if foreign or suspicious else None
+    said = transcript.words[: int(np.searchsorted(starts, starts[0] + LISTEN_SECONDS))]
+    if foreign and not _heard_so(said, heard):
         return [Finding("doubt", name, "text", action=ANOTHER_LANGUAGE)]
-    if suspicious and heard is not None and subtitles_say_other_words(transcript.words, heard):
+    if suspicious and heard is not None and subtitles_say_other_words(said, heard):
         return [Finding("doubt", name, "text", action=ANOTHER_CLIP)]
     return []
 
