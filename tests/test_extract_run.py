@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ def test_models_are_loaded_where_the_work_is_done_only(
 
 _PLUG_IN = """
 import os, signal, time
+from functools import partial
 from pathlib import Path
 import numpy as np
 from trivium.corpus import Stream, StreamSpecification
@@ -342,6 +344,8 @@ def _start(tones: Path, out: Path, workers: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*command, "--workers", str(workers)],
         start_new_session=True,
+        # shells start background jobs, such as a test run may be, deaf to SIGINT, and processes inherit that
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
