@@ -3,8 +3,8 @@
 usage: TRIVIUM_DATA=FOLDER python benchmarks/supervised.py ravdess|ict-mmmo|mosi-words|real-life|mosi-contaminated|
        shared-private [--seeds 5] [--work FOLDER] [--real-life CORPUS]
 
-Each table sets networks beside their floors on the same folds: a constant, which columns are there, linear models of the
-same columns, the network before training. Everything is chosen on validation rows of the training part; a test fold is
+Each table sets networks beside their floors on the same folds: a constant, which columns are there, linear models of
+the same columns, the network before training. Everything is chosen on validation rows of the training part; a test fold is
 opened once by system and seed, and the read is recorded. Predictions, loss curves and the record lie in the work folder
 (default ``~/.cache/trivium/supervised``): the same command goes on where it was stopped. It writes
 docs/results/supervised-NAME.json and .md. ``real-life`` wants the corpus that
@@ -37,9 +37,8 @@ from trivium.evaluate import (
     named_protocol,
     plan_evaluation,
     repeated_folds,
-    train_and_score,
 )
-from trivium.evaluate.experiment import Experiment
+from trivium.evaluate.experiment import Experiment, train_and_score
 from trivium.evaluate.named_protocols import NamedProtocol
 from trivium.files import user_folder
 
