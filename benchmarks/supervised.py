@@ -4,9 +4,9 @@ usage: TRIVIUM_DATA=FOLDER python benchmarks/supervised.py ravdess|ict-mmmo|mosi
        shared-private [--seeds 5] [--work FOLDER] [--real-life CORPUS]
 
 Each table sets networks beside their floors on the same folds: a constant, which columns are there, linear models of
-the same columns, the network before training. Everything is chosen on validation rows of the training part; a test fold is
-opened once by system and seed, and the read is recorded. Predictions, loss curves and the record lie in the work folder
-(default ``~/.cache/trivium/supervised``): the same command goes on where it was stopped. It writes
+the same columns, the network before training. Everything is chosen on validation rows of the training part; a test fold
+is opened once by system and seed, and the read is recorded. Predictions, loss curves and the record lie in the work
+folder (default ``~/.cache/trivium/supervised``): the same command goes on where it was stopped. It writes
 docs/results/supervised-NAME.json and .md. ``real-life`` wants the corpus that
 ``real_clips.py real-life-trial --work CORPUS`` made.
 """
@@ -128,13 +128,14 @@ def acted(data: Aligned) -> dict[str, Any]:
 
 def reviews(data: Aligned) -> dict[str, Any]:
     """Floors and networks for the sentiment of reviews."""
-    floors = {name: Floor(name) for name in ("majority", "missingness")}
-    floors |= {f"{name} alone": Floor("columns", [name]) for name in data.specification.modalities}
-    floors |= {"one linear model": Floor("columns"), "a linear model each, averaged": Floor("late")}
-    floors["untrained network"] = Floor("untrained", network=LATE)
+    told = ["audio", "vision"]
+    floors = {"majority": Floor("majority"), "which steps are there": Floor("columns", ["seen"])}
+    floors |= {f"{name} alone": Floor("columns", [name]) for name in told}
+    floors |= {"one linear model": Floor("columns", told), "a linear model each, averaged": Floor("late", told)}
+    floors["untrained network"] = Floor("untrained", told, network=LATE)
     return floors | {
-        "lf-dnn": Averaged(LATE, is_number=True),
-        "lf-dnn, average of 3": Averaged(LATE, members=3, is_number=True),
+        "lf-dnn": Averaged(LATE, is_number=True, modalities=told),
+        "lf-dnn, average of 3": Averaged(LATE, members=3, is_number=True, modalities=told),
     }
 
 

@@ -128,14 +128,20 @@ def _faces(folder: Path, rows: Sequence[Mapping[str, str]]) -> Values:
 def ict_mmmo() -> Aligned:
     """340 film reviews: mean and spread of the seen cells of voice and face; sentinels count as not seen.
 
+    Which steps were seen is a modality of its own, for a floor; networks are not given it.
     The label, 1 to 5 in the release, is moved to -2 to 2, so that a negative one is a negative review.
     """
     steps = steps_of_ict_mmmo()
     parts = {name: MeanStdPooling().fit_transform(steps.select([name])) for name in steps.specification.modalities}
+    parts["seen"] = steps.cell_mask.reshape(len(steps), -1)
     stars = steps.label(steps.specification.labels[0].key)
     label = LabelSpecification("sentiment", "regression", range=(-2.0, 2.0))
     found = joined(parts, "mmmo", steps.ids.tolist(), label, {"label.sentiment": stars - 3.0})
-    return replace(found, cell_mask=steps.cell_mask.any(axis=1, keepdims=True))
+    seen = np.ones((len(steps), 1, 3), bool)
+    for number, name in enumerate(found.specification.modalities):
+        if name in steps.specification.modalities:
+            seen[:, :, number] = steps.cell_mask[:, :, steps.specification.modalities.index(name)].any(axis=1)[:, None]
+    return replace(found, cell_mask=seen)
 
 
 def speaker_centred(data: Aligned) -> Aligned:

@@ -11,12 +11,12 @@ DECLARED = {
         "hidden units, dropout .5, Adam with .002 and weight decay .001, batches of 128, at most 40 epochs. A fifth of "
         "the training actors chooses the number of epochs by loss, then the network is trained anew on all training "
         "actors for that many. One row averages the probabilities of the five seeds. Floors: C from .001, .003, .01, "
-        ".03, .1 on four inner folds of actors, values limited to five deviations. How the network was chosen: some forty "
-        "trials on two inner folds (actors 1-5 and 11-15 held out, learned from the other actors up to 20): linear "
-        "models of several column sets and weights (.825 for one linear model of these columns, .839 for a linear model "
-        "each), support vector machines (up to .856), a dozen networks of six shapes (`concat` without balance .82, "
-        "`lf-dnn` .80, `tfn` .78, this one .83 and the average of two .844). Actors 21 to 24 took no part in them; those "
-        "of the other test folds did, as actors of this training part.",
+        ".03, .1 on four inner folds of actors, values limited to five deviations. How the network was chosen: some "
+        "forty trials on two inner folds (actors 1-5 and 11-15 held out, learned from the other actors up to 20): "
+        "linear models of several column sets and weights (.825 for one linear model of these columns, .839 for one "
+        "each), support vector machines (up to .856), a dozen networks of six shapes (`concat` without balance "
+        ".82, `lf-dnn` .80, `tfn` .78, this one .83 and the average of two .844). Actors 21 to 24 took no part in "
+        "them; those of the other test folds did, as actors of this training part.",
     ),
     "ict-mmmo": (
         "340 clips, sentiment 1 to 5, moved to -2 to 2. Text is absent for training clips in this release.",

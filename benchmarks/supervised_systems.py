@@ -27,13 +27,12 @@ LOGISTIC = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 
 def pooled(data: Aligned, modalities: Sequence[str]) -> Values:
     """Vectors (N, D) of utterances of one step, the modalities side by side; 0 where one is missing."""
-    chosen = data.select(list(modalities)) if modalities else data
+    chosen = _chosen(data, modalities)
     return np.where(chosen.column_mask() & np.isfinite(chosen.values), chosen.values, 0.0)[:, 0]
 
 
-def missing(data: Aligned) -> Values:
-    """Which columns were seen (N, D), as numbers."""
-    return (data.column_mask() & np.isfinite(data.values))[:, 0].astype(np.float64)
+def _chosen(data: Aligned, modalities: Sequence[str]) -> Aligned:
+    return data.select(list(modalities)) if modalities else data
 
 
 class _System(BaseEstimator):  # type: ignore[misc]
@@ -59,8 +58,8 @@ class Floor(_System):
 
     Parameters
     ----------
-    kind : {"majority", "missingness", "columns", "late", "untrained"}
-        A constant; which columns were seen; all columns side by side; a readout for each modality, whose probabilities
+    kind : {"majority", "columns", "late", "untrained"}
+        A constant; all columns side by side; a readout for each modality, whose probabilities
         are multiplied or whose numbers are averaged; the ``fused`` vector of a network before training.
     modalities : sequence of str
         Which; empty: all.
@@ -87,16 +86,23 @@ class Floor(_System):
         self.kind, self.modalities, self.network, self.strengths = kind, modalities, network, strengths
 
     def fit(
-        self, X: Aligned, *, groups: Values | None = None, validation: tuple[Aligned, Values] | None = None
+        self,
+        X: Aligned,
+        y: Values,
+        *,
+        groups: Values | None = None,
+        validation: tuple[Aligned, Values] | None = None,
     ) -> Self:
         """Choose the strength on inner folds, or on the validation fold where there is one, and fit."""
-        y, kept = X.label(str(self.label)), X.ids if groups is None else groups
+        kept = X.ids if groups is None else groups
         rows = np.arange(len(X))
         self.is_number_, self.classes_ = y.dtype.kind != "U", np.unique(y)
         if self.kind == "untrained":
             options = {**(self.network or {}), "label": self.label, "random_state": self.random_state}
             kind = SentimentRegressor if self.is_number_ else EmotionClassifier
-            self.network_ = kind(**{**options, "max_epochs": 0, "progress": False, "validation_fraction": 0.0}).fit(X)
+            self.network_ = kind(**{**options, "max_epochs": 0, "progress": False, "validation_fraction": 0.0}).fit(
+                _chosen(X, self.modalities), y
+            )
         tables, chooses = self._tables(X), None
         if validation is not None:
             tables = [np.concatenate(pair) for pair in zip(tables, self._tables(validation[0]), strict=True)]
@@ -111,10 +117,8 @@ class Floor(_System):
     def _tables(self, x: Aligned) -> list[Values]:
         if self.kind == "majority":
             return [np.zeros((len(x), 1))]
-        if self.kind == "missingness":
-            return [missing(x)]
         if self.kind == "untrained":
-            return [self.network_.outputs(x)["fused"]]
+            return [self.network_.outputs(_chosen(x, self.modalities))["fused"]]
         if self.kind == "late":
             return [pooled(x, [name]) for name in self.modalities or x.specification.modalities]
         return [pooled(x, self.modalities)]
@@ -174,28 +178,30 @@ class Averaged(_System):
         self.is_number, self.modalities = is_number, modalities
 
     def fit(
-        self, X: Aligned, *, groups: Values | None = None, validation: tuple[Aligned, Values] | None = None
+        self,
+        X: Aligned,
+        y: Values,
+        *,
+        groups: Values | None = None,
+        validation: tuple[Aligned, Values] | None = None,
     ) -> Self:
         """Train all members."""
-        X = self._seen(X)
+        X = _chosen(X, self.modalities)
         if validation is not None:
-            validation = (self._seen(validation[0]), validation[1])
+            validation = (_chosen(validation[0], self.modalities), validation[1])
         self.members_, values, epochs = [], [], []
         for number in range(self.members):
-            member = self._member(number).fit(X, groups=groups, validation=validation)
+            member = self._member(number).fit(X, y, groups=groups, validation=validation)
             values.append(member.best_value_)
             epochs.append(member.best_epoch_ + 1)
             if self.refit:
                 again = self._member(number).set_params(max_epochs=epochs[-1], validation_fraction=0.0)
-                member = again.fit(X)
+                member = again.fit(X, y)
             self.members_.append(member)
         self.best_value_ = float(np.mean(values))
         self.best_epoch_, self.n_iter_ = int(np.median(epochs)) - 1, max(epochs)
         self.classes_ = getattr(self.members_[0], "classes_", np.array([]))
         return self
-
-    def _seen(self, x: Aligned) -> Aligned:
-        return x.select(list(self.modalities)) if self.modalities else x
 
     def _member(self, number: int) -> Any:
         kind = SentimentRegressor if self.is_number else EmotionClassifier
@@ -205,8 +211,10 @@ class Averaged(_System):
 
     def predict(self, X: Aligned) -> Values:
         """Numbers (N,): the mean over the members."""
-        return np.asarray(np.mean([member.predict(self._seen(X)) for member in self.members_], axis=0))
+        return np.asarray(np.mean([member.predict(_chosen(X, self.modalities)) for member in self.members_], axis=0))
 
     def predict_proba(self, X: Aligned) -> Values:
         """Probabilities (N, K): the mean over the members."""
-        return np.asarray(np.mean([member.predict_proba(self._seen(X)) for member in self.members_], axis=0))
+        return np.asarray(
+            np.mean([member.predict_proba(_chosen(X, self.modalities)) for member in self.members_], axis=0)
+        )
