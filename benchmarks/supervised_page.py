@@ -92,7 +92,7 @@ def differences(part: Part) -> dict[str, dict[str, dict[str, Any]]]:
     said = {name: answers_of(one.table, part.protocol) for name, one in part.found.items()}
     against = dict.fromkeys([part.same, picked(part)])
     return {
-        name: {floor: difference(said[name], said[floor], part.protocol) for floor in against}
+        name: {floor: difference(said[name], said[floor], part.protocol) for floor in against if floor != name}
         for name in part.found
         if name not in part.floors
     }
