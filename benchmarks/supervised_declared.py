@@ -54,14 +54,14 @@ DECLARED = {
         "settings as for RAVDESS, ten epochs, no early stopping.",
     ),
     "shared-private": (
-        "There is no public code of this paper; the alignment is a reconstruction (the distance of Deep CORAL), and so is "
-        "the network, Self-MM's with a batch of 64 and layers of 16. Voice and face only: no public release here has "
-        "clean words, voice and face with a number for a label. The distance does not change when the pairing is "
-        "shuffled; a row with the pairing broken shows it, and the second table has objectives that do see the pairing.",
+        "There is no public code of this paper; the alignment is a reconstruction (the distance of Deep CORAL), and so "
+        "is the network, Self-MM's with layers of 16. Voice and face only: no public release here has clean words, voice "
+        "and face with a number for a label. The distance does not change when the pairing is shuffled; a row with the "
+        "pairing broken shows what that means, and the second table has objectives that do see the pairing.",
         "Declared before a test fold was read, without any trial: dropout .5, L1 loss, Adam with .002 and weight decay "
-        ".01, 15 % of the training clips stop training by MAE (patience 8). Alignment is projected to 16 columns; its "
-        "weight is 1, 10 or 100, and the weight that validation picks is named below the table by its validation MAE in "
-        "the JSON file; the other rows take 10. Comparators have weights .1 and 1. Three seeds, three partitions.",
+        ".01, batches of 64; 15 % of the training clips stop training by MAE (patience 8). Alignment is projected to 16 "
+        "columns; its weight is 1, 10 or 100 (validation MAE in the JSON file), the other rows take 10. Comparators "
+        "have weights .1 and 1. Three seeds, three partitions.",
     ),
 }
 """Paragraphs by table."""

@@ -26,6 +26,9 @@ TITLES = {
     "mosi-contaminated": "CMU-MOSI, contaminated features",
     "shared-private": "Shared and private: what the parts of arXiv 2305.08473 are worth on real data",
 }
+COMMANDS = {name: f"TRIVIUM_DATA=FOLDER python benchmarks/supervised.py {name}" for name in TITLES}
+COMMANDS["real-life"] += " --real-life CORPUS"
+COMMANDS["shared-private"] = "TRIVIUM_DATA=FOLDER python benchmarks/shared_private.py"
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ def write_page(name: str, parts: Sequence[Part], out: Path, *, seeds: int) -> No
         How many.
     """
     data = [next(iter(part.found.values())).table.provenance["configuration"]["data"] for part in parts]
-    facts = {**circumstances(data[0]), "seeds": seeds}
+    facts = {**circumstances(data[0]), "command": COMMANDS[name], "seeds": seeds}  # folders say nothing to others
     tables = {part.title: report(part) | {"data_sha256": hashed} for part, hashed in zip(parts, data, strict=True)}
     write_json(out / f"supervised-{name}.json", {**facts, "tables": tables})
     told = ", ".join(f"{library} {number}" for library, number in facts["versions"].items())
