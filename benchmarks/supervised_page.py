@@ -20,6 +20,7 @@ __all__ = ["Part", "averaged_over_seeds", "picked", "write_page"]
 
 TITLES = {
     "ravdess": "RAVDESS: eight acted emotions from voice and face",
+    "ravdess-transductive": "RAVDESS, transductive: every actor's own mean taken out",
     "ict-mmmo": "ICT-MMMO: sentiment of film reviews from voice and face",
     "mosi-words": "CMU-MOSI: sentiment from words alone",
     "real-life": "Real-life clips: verdicts, beside what the recording alone tells",
