@@ -107,7 +107,7 @@ def plugged_in(data: Aligned) -> dict[str, Any]:
 def pairs(data: Aligned) -> dict[str, Any]:
     """Each pair of three modalities alone, and all."""
     options = {"hidden": 64, "recurrent": (), "fusion": 64, "dropout": 0.5, "fusion_dropout": 0.3}
-    settings = {**CLASSES, "network": "lf-dnn", "network_options": options}
+    settings = {**CLASSES, "network": "lf-dnn", "network_options": options, "max_epochs": 25}
     chosen = {"no pair": "", "all pairs": "audio+vision,audio+speech,vision+speech"}
     chosen |= {name: name for name in ("audio+vision", "audio+speech", "vision+speech")}
     return {

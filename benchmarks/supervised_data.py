@@ -75,7 +75,7 @@ def joined(
 
 
 def ravdess(work: Path, *, whisper: bool) -> Aligned:
-    """1,440 acted clips: statistics and twenty parts of the voice, 35 action units, the recogniser's states if wanted.
+    """1,440 acted clips: statistics of the voice, 35 action units, and twenty parts of the voice or the states of Whisper.
 
     Action units are averages over time that came with the set; they have an order and a first letter of the id of their
     own, so they are joined by the rest of the name.
@@ -84,9 +84,10 @@ def ravdess(work: Path, *, whisper: bool) -> Aligned:
     rows = sorted(rows_of(folder / "meta.csv"), key=lambda row: row["stem"])
     files = [folder / "clips" / f"{row['stem']}.flac" for row in rows]
     heard = kept(work, f"ravdess voice {voice_specification()} {_hash_of_files(files)}", lambda: _voices(files))
-    parts = {"audio": np.concatenate([heard["statistics"], heard["flattened"]], axis=1), "vision": _faces(folder, rows)}
-    if whisper:
-        parts["speech"] = heard["states"]
+    parts = {"audio": heard["statistics"], "vision": _faces(folder, rows), "speech": heard["states"]}
+    if not whisper:
+        parts["audio"] = np.concatenate([heard["statistics"], heard["flattened"]], axis=1)
+        del parts["speech"]
     label = LabelSpecification("emotion", "multiclass", EMOTIONS)
     actors = np.array([row["actor"] for row in rows])
     table = {

@@ -21,7 +21,7 @@ from trivium.predict import EmotionClassifier, SentimentRegressor
 __all__ = ["Averaged", "Floor", "pooled"]
 
 Values = NDArray[Any]
-LOGISTIC = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+LOGISTIC = (3e-3, 1e-2, 3e-2)
 """C of all logistic floors; of ridge regression the strengths are those of every probe."""
 
 
@@ -193,7 +193,7 @@ class Averaged(_System):
         for number in range(self.members):
             member = self._member(number).fit(X, y, groups=groups, validation=validation)
             values.append(member.best_value_)
-            epochs.append(member.best_epoch_ + 1)
+            epochs.append(member.best_epoch_ + 1 or member.n_iter_)
             if self.refit:
                 again = self._member(number).set_params(max_epochs=epochs[-1], validation_fraction=0.0)
                 member = again.fit(X, y)
