@@ -75,7 +75,7 @@ def joined(
 
 
 def ravdess(work: Path, *, whisper: bool) -> Aligned:
-    """1,440 acted clips: statistics of the voice, 35 action units, and twenty parts of the voice or the states of Whisper.
+    """1,440 acted clips: statistics of the voice, 35 action units, and twenty parts of the voice or Whisper's states.
 
     Action units are averages over time that came with the set; they have an order and a first letter of the id of their
     own, so they are joined by the rest of the name.
