@@ -152,9 +152,10 @@ def main() -> int:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     try:
-        write_page(
-            NAME, [run(one, NAME, asked) for one in tables(asked.work)[: asked.tables]], asked.out, seeds=asked.seeds
-        )
+        parts = []
+        for table in tables(asked.work)[: asked.tables]:
+            parts.append(run(table, NAME, asked))
+            write_page(NAME, parts, asked.out, seeds=asked.seeds)
     except TriviumError as error:
         print(f"shared_private: {error}", file=sys.stderr)
         return 2

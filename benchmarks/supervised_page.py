@@ -170,7 +170,7 @@ def shown(part: Part, told: Mapping[str, Any]) -> str:
         cells = [_value(one["scores"][number]) for number in shown_numbers]
         minus = [_difference(one["minus"].get(floor)) for floor in against]
         lines.append(f"| {' | '.join([name, *cells, _interval(one['scores'][first]['interval']), *minus])} |")
-    card = next(iter(part.found.values())).card
+    card = list(part.found.values())[-1].card
     definitions = [f"{number}: {card.definitions()[number]}" for number in shown_numbers]
     notes = [f"Folds: {part.folds}.", f"The floor that validation rows pick: {pick}.", *definitions, *card.notes()[-2:]]
     return f"### {part.title}\n\n{part.text}\n\n" + "\n".join(lines) + "\n\n" + "  \n".join(notes)
