@@ -85,18 +85,33 @@ def averaged_over_seeds(one: Experiment, protocol: NamedProtocol) -> Experiment:
 
 
 def picked(part: Part) -> str:
-    """The floor that did best on validation rows; a constant says nothing there."""
-    scores = {name: part.found[name].valid for name in part.floors}
+    """The floor that did best on validation rows; a constant says nothing there, and products were not validated."""
+    scores = {name: part.found[name].valid for name in part.floors if "late" not in _kind(part.found[name])}
     known = {name: score for name, score in scores.items() if np.isfinite(score)}
     return max(known, key=lambda name: known[name]) if known else part.same
 
 
+def best(part: Part) -> str:
+    """The floor that did best on the test folds: chosen afterwards, and so in its favour."""
+    scores = {name: part.found[name].card.lines[0].mean for name in part.floors}
+    known = {name: score for name, score in scores.items() if np.isfinite(score)}
+    return max(known, key=lambda name: known[name]) if known else part.same
+
+
+def _kind(one: Experiment) -> str:
+    return str(one.table.provenance["configuration"]["parameters"].get("kind", ""))
+
+
+def against(part: Part) -> list[str]:
+    """Floors that differences are taken from: of the same columns, picked by validation, best on test."""
+    return list(dict.fromkeys([part.same, picked(part), best(part)]))
+
+
 def differences(part: Part) -> dict[str, dict[str, dict[str, Any]]]:
-    """Paired difference of the first number from the two floors, by system that is none."""
+    """Paired differences of the first number, by system that is no floor."""
     said = {name: answers_of(one.table, part.protocol) for name, one in part.found.items()}
-    against = dict.fromkeys([part.same, picked(part)])
     return {
-        name: {floor: difference(said[name], said[floor], part.protocol) for floor in against if floor != name}
+        name: {floor: difference(said[name], said[floor], part.protocol) for floor in against(part) if floor != name}
         for name in part.found
         if name not in part.floors
     }
@@ -144,6 +159,7 @@ def report(part: Part) -> dict[str, Any]:
     return {
         "folds": part.folds,
         "picked_floor": picked(part),
+        "best_floor_on_test": best(part),
         "systems": {
             name: {
                 "floor": name in part.floors,
@@ -162,18 +178,23 @@ def report(part: Part) -> dict[str, Any]:
 def shown(part: Part, told: Mapping[str, Any]) -> str:
     """A part as Markdown."""
     shown_numbers = part.protocol.metrics[:2] if len(part.protocol.metrics) < 8 else ("r", "mae", "acc2_non0", "acc7")
-    first, pick = part.protocol.metrics[0], told["picked_floor"]
-    against = list(dict.fromkeys([part.same, pick]))
-    heads = ["system", *shown_numbers, f"95 % interval of {first}", *(f"{first} minus {name}" for name in against)]
+    first, floors = part.protocol.metrics[0], against(part)
+    heads = ["system", *shown_numbers, f"95 % interval of {first}", *(f"{first} minus {name}" for name in floors)]
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for name, one in told["systems"].items():
         cells = [_value(one["scores"][number]) for number in shown_numbers]
-        minus = [_difference(one["minus"].get(floor)) for floor in against]
+        minus = [_difference(one["minus"].get(floor)) for floor in floors]
         lines.append(f"| {' | '.join([name, *cells, _interval(one['scores'][first]['interval']), *minus])} |")
     card = list(part.found.values())[-1].card
     definitions = [f"{number}: {card.definitions()[number]}" for number in shown_numbers]
-    notes = [f"Folds: {part.folds}.", f"The floor that validation rows pick: {pick}.", *definitions, *card.notes()[-2:]]
+    notes = [f"Folds: {part.folds}.", *_floors_told(part), *definitions, *card.notes()[-2:]]
     return f"### {part.title}\n\n{part.text}\n\n" + "\n".join(lines) + "\n\n" + "  \n".join(notes)
+
+
+def _floors_told(part: Part) -> list[str]:
+    if not part.floors:
+        return []
+    return [f"The floor that validation rows pick: {picked(part)}; the best on the test folds: {best(part)}."]
 
 
 def _value(score: Mapping[str, Any]) -> str:
