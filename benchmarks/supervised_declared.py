@@ -66,7 +66,7 @@ DECLARED = {
         "Declared before a test fold was read, without any trial: dropout .5, L1 loss, Adam with .002 and weight decay "
         ".01, batches of 64; 15 % of the training clips stop training by MAE (patience 8). Alignment is projected to "
         "16 columns; its weight is 1, 10 or 100 (validation MAE in the JSON file), the other rows take 10. Comparators "
-        "have a weight of .1. Two seeds, two partitions: a difference below .03 is none.",
+        "have a weight of .1. Two seeds, two partitions.",
     ),
 }
 """Paragraphs by table."""
