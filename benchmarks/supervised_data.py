@@ -226,6 +226,7 @@ def _mean_and_spread(corpus: Corpus, modality: str) -> Values:
 
 
 def recording_facts(names: Sequence[str]) -> Values:
-    """Length, pictures a second, width, height and rate of the sound of the original recordings, (N, 5)."""
+    """Length, pictures a second, width, height, rate of the sound, and whether 29 pictures a second or more, (N, 6)."""
     rows = {row["id"]: row for row in rows_of(folder_of("real-life-trial") / "meta.csv")}
-    return np.array([[float(rows[name][key]) for key in ("dur", "fps", "w", "h", "sr")] for name in names])
+    facts = np.array([[float(rows[name][key]) for key in ("dur", "fps", "w", "h", "sr")] for name in names])
+    return np.concatenate([facts, facts[:, 1:2] >= 29], axis=1)

@@ -45,14 +45,17 @@ DECLARED = {
         "stand for it, many deceptive clips were recorded at 30 pictures a second, and few "
         "speakers have both verdicts, so what is recognised is the recording and the person. All clips were brought to "
         "one rate of pictures and of sound before columns were made. The first floor is what length, pictures a "
-        "second, size and rate of sound of the original file tell.",
+        "second (and whether 29 or more), size and rate of sound of the original file tell. A first run took speakers "
+        "in the order of their numbers; they are numbered by verdict, two folds held one verdict only, and the run was "
+        "thrown away.",
         "Declared before a test fold was read, without any trial: `concat` with `balanced` on mean and spread of "
         "words, voice and face, settings as for RAVDESS but batches of 32 and a rate of .001.",
     ),
     "mosi-contaminated": (
         "**Contaminated features**: the words and the faces of this release are layers of networks that had been "
         "trained with the labels of the bc-LSTM training videos. Scores within train mean nothing (.98 there, .76 on "
-        "test), so there is no validation fold and nothing can be chosen. Published, from memory and not checked: "
+        "test), so there is no validation fold, nothing can be chosen, and "
+        "what inner folds of train pick means nothing. Published, from memory and not checked: "
         "bc-LSTM on the same split text 78.1, voice 60.3, face 55.8, all 80.3 % (Poria et al. 2017). This table stands "
         "beside that number and proves nothing else.",
         "Declared before the test fold was read, without any trial: C of .01 for all floors; `concat` with `balanced`, "
