@@ -141,7 +141,9 @@ def ict_mmmo() -> Aligned:
     seen = np.ones((len(steps), 1, 3), bool)
     for number, name in enumerate(found.specification.modalities):
         if name in steps.specification.modalities:
-            seen[:, :, number] = steps.cell_mask[:, :, steps.specification.modalities.index(name)].any(axis=1)[:, None]
+            seen[:, :, number] = np.any(
+                steps.cell_mask[:, :, steps.specification.modalities.index(name)], axis=1, keepdims=True
+            )
     return replace(found, cell_mask=seen)
 
 
