@@ -148,7 +148,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--work", type=Path, default=user_folder("supervised"), help="outside the repository")
     parser.add_argument("--out", type=Path, default=PAGES, help="folder of the page")
-    parser.add_argument("--tables", type=int, default=4, help="how many of the tables, in order")
+    parser.add_argument("--tables", type=int, default=3, help="how many of the tables, in order")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     try:
