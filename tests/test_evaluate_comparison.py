@@ -113,6 +113,16 @@ def test_seeds_are_averaged_and_without_equal_numbers_there_is_no_permutation() 
     assert same.differences[1].p == 1.0
 
 
+def test_partitions_of_each_seed_are_those_of_both_systems() -> None:
+    y = np.array([0.0, 1, 2, 3])
+    ids = [f"u{k:03d}" for k in range(4)] * 2
+    said = np.array([0.0, 1, 12, 13, 0, 9, 9.5, 1])  # within its own folds a perfect correlation, elsewhere not
+    told = {"seed": np.repeat([1, 2], 4), "fold": ["1.a", "1.a", "1.b", "1.b", "2.a", "2.b", "2.b", "2.a"]}
+    ours, theirs = system(np.tile(y, 2), np.tile(y, 2), ids, **told), system(said, np.tile(y, 2), ids, **told)
+    found = compare(ours, theirs, NUMBERS, times=0).differences[0]
+    assert (found.ours, found.theirs) == (pytest.approx(1.0), pytest.approx(1.0))
+
+
 def test_the_command_compares_two_files(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     y = np.round(rng.uniform(-1, 1, 80) * 5) / 5

@@ -182,6 +182,15 @@ def test_concat_sees_means_and_deviations() -> None:
     assert Concat(WIDTHS, pooling="mean").eval()(values, masks)["raw_audio"].shape == (2, 3)
 
 
+def test_balanced_modalities_have_the_same_total_variance() -> None:
+    torch.manual_seed(0)
+    network = Concat({"audio": 90, "vision": 10}, pooling="mean", balanced=True).train()
+    values = {"audio": torch.randn(64, 1, 90), "vision": 7 * torch.randn(64, 1, 10)}
+    vectors = network(values, {m: torch.ones(64, 1, dtype=torch.bool) for m in values})
+    spread = {m: vectors[f"raw_{m}"].var(dim=0, correction=0).sum().item() for m in values}
+    assert spread["audio"] == pytest.approx(50, rel=1e-3) and spread["vision"] == pytest.approx(50, rel=1e-3)
+
+
 def test_early_fusion_equals_an_lstm_over_joined_columns() -> None:
     network = EFLSTM(WIDTHS, hidden=5, layers=2).eval()
     values, masks = whole_batch()

@@ -79,6 +79,7 @@ def test_the_strength_is_that_of_a_grouped_grid_search() -> None:
     search = GridSearchCV(LogisticRegression(max_iter=5000), grid, scoring="balanced_accuracy", cv=GroupKFold(4))
     search.fit(scaled, y, groups=groups)
     assert readout.strength_ == search.best_params_["C"]
+    assert readout.validation_score_ == pytest.approx(search.best_score_)
     np.testing.assert_allclose(readout.predict_proba(x), search.predict_proba(scaled), atol=1e-3)
     assert (readout.predict(x) == search.predict(scaled)).all()
 
@@ -116,6 +117,19 @@ def test_rotating_into_the_space_of_the_rows_changes_no_prediction(task: str) ->
     else:
         plain = Ridge(alpha=np.atleast_1d(readout.strength_)[0]).fit(scaled, y[:, 0])
         np.testing.assert_allclose(readout.predict(x)[:, 0], plain.predict(scaled), atol=1e-6)
+
+
+def test_strengths_that_are_given_are_the_ones_to_choose_from() -> None:
+    x, y, groups = problem()
+    assert LinearReadout("classes", strengths=[0.02]).fit(x, y, groups=groups).strength_ == 0.02
+    ridge = LinearReadout("numbers", strengths=[3.0, 5.0]).fit(x, x[:, :1], groups=groups)
+    assert ridge.strength_ == 3.0
+    scaled = np.clip(StandardScaler().fit_transform(x), -5, 5)
+    errors = [
+        (Ridge(alpha=3.0).fit(scaled[a], x[a, 0]).predict(scaled[b]) - x[b, 0]) ** 2
+        for a, b in GroupKFold(4).split(scaled, groups=groups)
+    ]
+    assert ridge.validation_score_ == pytest.approx(-np.concatenate(errors).mean())
 
 
 def test_given_validation_rows_choose_the_strength() -> None:

@@ -189,7 +189,9 @@ def compare(ours: Answers, theirs: Answers, protocol: NamedProtocol, *, times: i
         )
     a, b = ours.of(mine), theirs.of(yours)
     _require_one_truth(a, b)
-    b = replace(b, clusters=a.clusters, folds=np.broadcast_to(a.folds[0], b.folds.shape))
+    # partitions made anew for every seed are those of the seed; else all seeds went through the same folds
+    folds = a.folds if a.folds.shape == b.folds.shape else np.broadcast_to(a.folds[0], b.folds.shape)
+    b = replace(b, clusters=a.clusters, folds=folds)
     means = [values_of(system, protocol, np.arange(len(a))).mean(axis=1) for system in (a, b)]
     mine_sums, your_sums = ClusterSums.of(a, protocol, beside=[b]), ClusterSums.of(b, protocol, beside=[a])
     counts = drawn_counts(mine_sums.clusters, times, seed)

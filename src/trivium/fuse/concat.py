@@ -37,6 +37,9 @@ class Concat(Network):
         Size of the hidden layer.
     dropout : float
         On the pooled columns and on the hidden layer.
+    balanced : bool
+        Bring the modalities to the same total variance, so that a few columns of one do not drown in the many of
+        another; whoever has more columns than the mean is made smaller (our choice).
 
     Examples
     --------
@@ -56,11 +59,14 @@ class Concat(Network):
         pooling: Pooling = "mean-std",
         hidden: int = 128,
         dropout: float = 0.2,
+        balanced: bool = False,
     ) -> None:
         super().__init__(widths, outputs)
         if pooling not in get_args(Pooling):
             raise SpecificationError(f"pooling cannot be {pooling!r}", remedy="choose from mean, mean-std")
-        self.pooling = pooling
+        self.pooling, self.balanced = pooling, balanced
+        mean = sum(self.widths.values()) / len(self.widths)
+        self.scales = {name: (mean / width) ** 0.5 if balanced else 1.0 for name, width in self.widths.items()}
         times = 2 if pooling == "mean-std" else 1
         self.norms = nn.ModuleDict({name: MaskedBatchNorm(times * width) for name, width in self.widths.items()})
         self.dropout = Dropout(dropout)
@@ -68,13 +74,13 @@ class Concat(Network):
 
     def fuse(self, inputs: Mapping[str, Steps]) -> dict[str, Tensor]:
         """``prediction``, ``raw_...``, ``feature_...`` (the same: normalised pooled columns) and ``fused``."""
-        vectors = {name: self._pooled(name, steps) for name, steps in inputs.items()}
+        vectors = {name: self._pooled(name, steps) * self.scales[name] for name, steps in inputs.items()}
         fused = self.dropout(self.layers.hidden(self.dropout(torch.cat(list(vectors.values()), dim=1))))
         return {"prediction": self.layers.last(fused), **named_vectors(vectors), "fused": fused}
 
     def extra_repr(self) -> str:
-        """Sizes and pooling."""
-        return f"{super().extra_repr()}, pooling={self.pooling!r}"
+        """Sizes, pooling, and whether modalities are balanced."""
+        return f"{super().extra_repr()}, pooling={self.pooling!r}, balanced={self.balanced}"
 
     def _pooled(self, name: str, steps: Steps) -> Tensor:
         parts = [mean_of_steps(steps)] + ([spread_of_steps(steps)] if self.pooling == "mean-std" else [])

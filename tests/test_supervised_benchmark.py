@@ -1,0 +1,106 @@
+"""The supervised tables compute what their pages say: floors, averages over seeds, folds as published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from trivium.corpus import Aligned, LabelSpecification, Specification, StreamSpecification
+from trivium.evaluate import LinearReadout, PredictionTable, ReadLedger, grouped_folds, named_protocol, plan_evaluation
+from trivium.evaluate.experiment import Experiment, train_and_score
+
+
+@pytest.fixture
+def systems(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    return loaded("supervised_systems", monkeypatch)
+
+
+def loaded(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    from importlib import import_module
+
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+    return import_module(name)
+
+
+def moods(n: int = 90) -> Aligned:
+    """Two modalities of one step, three moods that both tell a little of; synthetic."""
+    rng = np.random.default_rng(0)
+    mood = rng.integers(3, size=n)
+    values = rng.standard_normal((n, 1, 6)).astype(np.float32)
+    values[np.arange(n), 0, mood] += 2
+    values[np.arange(n), 0, 3 + mood] += 1
+    streams = (StreamSpecification("audio", ("a", "b", "c")), StreamSpecification("vision", ("d", "e", "f")))
+    label = LabelSpecification("mood", "multiclass", ("bad", "fair", "good"))
+    names = np.array(["bad", "fair", "good"])[mood]
+    table = {"label.mood": names, "group.speaker": (np.arange(n) % 9).astype(str)}
+    return Aligned.from_arrays(values, Specification(streams, (label,)), table=table)
+
+
+def test_a_late_floor_multiplies_the_probabilities_of_a_readout_each(systems: ModuleType) -> None:
+    data = moods()
+    y, groups = data.label("mood"), data.group("speaker")
+    floor = systems.Floor("late", strengths=[0.1]).fit(data, y, groups=groups)
+    shares = [
+        LinearReadout("classes", strengths=[0.1]).fit(x, y, groups=groups).predict_proba(x)
+        for x in (data.values[:, 0, :3], data.values[:, 0, 3:])
+    ]
+    product = shares[0] * shares[1]
+    np.testing.assert_allclose(floor.predict_proba(data), product / product.sum(axis=1, keepdims=True), atol=1e-6)
+    assert 0.3 < floor.best_value_ < 1
+
+
+def test_pooled_columns_are_zero_where_a_modality_is_missing(systems: ModuleType) -> None:
+    data = moods(4)
+    data.cell_mask[1, 0, 1] = False
+    assert systems.pooled(data, ["vision"])[1].tolist() == [0, 0, 0]
+    assert systems.pooled(data, ["vision"])[0].tolist() == data.values[0, 0, 3:].tolist()
+
+
+def test_an_average_is_the_mean_of_its_members_and_goes_through_a_protocol(systems: ModuleType, tmp_path: Path) -> None:
+    data = moods()
+    settings = {"network": "concat", "max_epochs": 3, "network_options": {"hidden": 4}, "validation_fraction": 0.2}
+    average = systems.Averaged(settings, members=2, refit=True, modalities=["audio"])
+    ledger = ReadLedger(tmp_path / "reads.jsonl")
+    folds = grouped_folds(data.group("speaker"), 3)
+    plan = plan_evaluation(data, named_protocol("classification"), "mood", folds=folds, ledger=ledger)
+    done = train_and_score(plan, average, seeds=[1], show=False, resamples=10)
+    assert len(done.table) == 90
+    assert done.reads["1"].times == 1
+    average.set_params(label="mood").fit(data, data.label("mood"), groups=data.group("speaker"))
+    heard = data.select(["audio"])
+    expected = np.mean([member.predict_proba(heard) for member in average.members_], axis=0)
+    np.testing.assert_allclose(average.predict_proba(data), expected)
+    assert all(np.isnan(member.best_value_) for member in average.members_)  # trained again on all rows
+    assert np.isfinite(average.best_value_)
+
+
+def test_seeds_are_averaged_by_utterance_before_the_class_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = loaded("supervised_page", monkeypatch)
+    cells: dict[str, Any] = {
+        "id": ["u", "v", "v", "u"],
+        "prediction_no": [0.6, 0.2, 0.3, 0.1],
+        "prediction_yes": [0.4, 0.8, 0.7, 0.9],
+        "label": ["yes", "yes", "yes", "yes"],
+        "fold": ["1", "2", "2", "1"],
+        "seed": [1, 1, 2, 2],
+    }
+    protocol = named_protocol("classification")
+    one = Experiment(card=None, table=PredictionTable(cells), runs=(), reads={})  # type: ignore[arg-type]
+    found = page.averaged_over_seeds(one, protocol)
+    assert found.table.columns["id"] == ["u", "v"]
+    np.testing.assert_allclose(found.table.columns["prediction_yes"], [0.65, 0.75])
+    assert found.card.line("accuracy").mean == 1.0
+
+
+def test_the_published_folds_hold_every_actor_once_and_centring_takes_out_each_speaker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = loaded("supervised_data", monkeypatch)
+    assert sorted(actor for fold in data.LUNA_JIMENEZ for actor in fold) == list(range(1, 25))
+    centred = data.speaker_centred(moods())
+    for speaker in np.unique(centred.group("speaker")):
+        np.testing.assert_allclose(centred.values[centred.group("speaker") == speaker].mean(axis=0), 0, atol=1e-6)
