@@ -24,7 +24,7 @@ from trivium.corpus import Aligned, Corpus, LabelSpecification, Specification, S
 from trivium.errors import TriviumError
 from trivium.extract.audio.voice import voice_specification, voice_stream
 from trivium.extract.text.minilm import load_word_encoder
-from trivium.extract.words.speech import load_listener
+from trivium.extract.words.speech import encoder_states
 from trivium.files import sha256_bytes, sha256_file
 from trivium.represent import MeanStdPooling
 
@@ -108,11 +108,11 @@ def _hash_of_files(files: Sequence[Path]) -> str:
 
 def _voices(files: Sequence[Path]) -> dict[str, Values]:
     """Statistics and parts of the voice columns, mean and spread of the recogniser's states, a row a clip."""
-    layout, listener = layouts()[0], load_listener(None)
+    layout = layouts()[0]
     found: dict[str, list[Values]] = {"statistics": [], "flattened": [], "states": []}
     for file in files:
         sound = decoded(file)
-        voice, states = voice_stream(sound).values.astype(np.float64), listener.states(sound)
+        voice, states = voice_stream(sound).values.astype(np.float64), encoder_states(sound)
         found["statistics"].append(statistics(voice, layout))
         found["flattened"].append(flattened(voice))
         found["states"].append(np.concatenate([states.mean(axis=0), states.std(axis=0)]))

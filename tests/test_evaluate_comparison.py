@@ -120,7 +120,7 @@ def test_partitions_of_each_seed_are_those_of_both_systems() -> None:
     told = {"seed": np.repeat([1, 2], 4), "fold": ["1.a", "1.a", "1.b", "1.b", "2.a", "2.b", "2.b", "2.a"]}
     ours, theirs = system(np.tile(y, 2), np.tile(y, 2), ids, **told), system(said, np.tile(y, 2), ids, **told)
     found = compare(ours, theirs, NUMBERS, times=0).differences[0]
-    assert (found.ours, found.theirs) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert found.ours == pytest.approx(1.0) and found.theirs == pytest.approx(1.0)
 
 
 def test_the_command_compares_two_files(tmp_path: Path) -> None:
