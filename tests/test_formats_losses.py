@@ -99,7 +99,9 @@ def test_a_writer_tells_what_it_cannot_keep(tmp_path: Path, format: str) -> None
         pytest.importorskip("datasets")
     findings = trivium.write(rich(), tmp_path / "out", format=format, **OPTIONS.get(format, {}))
     assert lost(findings) == EXPECTED[format]
-    assert all(f["kind"] == "dropped" and f["action"].endswith(f": the format {format} has no place for it") for f in findings)
+    assert all(
+        f["kind"] == "dropped" and f["action"].endswith(f": the format {format} has no place for it") for f in findings
+    )
     again = trivium.read(tmp_path / "out", format=format)
     first = again[0]
     words = first.words

@@ -83,7 +83,12 @@ class WordsFormat:
                 raise AlignmentError("no utterance has words with times", remedy="extract or time the words first")
         kept = [s.modality for s in corpus.specification.streams if s.dtype == "float32"]
         return Kept(
-            frozenset({"word times", "word confidence", "clip", "clocks"}), streams=kept, labels=(), spans=(), groups=(), splits=()
+            frozenset({"word times", "word confidence", "clip", "clocks"}),
+            streams=kept,
+            labels=(),
+            spans=(),
+            groups=(),
+            splits=(),
         )
 
 
@@ -105,7 +110,9 @@ def _parts(corpus: Corpus) -> Iterator[Corpus]:
 def _schema(specification: Specification) -> pa.Schema:
     first = [("id", pa.string()), ("clip", pa.string()), ("start", pa.float64()), ("end", pa.float64())]
     columns = [f"{s.modality}.{c}" for s in specification.streams if s.dtype == "float32" for c in s.columns]
-    return pa.schema([*first, ("word", pa.string()), ("confidence", pa.float32()), *((name, pa.float32()) for name in columns)])
+    return pa.schema(
+        [*first, ("word", pa.string()), ("confidence", pa.float32()), *((name, pa.float32()) for name in columns)]
+    )
 
 
 def word_tables(corpus: Corpus) -> Iterator[pa.Table]:

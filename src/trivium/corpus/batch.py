@@ -246,6 +246,4 @@ class Aligned:
             return self.table[f"{kind}.{name}"]
         except KeyError:
             known = sorted(k.partition(".")[2] for k in self.table if k.startswith(f"{kind}."))
-            raise SpecificationError(
-                f"there is no {kind} {name!r}", remedy=choice_remedy(kind, known)
-            ) from None
+            raise SpecificationError(f"there is no {kind} {name!r}", remedy=choice_remedy(kind, known)) from None

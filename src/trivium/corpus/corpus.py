@@ -259,9 +259,7 @@ class Corpus(Sequence[Utterance]):
 
     def _named(self, kind: str, name: str) -> NDArray[np.str_]:
         if name not in self._names(kind):
-            raise SpecificationError(
-                f"there is no {kind} {name!r}", remedy=choice_remedy(kind, self._names(kind))
-            )
+            raise SpecificationError(f"there is no {kind} {name!r}", remedy=choice_remedy(kind, self._names(kind)))
         return self.column(f"{kind}.{name}")
 
     def _names(self, kind: str) -> list[str]:

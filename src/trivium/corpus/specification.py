@@ -290,7 +290,9 @@ def choice_remedy(kind: str, names: Sequence[str]) -> str:
     """
     if names:
         return f"choose from {_some(names)}"
-    return f"this corpus has no {kind}s; give them with a label.csv beside the clips or a table of spans (extract --spans)"
+    return (
+        f"this corpus has no {kind}s; give them with a label.csv beside the clips or a table of spans (extract --spans)"
+    )
 
 
 def _some(names: Iterable[str]) -> str:
