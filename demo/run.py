@@ -50,7 +50,7 @@ def run(given: argparse.Namespace, console: Console) -> Path:
     began = time.monotonic()
 
     def say(step: int, text: str) -> None:
-        console.print(f"[bold cyan]{step}/4[/] {text} [dim]({time.monotonic() - began:.0f} s)[/]")
+        console.print(f"[bold cyan]{step}/4[/] {text} [dim](begun after {time.monotonic() - began:.0f} s)[/]")
 
     own = given.clip is not None
     say(1, f"the clip: {given.clip}" if own else "a clip, put together from a recorded face and another's voice")

@@ -44,7 +44,7 @@ def test_a_row_is_a_word_with_the_mean_of_the_steps_that_share_time_with_it(tmp_
     trivium.write(corpus(), tmp_path / "words.parquet", format="words")
     frame = pandas.read_parquet(tmp_path / "words.parquet")
     assert frame.columns.tolist() == [
-        *("id", "clip", "start", "end", "word"),
+        *("id", "clip", "start", "end", "word", "confidence"),
         *("audio.f0", "audio.energy", "vision.smile"),
     ]
     assert frame["id"].tolist() == ["007"] * 3 + ["no face"] * 3
@@ -86,7 +86,7 @@ def test_token_ids_are_left_out() -> None:
     tokens = Stream(np.zeros((4, 1), np.int32), TOKENS)
     both = Utterance("a", {**one.streams, "text_tokens": tokens}, one.words)
     (found,) = word_tables(Corpus.from_utterances([both], Specification((VOICE, FACE, TOKENS))))
-    assert found.num_columns == 8 and found.num_rows == 3
+    assert found.num_columns == 9 and found.num_rows == 3
 
 
 def test_words_without_times_have_rows_where_the_streams_are_words() -> None:
@@ -94,7 +94,7 @@ def test_words_without_times_have_rows_where_the_streams_are_words() -> None:
     one = Utterance("a", {"audio": Stream(np.array([[1.0], [2.0]], np.float32), spec)}, Words(("so", "what")))
     (found,) = word_tables(Corpus.from_utterances([one], Specification((spec,))))
     assert found.to_pylist() == [
-        {"id": "a", "clip": "", "start": None, "end": None, "word": word, "audio.f0": value}
+        {"id": "a", "clip": "", "start": None, "end": None, "word": word, "confidence": None, "audio.f0": value}
         for word, value in (("so", 1.0), ("what", 2.0))
     ]
 
@@ -116,3 +116,14 @@ def test_the_command_writes_it_and_pandas_long_reads_it_back(tmp_path: Path, mon
         assert back.ids.tolist() == ["007", "no face"]
         assert back[0].words is not None and back[0].words.text == ("ça", 'say "so"', "x,y")
         assert "vision" not in back[1].streams
+
+
+def test_the_confidence_of_words_is_kept_and_comes_back(tmp_path: Path) -> None:
+    sure = np.array([0.25, 0.5, 1.0], np.float32)
+    one, two = utterance("a"), utterance("b")
+    told = Utterance("a", one.streams, Words(one.words.text, one.words.times, sure))  # type: ignore[union-attr]
+    trivium.write(Corpus.from_utterances([told, two], Specification((VOICE, FACE))), tmp_path / "w.csv", format="words")
+    first, second = trivium.read(tmp_path / "w.csv")
+    assert first.words is not None and first.words.confidence is not None
+    assert first.words.confidence.tolist() == [0.25, 0.5, 1.0]
+    assert second.words is not None and second.words.confidence is None

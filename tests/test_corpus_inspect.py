@@ -131,3 +131,17 @@ def test_damage_is_found_only_by_checking(folder: Path) -> None:
     assert summary(folder)["content_hash"] == "0" * 64
     with pytest.raises(FormatError, match="content hash"):
         summary(folder, check=True)
+
+
+def test_failures_are_a_line_each_and_remedies_stand_in_the_quality(tmp_path: Path) -> None:
+    failed = [
+        {"id": f"c{k}", "clip": f"[b]{k}.mp4", "reason": "cannot be decoded", "remedy": "convert it"} for k in range(7)
+    ]
+    Corpus.from_utterances([], Specification(()), {"failures": failed}).save(tmp_path / "corpus")
+    lines = inspect(str(tmp_path / "corpus")).stdout.splitlines()
+    start = lines.index("Clips that could not be extracted")
+    assert lines[start + 1 : start + 6] == [f"  [b]{k}.mp4: cannot be decoded" for k in range(5)]
+    assert lines[start + 6] == "  and 2 more; see --quality"
+    assert "{" not in "".join(lines)
+    quality = inspect(str(tmp_path / "corpus"), "--quality").stdout
+    assert quality.count("convert it") == 7 and "[b]6.mp4" in quality

@@ -54,7 +54,7 @@ EXPECTED = {
         "label mood",
     },
     "words": {
-        "confidence of words", "times of its steps", "extractor and version",
+        "times of its steps", "extractor and version",
         "group speaker", "start and end within the clip", "split a", "split b", "label mood", "label sentiment", "text",
     },
 }  # fmt: skip
@@ -99,7 +99,9 @@ def test_a_writer_tells_what_it_cannot_keep(tmp_path: Path, format: str) -> None
         pytest.importorskip("datasets")
     findings = trivium.write(rich(), tmp_path / "out", format=format, **OPTIONS.get(format, {}))
     assert lost(findings) == EXPECTED[format]
-    assert all(f["kind"] == "dropped" and f["action"].endswith(f": {format} has no place for it") for f in findings)
+    assert all(
+        f["kind"] == "dropped" and f["action"].endswith(f": the format {format} has no place for it") for f in findings
+    )
     again = trivium.read(tmp_path / "out", format=format)
     first = again[0]
     words = first.words
@@ -150,10 +152,27 @@ def test_the_command_prints_what_is_not_kept(tmp_path: Path) -> None:
     rich().save(tmp_path / "corpus")
     out = tmp_path / "a.npz"
     arguments = ["write", str(tmp_path / "corpus"), "--format", "npz", "--out", str(out), "--split", "a"]
-    printed = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+    printed = CliRunner().invoke(app, arguments, env={"COLUMNS": "80"})
     assert printed.exit_code == 0, printed.output
-    assert "Not kept in a.npz" in printed.output
-    assert "times of words: npz has no place for it" in printed.output
+    lines = printed.output.splitlines()
+    assert "Not kept in a.npz, because the format npz has no place for it:" in lines
+    assert "  times of words: 2 utterances (one, two)" in lines
+    assert "  names of its classes: mood" in lines
+    assert "  extractor and version: audio" in lines
+    assert "  times of its steps: audio 2 utterances (one, two)" in lines
+    assert all(len(line) <= 80 for line in lines[1:])
+
+
+def test_many_losses_are_one_line_per_kind_and_name_three_utterances(tmp_path: Path) -> None:
+    many = [replace(rich()[0], id=f"a-rather-long-name-of-a-clip-{number}") for number in range(9)]
+    Corpus.from_utterances(many, rich().specification).save(tmp_path / "corpus")
+    arguments = ["write", str(tmp_path / "corpus"), "--format", "words", "--out", str(tmp_path / "w.csv")]
+    printed = CliRunner().invoke(app, arguments, env={"COLUMNS": "80"})
+    assert printed.exit_code == 0, printed.output
+    told = " ".join(printed.output.split())
+    names = ", ".join(f"a-rather-long-name-of-a-clip-{number}" for number in range(3))
+    assert f"label mood: 9 utterances ({names} and 6 more)" in told
+    assert told.count(" and 6 more)") == len(EXPECTED["words"] - {"extractor and version"})
 
 
 def test_an_mmsa_file_without_labels_and_face_is_found_again(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ class WordsFormat:
             progress_bar("writing", len(corpus), show=len(corpus) > _MANY_UTTERANCES) as bar,
         ):
             for part in _parts(corpus):
-                table = _table(align(part, need_words=False, show=False), schema)
+                table = _table(part, schema)
                 writer.write_table(table)
                 rows += len(table)
                 bar.advance(len(part))
@@ -83,7 +83,12 @@ class WordsFormat:
                 raise AlignmentError("no utterance has words with times", remedy="extract or time the words first")
         kept = [s.modality for s in corpus.specification.streams if s.dtype == "float32"]
         return Kept(
-            frozenset({"word times", "clip", "clocks"}), streams=kept, labels=(), spans=(), groups=(), splits=()
+            frozenset({"word times", "word confidence", "clip", "clocks"}),
+            streams=kept,
+            labels=(),
+            spans=(),
+            groups=(),
+            splits=(),
         )
 
 
@@ -105,7 +110,9 @@ def _parts(corpus: Corpus) -> Iterator[Corpus]:
 def _schema(specification: Specification) -> pa.Schema:
     first = [("id", pa.string()), ("clip", pa.string()), ("start", pa.float64()), ("end", pa.float64())]
     columns = [f"{s.modality}.{c}" for s in specification.streams if s.dtype == "float32" for c in s.columns]
-    return pa.schema([*first, ("word", pa.string()), *((name, pa.float32()) for name in columns)])
+    return pa.schema(
+        [*first, ("word", pa.string()), ("confidence", pa.float32()), *((name, pa.float32()) for name in columns)]
+    )
 
 
 def word_tables(corpus: Corpus) -> Iterator[pa.Table]:
@@ -123,7 +130,7 @@ def word_tables(corpus: Corpus) -> Iterator[pa.Table]:
     ------
     pyarrow.Table
         Columns ``id``, ``clip``, ``start`` and ``end`` of the word in seconds of the clip (empty where unknown),
-        ``word``, then ``modality.column`` as float32.
+        ``word``, its ``confidence`` (empty where unknown), then ``modality.column`` as float32.
 
     Raises
     ------
@@ -142,14 +149,27 @@ def word_tables(corpus: Corpus) -> Iterator[pa.Table]:
     """
     schema = _schema(corpus.specification)
     for part in _parts(corpus):
-        yield _table(align(part, need_words=False, show=False), schema)
+        yield _table(part, schema)
 
 
-def _table(aligned: Aligned, schema: pa.Schema) -> pa.Table:
+def _confidence(part: Corpus, aligned: Aligned) -> NDArray[np.float32]:
+    """How sure each word is, for every row of the table; NaN where that is unknown."""
+    rows = [np.full(count, np.nan, np.float32) for count in aligned.mask.sum(axis=1)]
+    for own, utterance in zip(rows, part.select(()), strict=True):
+        words = utterance.words
+        # rows without times of words come from the steps of a stream, which need not be as many
+        if words is not None and words.confidence is not None and len(words) == len(own):
+            own[:] = words.confidence
+    return np.concatenate(rows)
+
+
+def _table(part: Corpus, schema: pa.Schema) -> pa.Table:
+    aligned = align(part, need_words=False, show=False)
     known = aligned.mask
     owner = np.nonzero(known)[0]
     spans, cells, seen = aligned.spans[known], aligned.values[known], aligned.cell_mask[known]
     columns: list[NDArray[Any]] = [aligned.ids[owner], aligned.table["clip"][owner], *spans.T, aligned.words[known]]
+    columns.append(_confidence(part, aligned))
     arrays = [pa.array(column, field.type, from_pandas=True) for column, field in zip(columns, schema, strict=False)]
     place = 0
     for number, stream in enumerate(aligned.specification.streams):

@@ -18,6 +18,7 @@ _SHOWN_COLUMNS = 3
 _SHOWN_CLASSES = 8
 _SHOWN_TEXT = 160
 _SHOWN_CLIPS = 30
+_SHOWN_FAILURES = 5
 _WHOLE_NAME = 30
 _FEW_COLUMNS = 3
 _NOTHING = (
@@ -113,11 +114,29 @@ def _show(console: Console, found: Mapping[str, Any]) -> None:
     ]
     _table(console, "Splits", ["split", "folds"], splits)
     provenance = [
-        [key, _short(value)] for key, value in found["provenance"].items() if key not in ("findings", "notes")
+        [key, _short(value)]
+        for key, value in found["provenance"].items()
+        if key not in ("findings", "notes", "failures")
     ]
     _table(console, "Provenance", ["key", "value"], provenance)
-    findings = [_finding_row(f, found["utterances"]) for f in _findings(found["provenance"])]
+    _show_failures(console, found["provenance"])
+    findings = [_finding_row(f, found["utterances"]) for f in _parts(found["provenance"], "findings")]
     _table(console, "What was found", ["kind", "in", "utterances", "count", "what"], findings)
+
+
+def _show_failures(console: Console, provenance: Mapping[str, Any]) -> None:
+    failures = list(_parts(provenance, "failures"))
+    if not failures:
+        return
+    console.print("Clips that could not be extracted", style="bold")
+    for failure in failures[:_SHOWN_FAILURES]:
+        name = failure.get("clip") or failure.get("id", "")
+        console.print(f"  {name}: {failure.get('reason', '')}", markup=False)
+    if len(failures) > _SHOWN_FAILURES:
+        console.print(f"  and {len(failures) - _SHOWN_FAILURES} more; see --quality", markup=False)
+    else:
+        console.print("  remedies: see --quality", markup=False)
+    console.print()
 
 
 def _head(found: Mapping[str, Any]) -> str:
@@ -203,13 +222,13 @@ def _some(items: Iterable[str], most: int = _SHOWN_CLASSES) -> str:
     return ", ".join(listed[:most]) + more
 
 
-def _findings(provenance: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Findings of the readers, also those of corpora that were joined."""
-    own = provenance.get("findings", [])
+def _parts(provenance: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """Findings or failures, also those of corpora that were joined."""
+    own = provenance.get(key, [])
     joined = provenance.get("joined", [])
     found: list[Mapping[str, Any]] = [f for f in own if isinstance(f, dict)] if isinstance(own, list) else []
     for part in joined if isinstance(joined, list) else []:
-        found += _findings(part) if isinstance(part, dict) else []
+        found += _parts(part, key) if isinstance(part, dict) else []
     return found
 
 

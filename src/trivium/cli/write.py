@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 __all__ = ["command"]
+
+_SHOWN_NAMES = 3
 
 
 def command(
@@ -50,7 +53,7 @@ def command(
     """
     from rich.console import Console
 
-    from trivium.cli.read import given, print_findings
+    from trivium.cli.read import given
     from trivium.errors import DataError
     from trivium.files import require_free
     from trivium.formats import read, write
@@ -64,4 +67,28 @@ def command(
     lost = write(corpus, out, format=format, **options)
     console = Console(highlight=False)
     console.print(f"{counted(len(corpus), 'utterance')} as {format} -> {out}")
-    print_findings(lost, f"Not kept in {out.name}", console)
+    if lost:
+        console.print(f"Not kept in {out.name}, because the format {format} has no place for it:", markup=False)
+    for line in _losses(lost, set(corpus.ids.tolist())):
+        console.print(line, markup=False)
+
+
+def _losses(lost: Sequence[dict[str, Any]], ids: set[str]) -> Iterator[str]:
+    """One line per kind of loss: of which modalities and how many utterances, and the first of those by name."""
+    from trivium.wording import counted
+
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for finding in lost:
+        kinds.setdefault(str(finding["action"]).partition(": the format ")[0], []).append(finding)
+    for kind, findings in kinds.items():
+        names = dict.fromkeys(str(example["utterance"]) for one in findings for example in one["examples"])
+        if not ids.issuperset(names):  # what is lost belongs to no utterance but to the whole corpus
+            yield f"  {kind}: {', '.join(names)}"
+            continue
+        largest = max(int(one["utterances"]) for one in findings)
+        where = [(one["modality"] if one["modality"] != "words" else "", one["utterances"]) for one in findings]
+        *rest, last = [(f"{modality} " if modality else "", count) for modality, count in where]
+        told = "".join(f"{modality}{count}, " for modality, count in rest) + last[0] + counted(last[1], "utterance")
+        shown = list(names)[:_SHOWN_NAMES]
+        more = f" and {largest - len(shown)} more" if largest > len(shown) else ""
+        yield f"  {kind}: {told} ({', '.join(shown)}{more})"

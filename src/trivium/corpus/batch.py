@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trivium.corpus.specification import Specification
+from trivium.corpus.specification import Specification, choice_remedy
 from trivium.errors import DataError, SpecificationError
 
 __all__ = ["Aligned", "Batch", "Index", "row_numbers"]
@@ -246,6 +246,4 @@ class Aligned:
             return self.table[f"{kind}.{name}"]
         except KeyError:
             known = sorted(k.partition(".")[2] for k in self.table if k.startswith(f"{kind}."))
-            raise SpecificationError(
-                f"there is no {kind} {name!r}", remedy=f"choose from {', '.join(known) or 'none'}"
-            ) from None
+            raise SpecificationError(f"there is no {kind} {name!r}", remedy=choice_remedy(kind, known)) from None

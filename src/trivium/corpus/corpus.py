@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from trivium.corpus.batch import Batch, Index, row_numbers
 from trivium.corpus.sources import Joined, Memory, Rows, Selected, Source, part_names
-from trivium.corpus.specification import LabelSpecification, Specification
+from trivium.corpus.specification import LabelSpecification, Specification, choice_remedy
 from trivium.corpus.utterance import Utterance
 from trivium.errors import DataError, SpecificationError
 
@@ -259,9 +259,7 @@ class Corpus(Sequence[Utterance]):
 
     def _named(self, kind: str, name: str) -> NDArray[np.str_]:
         if name not in self._names(kind):
-            raise SpecificationError(
-                f"there is no {kind} {name!r}", remedy=f"choose from {', '.join(self._names(kind)) or 'none'}"
-            )
+            raise SpecificationError(f"there is no {kind} {name!r}", remedy=choice_remedy(kind, self._names(kind)))
         return self.column(f"{kind}.{name}")
 
     def _names(self, kind: str) -> list[str]:

@@ -5,13 +5,13 @@ It is frozen and compared at every border, each time only on what that border us
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from trivium.errors import SpecificationError
 
-__all__ = ["Clock", "LabelKind", "LabelSpecification", "Specification", "StreamSpecification"]
+__all__ = ["Clock", "LabelKind", "LabelSpecification", "Specification", "StreamSpecification", "choice_remedy"]
 
 Clock = Literal["seconds", "words", "none"]
 ValueType = Literal["float32", "int32"]
@@ -178,7 +178,7 @@ class Specification:
             if label.key == key:
                 return label
         raise SpecificationError(
-            f"there is no label {key!r}", remedy=f"choose from {_some([label.key for label in self.labels])}"
+            f"there is no label {key!r}", remedy=choice_remedy("label", [label.key for label in self.labels])
         )
 
     def select(self, modalities: Iterable[str]) -> Specification:
@@ -269,6 +269,30 @@ def _require_same_stream(a: StreamSpecification, b: StreamSpecification, ours: s
             f"{a.modality} has clock {a.clock} and type {a.dtype} in {ours}, {b.clock} and {b.dtype} in {theirs}",
             remedy="align both first",
         )
+
+
+def choice_remedy(kind: str, names: Sequence[str]) -> str:
+    """What to do where a label, group or split was asked for that does not exist.
+
+    Parameters
+    ----------
+    kind : {"label", "group", "split"}
+        What was asked for.
+    names : sequence of str
+        Those that there are.
+
+    Examples
+    --------
+    >>> choice_remedy("group", ["speaker", "video"])
+    'choose from speaker, video'
+    >>> choice_remedy("group", [])
+    'this corpus has no groups; give them with a label.csv beside the clips or a table of spans (extract --spans)'
+    """
+    if names:
+        return f"choose from {_some(names)}"
+    return (
+        f"this corpus has no {kind}s; give them with a label.csv beside the clips or a table of spans (extract --spans)"
+    )
 
 
 def _some(names: Iterable[str]) -> str:

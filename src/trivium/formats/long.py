@@ -23,7 +23,7 @@ from trivium.formats.rows import label_column
 
 __all__ = ["corpus_of_long", "is_feature", "is_feature_name", "kept_in_long", "long_table"]
 
-_STEP_COLUMNS = ("step", "start", "end", "word")
+_STEP_COLUMNS = ("step", "start", "end", "word", "confidence")
 _SCALARS = ("group", "split", "label", "utterance", "words", "steps", "stream", "times")
 
 
@@ -247,7 +247,10 @@ class _Long:
         if cells is None or not own:
             return None
         times = self._times[own] if self._times is not None and np.isfinite(self._times[own]).all() else None
-        return Words(tuple(str(cells[r]) for r in own), times)
+        sure = self._cells.get("confidence", [None] * len(self._ids))
+        known = all(isinstance(sure[r], float) and 0 <= sure[r] <= 1 for r in own)
+        confidence = np.array([sure[r] for r in own], np.float32) if known else None
+        return Words(tuple(str(cells[r]) for r in own), times, confidence)
 
 
 def _matrix(table: pa.Table, names: Sequence[str]) -> NDArray[np.float64]:

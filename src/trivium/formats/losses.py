@@ -101,7 +101,7 @@ def losses(corpus: Corpus, kept: Kept, name: str) -> list[dict[str, Any]]:
     >>> from trivium.corpus import Specification
     >>> one = Corpus.from_utterances([Utterance("a", text="hello")], Specification(()))
     >>> losses(one, Kept(PARTS - {"text"}), "csd")[0]["action"]
-    'text: csd has no place for it'
+    'text: the format csd has no place for it'
     """
     return _Losses(corpus, kept, name).found()
 
@@ -126,7 +126,7 @@ class _Losses:
         return self._findings.to_json()
 
     def _lost(self, what: str, utterance: str, modality: str = "", count: int = 1) -> None:
-        action = f"{what}: {self._name} has no place for it"
+        action = f"{what}: the format {self._name} has no place for it"
         self._findings.add(Finding("dropped", utterance, modality, count=count, action=action))
 
     def _without(self, part: str) -> bool:

@@ -230,7 +230,7 @@ def _parts(provenance: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any
 
 def _failures(provenance: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:
     for row in _parts(provenance, "failures"):
-        yield {key: str(row.get(key, "")) for key in ("id", "clip", "reason")}
+        yield {key: str(row.get(key, "")) for key in ("id", "clip", "reason", "remedy")}
 
 
 def _reasons(provenance: Mapping[str, Any]) -> dict[tuple[str, str], str]:

@@ -238,7 +238,7 @@ def quality_tables(quality: CorpusQuality, *, clips: int) -> list[QualityTable]:
     """
     ranked = worst_first(quality)
     worst = [[one.id, "; ".join(p.text for p in why)] for one, why in ranked[:WORST] if why]
-    failures = [[row["id"], row["clip"], row["reason"]] for row in quality.failures]
+    failures = [[row["clip"] or row["id"], row["reason"], row.get("remedy", "")] for row in quality.failures]
     missing = [
         [m["modality"], m["reason"] or "not recorded", str(m["utterances"])] for m in _missing(quality.utterances)
     ]
@@ -246,7 +246,7 @@ def quality_tables(quality: CorpusQuality, *, clips: int) -> list[QualityTable]:
     tables = [
         QualityTable("In total", ("what", "found", "more"), list(_total_rows(totals(quality)))),
         QualityTable("Modalities that are missing", ("modality", "reason", "utterances"), missing),
-        QualityTable("Clips that could not be extracted", ("id", "clip", "reason"), failures),
+        QualityTable("Clips that could not be extracted", ("clip", "reason", "remedy"), failures),
         QualityTable("Look at these first", ("id", "why"), worst),
         *clip_tables(f"the worst first{shown}", [one for one, _ in ranked[:clips]]),
         QualityTable(
@@ -299,7 +299,11 @@ def _face_rows(face: dict[str, Any]) -> Iterator[list[str]]:
         found = f"{face['frames_with_face']} of {face['frames']}"
         yield ["frames with a face", percent(face["share_of_frames"]), found]
     if face["confidence"] is not None:
-        yield ["confidence of faces", f"{face['confidence']:.2f}", "0.5 to 1"]
+        yield [
+            "confidence of faces",
+            f"{face['confidence']:.2f}",
+            "the landmark network's certainty; faces below 0.5 are left out",
+        ]
 
 
 def _speaker_rows(speaker: dict[str, Any] | None) -> Iterator[list[str]]:
