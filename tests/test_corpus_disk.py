@@ -32,6 +32,7 @@ from trivium.corpus import (
 from trivium.corpus.cache import cache_path
 from trivium.corpus.manifest import read_manifest
 from trivium.corpus.store import Stored, check_corpus
+from trivium.corpus.writer import CorpusWriter
 from trivium.errors import DataError, FormatError, LimitError, TriviumError
 from trivium.files import sha256_file
 
@@ -587,3 +588,9 @@ def test_the_source_of_an_open_corpus_is_the_folder(tmp_path: Path) -> None:
     four().save(tmp_path / "c")
     source = Corpus.open(tmp_path / "c").source
     assert isinstance(source, Stored) and source.folder == tmp_path / "c"
+
+
+def test_an_extraction_that_was_stopped_is_not_taken_for_another_format(tmp_path: Path) -> None:
+    CorpusWriter(tmp_path / "corpus", Specification(())).stage("one", [Utterance("a")])
+    with pytest.raises(FormatError, match=r"stopped before its end.*same `trivium extract` command again: it goes on"):
+        Corpus.open(tmp_path / "corpus")

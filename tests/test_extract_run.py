@@ -12,9 +12,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -63,6 +64,28 @@ def test_models_are_loaded_where_the_work_is_done_only(
 ) -> None:
     monkeypatch.setattr(ClipExtractor, "extract_spans", lambda *_: pytest.fail("work in the parent"))
     assert len(extract_clips(tones, tmp_path / "out", workers=2, modalities=["audio"], show=False)) == 5
+
+
+def test_the_bar_counts_what_was_taken_over_as_no_work_and_its_note_ends_well(
+    tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Told:
+        worked: ClassVar[list[bool]] = []
+        notes: ClassVar[list[str]] = []
+
+        def advance(self, steps: float = 1, *, worked: bool = True) -> None:
+            self.worked.append(worked)
+
+        def note(self, text: str) -> None:
+            self.notes.append(text)
+
+    extract_clips(tones, tmp_path / "out", modalities=["audio"], show=False)
+    monkeypatch.setattr("trivium.extract.run.folder.progress_bar", lambda *_, **__: nullcontext(Told()))
+    for workers in (1, 2):
+        Told.worked.clear()
+        extract_clips(tones, tmp_path / "out", modalities=["audio"], show=False, overwrite=True, workers=workers)
+        assert sorted(Told.worked) == [False] * 5 + [True], "only the broken clip was tried again"
+        assert Told.notes[-1] == "1 failed"
 
 
 _PLUG_IN = """
@@ -138,9 +161,14 @@ def test_an_error_keeps_its_kind_on_the_way_from_another_process() -> None:
     assert type(known) is DiskError and str(known) == "a: is full. Remedy: make room."
     other = error_from_json(error_to_json(ZeroDivisionError("a slip")))
     assert type(other) is TriviumError and other.problem == "ZeroDivisionError: a slip"
-    whole = Outcome({1: "k"}, {2: known}, Counter({("audio", "made"): 3}))
+    whole = Outcome({1: "k"}, {2: known}, Counter({("audio", "made"): 3}), {1})
     back = Outcome.from_json(whole.to_json())
-    assert back.done == whole.done and back.counts == whole.counts and str(back.failed[2]) == str(known)
+    assert (
+        back.settled == {1}
+        and back.done == whole.done
+        and back.counts == whole.counts
+        and str(back.failed[2]) == str(known)
+    )
 
 
 @pytest.fixture

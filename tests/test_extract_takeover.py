@@ -178,6 +178,19 @@ def test_a_picture_that_cannot_be_drawn_is_told_before_the_work(
     assert "matplotlib is not installed" in str(told.exception)
 
 
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_the_sheet_that_was_drawn_is_named(
+    make_clip: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    pytest.importorskip("matplotlib")
+    make_clip("clips/tone.wav", fps=None, seconds=0.4)
+    monkeypatch.setattr("trivium.report.face_sheet.face_sheet", lambda path, *_, **__: Path(path).touch())
+    given = [str(tmp_path / "clips"), "--out", str(tmp_path / "out"), "--workers", "1", "--modalities", "audio"]
+    told = CliRunner().invoke(app, ["extract", *given, "--show", str(tmp_path / "faces.png"), *more])
+    assert told.exit_code == 0 and f"faces drawn: {tmp_path / 'faces.png'}\n" in told.output
+    assert ("faces drawn" in told.stdout) == (not more), "what is printed as JSON stays JSON"
+
+
 def test_clips_without_a_picture_do_not_hide_the_report(make_clip: Callable[..., Path], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     make_clip("clips/tone.wav", fps=None, seconds=0.4)

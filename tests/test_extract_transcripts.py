@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trivium.errors import DataError, FormatError, LimitError, TriviumError, UnsafeFileError
-from trivium.extract import find_recordings
+from trivium.errors import DataError, FormatError, LimitError, TriviumError, UnsafeFileError, UpstreamError
+from trivium.extract import Recording, extract_clips, find_recordings
+from trivium.extract.source.listing import warn_of_unread
 from trivium.extract.words.timed_transcript import Segment, TimedTranscript, TimedWord, sentences, tidy
 from trivium.extract.words.transcript_files import read_transcript_file
 
@@ -317,5 +320,53 @@ def test_transcripts_that_no_clip_asks_for_are_named(make_clip: MakeClip, tmp_pa
     (tmp_path / "texts").mkdir()
     for name in ("a", "b1", "nobody"):
         (tmp_path / "texts" / f"{name}.txt").write_text("so good")
-    with pytest.warns(UserWarning, match=r"2 transcripts belong to no clip here: b1.txt, nobody.txt"):
+    with pytest.warns(UserWarning, match=r"2 transcripts of .*texts belong to no clip here: b1.txt, nobody.txt"):
         find_recordings(tmp_path / "clips", tmp_path / "texts")
+
+
+def test_a_misnamed_transcript_of_a_folder_with_one_clip_is_named(make_clip: MakeClip, tmp_path: Path) -> None:
+    make_clip("clips/a.wav", fps=None)
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "other.txt").write_text("so good")
+    with pytest.warns(UserWarning, match=r"1 transcript of .*texts belongs to no clip here: other.txt; .*as a.txt"):
+        find_recordings(tmp_path / "clips", tmp_path / "texts")
+    (tmp_path / "texts" / "a.txt").write_text("so good")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # the folder may be for more clips than the one that is asked for
+        assert find_recordings(tmp_path / "clips", tmp_path / "texts")[0].transcript == "so good"
+
+
+def test_transcripts_that_lie_beside_the_clips_unread_are_told(make_clip: MakeClip, tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    for name in ("a.wav", "b.wav", "deep/a.wav", "deep/c.wav"):
+        make_clip(f"clips/{name}", fps=None)
+    for name in ("a.txt", "a.SRT", "deep/c.eaf", "deep/b.txt", "b.csv", "notes.txt"):
+        (clips / name).write_text("so good")
+    with pytest.warns(
+        UserWarning, match=r"^3 transcripts lie beside the clips and were not read: a.SRT, a.txt, c.eaf;"
+    ):
+        warn_of_unread(clips, find_recordings(clips))
+    with pytest.warns(UserWarning, match=rf"give --transcripts {re.escape(str(clips))}$"):
+        warn_of_unread(clips / "*.wav", find_recordings(clips / "*.wav"))
+    with pytest.warns(UserWarning, match=r"^1 transcript lies beside the clip and was .*--transcripts .*deep/c.eaf$"):
+        warn_of_unread(clips / "deep" / "c.wav", find_recordings(clips / "deep" / "c.wav"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_unread(clips, [Recording(clips / "a.wav", "a", transcript="so good"), Recording(clips / "no.wav", "n")])
+
+
+def test_the_command_says_that_transcripts_beside_the_clips_were_not_read(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_clip("clips/a.wav", fps=None)
+    (tmp_path / "clips" / "a.txt").write_text("so good")
+
+    def stop(*_: object) -> None:
+        raise UpstreamError("models are not needed to tell")
+
+    monkeypatch.setattr("trivium.extract.clip.ClipExtractor.require_models", stop)
+    with pytest.raises(UpstreamError), pytest.warns(UserWarning, match="1 transcript lies beside the clips"):
+        extract_clips(tmp_path / "clips", tmp_path / "out")
+    with warnings.catch_warnings(), pytest.raises(UpstreamError):
+        warnings.simplefilter("error")
+        extract_clips(tmp_path / "clips", tmp_path / "out", transcripts=tmp_path / "clips")

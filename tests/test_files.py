@@ -123,6 +123,22 @@ def test_time_spent_and_time_left_are_named(
     assert capsys.readouterr().err == "extracting: 2 of 4 done, 1:01:40 so far, 0.0/min, about 1:01:40 left\n"
 
 
+def test_what_an_earlier_run_did_counts_for_no_rate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0])
+    monkeypatch.setattr("trivium.progress.time.monotonic", lambda: next(clock, 60.0))
+    bar = progress._LineBar("extracting", 8)
+    bar.advance(4, worked=False)
+    bar._speak()
+    bar.advance(2)
+    bar._speak()
+    assert capsys.readouterr().err.splitlines() == [
+        "extracting: 4 of 8 done, 1:00 so far",
+        "extracting: 6 of 8 done, 1:00 so far, 2.0/min, about 1:00 left",
+    ]
+
+
 def test_the_bar_of_a_terminal_names_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
     import io
 

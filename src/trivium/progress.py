@@ -25,8 +25,8 @@ _WITHOUT_NOTE, _BAR = 70, 10  # characters that a line takes without its note; t
 class Bar(Protocol):
     """What long work tells about itself."""
 
-    def advance(self, steps: float = 1) -> None:
-        """Say that `steps` more are done."""
+    def advance(self, steps: float = 1, *, worked: bool = True) -> None:
+        """Say that `steps` more are done; those that took no work, as an earlier run did them, count for no rate."""
 
     def note(self, text: str) -> None:
         """Show a short text beside the bar, such as the current loss."""
@@ -62,7 +62,9 @@ class _TerminalBar:
             """Time spent and time left in words, and what is going on; a text that grows with the seconds."""
 
             def render(self, task: Task) -> Text:
-                left = _left(task.completed, task.total, task.fields["spent"])
+                earlier = task.fields["earlier"]
+                rest = None if task.total is None else task.total - earlier
+                left = _left(task.completed - earlier, rest, task.fields["spent"])
                 passed = (task.elapsed or 0.0) - task.fields["spent"]
                 told = "" if left is None or task.finished else f", about {_clock(max(left - passed, 0))} left"
                 return Text(f"{_clock(task.elapsed or 0.0)} so far{told}")
@@ -77,14 +79,16 @@ class _TerminalBar:
             TextColumn("{task.fields[note]}"),
             console=Console(stderr=True),
         )
-        self._task = self._progress.add_task(title, total=total, note="", rate="", spent=0.0)
+        self._task = self._progress.add_task(title, total=total, note="", rate="", spent=0.0, earlier=0.0)
         self._began = time.monotonic()
-        self._done = 0.0
+        self._worked = self._earlier = 0.0
 
-    def advance(self, steps: float = 1) -> None:
-        self._done += steps
+    def advance(self, steps: float = 1, *, worked: bool = True) -> None:
+        self._worked += steps * worked
+        self._earlier += steps * (not worked)
         spent = time.monotonic() - self._began
-        self._progress.update(self._task, advance=steps, rate=_rate(self._done / max(spent, 1e-9)), spent=spent)
+        rate = _rate(self._worked / max(spent, 1e-9)) if self._worked else ""
+        self._progress.update(self._task, advance=steps, rate=rate, spent=spent, earlier=self._earlier)
 
     def note(self, text: str) -> None:
         room = max(self._progress.console.width - _WITHOUT_NOTE, 0)
@@ -104,13 +108,14 @@ class _LineBar:
 
     def __init__(self, title: str, total: float | None) -> None:
         self._title, self._total = title, total
-        self._done, self._note = 0.0, ""
+        self._worked, self._earlier, self._note = 0.0, 0.0, ""
         self._began = self._spoke = time.monotonic()
         self._ended = threading.Event()
         self._speaker = threading.Thread(target=self._speak_on, daemon=True)
 
-    def advance(self, steps: float = 1) -> None:
-        self._done += steps
+    def advance(self, steps: float = 1, *, worked: bool = True) -> None:
+        self._worked += steps * worked
+        self._earlier += steps * (not worked)
 
     def _speak_on(self) -> None:
         while not self._ended.wait(_SECONDS_BETWEEN_LINES):
@@ -122,13 +127,13 @@ class _LineBar:
     def _speak(self) -> None:
         self._spoke = time.monotonic()
         spent = self._spoke - self._began
-        rate = self._done / max(spent, 1e-9)
+        rate = self._worked / max(spent, 1e-9)
         of = "" if self._total is None else f" of {self._total:g}"
-        speed = f", {_rate(rate)}" if self._done else ""
-        seconds = _left(self._done, self._total, spent)
+        speed = f", {_rate(rate)}" if self._worked else ""
+        seconds = _left(self._worked, None if self._total is None else self._total - self._earlier, spent)
         left = "" if not seconds else f", about {_clock(seconds)} left"
         note = f", {self._note}" if self._note else ""
-        told = f"{self._title}: {self._done:g}{of} done, {_clock(spent)} so far{speed}{left}{note}"
+        told = f"{self._title}: {self._worked + self._earlier:g}{of} done, {_clock(spent)} so far{speed}{left}{note}"
         print(told, file=sys.stderr, flush=True)
 
     def __enter__(self) -> _LineBar:
@@ -169,7 +174,7 @@ def progress_bar(title: str, total: float | None = None, *, show: bool = True) -
 
 
 class _Silent:
-    def advance(self, steps: float = 1) -> None:
+    def advance(self, steps: float = 1, *, worked: bool = True) -> None:
         pass
 
     def note(self, text: str) -> None:

@@ -23,7 +23,8 @@ def command(
         Path | None,
         typer.Option(
             help="Folder with a transcript per clip, ID.txt, .srt, .vtt, .json (Whisper), .TextGrid or .eaf; or the "
-            "transcript of one clip. Clips without one are recognised."
+            "transcript of one clip. Clips without one are recognised, also where files "
+            "lie beside them: for those, name the folder of the clips."
         ),
     ] = None,
     spans: Annotated[
@@ -126,12 +127,12 @@ def command(
     )
     _report(corpus, out, as_json)
     if show is not None:
-        _draw(src, show, fps, upstream)
+        _draw(src, show, fps, upstream, as_json)
     if corpus.provenance["failures"]:
         raise typer.Exit(1)
 
 
-def _draw(src: Path, sheet: Path, fps: float, upstream: Path | None) -> None:
+def _draw(src: Path, sheet: Path, fps: float, upstream: Path | None, as_json: bool) -> None:
     from trivium.errors import TriviumError
     from trivium.extract import find_recordings
     from trivium.report.face_sheet import face_sheet
@@ -140,6 +141,8 @@ def _draw(src: Path, sheet: Path, fps: float, upstream: Path | None) -> None:
         face_sheet(sheet, [one.path for one in find_recordings(src)], frames_per_second=fps, upstream=upstream)
     except TriviumError as error:  # the corpus is written and reported, which a missing picture does not change
         typer.echo(f"no faces drawn: {error}", err=True)
+    else:
+        typer.echo(f"faces drawn: {sheet}", err=as_json)
 
 
 def _report(corpus: Corpus, out: Path, as_json: bool) -> None:

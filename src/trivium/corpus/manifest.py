@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from trivium.corpus.footer import check_footer
 from trivium.corpus.specification import Specification
+from trivium.corpus.staging import staging_folder
 from trivium.corpus.table import table_schema
 from trivium.errors import FormatError, SpecificationError
 from trivium.files import check_size, read_json, sha256_file
@@ -122,6 +123,12 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     if not path.is_file():
+        if staging_folder(folder).is_dir():
+            raise FormatError(
+                "is no corpus yet: its extraction was stopped before its end, or still runs",
+                file=folder,
+                remedy="if it does not run, give the same `trivium extract` command again: it goes on where it stopped",
+            )
         raise FormatError(
             "is no corpus folder: it has no corpus.json",
             file=folder,

@@ -18,11 +18,28 @@ from trivium.corpus.specification import Specification
 from trivium.corpus.table import decode, encode, table_schema
 from trivium.corpus.utterance import Utterance
 from trivium.errors import FormatError
-from trivium.files import atomic_file, canonical_json, read_json, sha256_bytes, write_json
+from trivium.files import atomic_file, canonical_json, named, read_json, sha256_bytes, write_json
 
-__all__ = ["Part", "Staging"]
+__all__ = ["Part", "Staging", "staging_folder"]
 
 _SPECIFICATION = b"trivium.specification"
+
+
+def staging_folder(path: Path) -> Path:
+    """Where the parts of a corpus wait until it is whole: beside its folder, hidden.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of the corpus; may be absent.
+
+    Examples
+    --------
+    >>> staging_folder(Path("sets/mine")).as_posix()
+    'sets/.mine.staging'
+    """
+    whole = named(path)
+    return whole.with_name(f".{whole.name}.staging")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from trivium.corpus.manifest import MANIFEST, read_manifest, shard_batches
 from trivium.corpus.shards import write_folder
 from trivium.corpus.sources import part_names
 from trivium.corpus.specification import Specification
-from trivium.corpus.staging import Part, Staging
+from trivium.corpus.staging import Part, Staging, staging_folder
 from trivium.corpus.table import decode, table_schema
 from trivium.corpus.utterance import Utterance
 from trivium.errors import DataError, DiskError, TriviumError
@@ -91,7 +91,7 @@ class CorpusWriter:
         self.specification = specification
         self.provenance = dict(provenance or {})
         self._replace = MANIFEST if overwrite else None
-        self.staging = Staging(self.path.with_name(f".{self.path.name}.staging"), specification)
+        self.staging = Staging(staging_folder(self.path), specification)
         self._ending = self.staging.folder / "finishing.json"
         if overwrite or not self._ended(None):
             require_place(self.path, self._replace)

@@ -25,7 +25,7 @@ from trivium.extract.clip import FRAMES_PER_SECOND, ClipExtractor
 from trivium.extract.notes import note_of
 from trivium.extract.run.processes import ClipJob, extract_in_processes
 from trivium.extract.run.stage import Outcome, Stager
-from trivium.extract.source.listing import labelled_recordings
+from trivium.extract.source.listing import labelled_recordings, warn_of_unread
 from trivium.extract.source.recording import Recording
 from trivium.extract.source.span_table import span_recordings
 from trivium.extract.words.cutting import Cut
@@ -132,6 +132,8 @@ def extract_clips(
     if isinstance(src, str | os.PathLike):
         listed = labelled_recordings(src, transcripts) if spans is None else span_recordings(src, spans, transcripts)
         recordings, labels = listed[0], labels or listed[1]
+        if transcripts is None and "text" in modalities:
+            warn_of_unread(src, recordings)
     else:
         recordings = list(src)
     extractor = ClipExtractor(
@@ -185,7 +187,7 @@ def _run(
         run.bar = bar
         for place, recording in enumerate(recordings):
             if recording.fault is not None:
-                run.take(Outcome(failed={place: recording.fault}))
+                run.take(Outcome(failed={place: recording.fault}, settled={place}))
         jobs = [
             ClipJob(path, {place: recordings[place] for place in places})
             for path, places in _by_clip(recordings).items()
@@ -257,13 +259,14 @@ class _Run:
         for place in (*outcome.done, *outcome.failed):
             self._going.pop(self._recordings[place].path, None)
             if self.bar is not None:
-                self.bar.advance()
+                self.bar.advance(worked=place not in outcome.settled)
         self._note()
 
     def _note(self) -> None:
         failed = [f"{len(self._failed)} failed"] if self._failed else []
         if self.bar is not None:
-            self.bar.note("; ".join([*failed, ", ".join(self._going.values())]))
+            going = [", ".join(self._going.values())] if self._going else []
+            self.bar.note("; ".join([*failed, *going]))
 
     def told(self) -> dict[str, Any]:
         """Failures, findings and notes for the provenance."""

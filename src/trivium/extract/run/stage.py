@@ -35,11 +35,14 @@ class Outcome:
         Why the others are not.
     counts : Counter
         How many products were taken over or made anew, by ``(name, "taken" or "made")``.
+    settled : set of int
+        Those that took no work: an earlier run staged them, or their fault was known before.
     """
 
     done: dict[int, str] = field(default_factory=dict)
     failed: dict[int, Exception] = field(default_factory=dict)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    settled: set[int] = field(default_factory=set)
 
     def to_json(self) -> dict[str, Any]:
         """Plain builtins, for another process."""
@@ -47,6 +50,7 @@ class Outcome:
             "done": list(self.done.items()),
             "failed": [(place, error_to_json(error)) for place, error in self.failed.items()],
             "counts": [(*what, count) for what, count in self.counts.items()],
+            "settled": sorted(self.settled),
         }
 
     @classmethod
@@ -64,7 +68,8 @@ class Outcome:
         {3: '1f'}
         """
         failed: dict[int, Exception] = {place: error_from_json(error) for place, error in told["failed"]}
-        return cls(dict(told["done"]), failed, Counter({(name, how): n for name, how, n in told["counts"]}))
+        counts = Counter({(name, how): n for name, how, n in told["counts"]})
+        return cls(dict(told["done"]), failed, counts, set(told["settled"]))
 
 
 class Stager:
@@ -105,6 +110,7 @@ class Stager:
             for place in [place for place in waiting if self._staged(keys[place])]:
                 self._count(outcome, keys[place])
                 outcome.done[place] = keys[place]
+                outcome.settled.add(place)
                 waiting.pop(place)
             made = self._extractor.extract_spans(list(waiting.values()), content, self._earlier)
             for place, (recording, result) in zip(list(waiting), made, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from glob import has_magic
 from itertools import takewhile
@@ -25,6 +25,7 @@ __all__ = [
     "Transcripts",
     "find_recordings",
     "labelled_recordings",
+    "warn_of_unread",
     "with_transcript",
 ]
 
@@ -74,8 +75,9 @@ def find_recordings(src: str | os.PathLike[str], transcripts: Transcripts = None
         found[name] = Recording(path, name)
     texts = TranscriptSource(transcripts, files)
     listed = [with_transcript(one, texts.find(name, one.path.stem)) for name, one in sorted(found.items())]
-    if len(files) > 1:
-        texts.warn_of_unused()
+    # a folder of transcripts may be for more clips than the one that is extracted
+    if len(files) > 1 or (listed[0].transcript is None and listed[0].fault is None):
+        texts.warn_of_unused(files[0].stem)
     return listed
 
 
@@ -102,6 +104,7 @@ class TranscriptSource:
 
     def __init__(self, transcripts: Transcripts, clips: Collection[Path]) -> None:
         self._file: Path | None = None
+        self._given = transcripts
         self._texts: Mapping[str, str | Path] = {}
         self._read: dict[Path, str | TimedTranscript | TriviumError] = {}
         if isinstance(transcripts, Mapping):
@@ -122,13 +125,19 @@ class TranscriptSource:
         """The same, but never the one file that is for the whole clip."""
         return self._content(next((self._texts[name] for name in names if name in self._texts), None))
 
-    def warn_of_unused(self) -> None:
-        """Warn of transcripts that no clip asked for: a name may be one letter off."""
+    def warn_of_unused(self, clip: str) -> None:
+        """Warn of transcripts that no clip asked for: a name may be one letter off.
+
+        Parameters
+        ----------
+        clip : str
+            Name of a clip, to show how transcripts are named.
+        """
         left = sorted({path.name for path in self._texts.values() if isinstance(path, Path) and path not in self._read})
         if left:
-            shown = ", ".join(left[:_MOST_NAMES_SHOWN]) + (" ..." if len(left) > _MOST_NAMES_SHOWN else "")
             belong = "belongs" if len(left) == 1 else "belong"
-            warnings.warn(f"{counted(len(left), 'transcript')} {belong} to no clip here: {shown}", stacklevel=3)
+            told = f"{counted(len(left), 'transcript')} of {self._given} {belong} to no clip here: {_first(left)}"
+            warnings.warn(f"{told}; a transcript is named like its clip, such as {clip}.txt", stacklevel=3)
 
     def _content(self, said: str | Path | None) -> str | TimedTranscript | TriviumError | None:
         if not isinstance(said, Path):
@@ -136,6 +145,37 @@ class TranscriptSource:
         if said not in self._read:
             self._read[said] = _read(said)
         return self._read[said]
+
+
+def warn_of_unread(src: str | os.PathLike[str], recordings: Collection[Recording]) -> None:
+    """Warn of transcripts that lie beside clips that will be recognised: nobody said that they are to be read.
+
+    Parameters
+    ----------
+    src : path
+        What the recordings were listed from.
+    recordings : collection of Recording
+        Those with a transcript, or with a fault, are passed over.
+    """
+    clips = {one.path for one in recordings if one.transcript is None and one.fault is None}
+    beside: set[Path] = set()
+    for folder in {clip.parent for clip in clips if clip.exists()}:
+        names = {clip.stem for clip in clips if clip.parent == folder}
+        beside |= {path for path in _with_endings(folder.iterdir()) if path.stem in names}
+    if not beside:
+        return
+    source, files = Path(src), sorted(beside)
+    if source.is_file():
+        where, clip = files[0], "clip"
+    else:
+        where, clip = source if source.exists() else _fixed(source), "clips"
+    lie, were = ("lies", "was") if len(files) == 1 else ("lie", "were")
+    told = f"{counted(len(files), 'transcript')} {lie} beside the {clip} and {were} not read"
+    warnings.warn(f"{told}: {_first([path.name for path in files])}; give --transcripts {where}", stacklevel=3)
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:_MOST_NAMES_SHOWN]) + (" ..." if len(names) > _MOST_NAMES_SHOWN else "")
 
 
 def _read(path: Path) -> str | TimedTranscript | TriviumError:
@@ -169,15 +209,24 @@ def _media_files(folder: Path) -> list[Path]:
 
 def _matching(pattern: Path) -> tuple[Path, list[Path]]:
     """Folder of a pattern, and the media files that match it."""
-    fixed = list(takewhile(lambda part: not has_magic(part), pattern.parts))
-    if len(fixed) == len(pattern.parts):
+    folder = _fixed(pattern)
+    if folder == pattern:
         raise MediaError(
             "there is no such file or folder", file=pattern, remedy="check the path, and quote a pattern: 'clips/*.mp4'"
         )
-    folder = Path(*fixed)
-    rest = Path(*pattern.parts[len(fixed) :]).as_posix()
+    rest = pattern.relative_to(folder).as_posix()
     found = (path for path in folder.glob(rest) if path.suffix.lower() in MEDIA_ENDINGS and path.is_file())
     return folder, sorted(found)
+
+
+def _fixed(pattern: Path) -> Path:
+    """The part of a pattern before the first sign that stands for several names."""
+    return Path(*takewhile(lambda part: not has_magic(part), pattern.parts))
+
+
+def _with_endings(paths: Iterable[Path]) -> list[Path]:
+    """The files that may be transcripts, by their endings."""
+    return [path for path in paths if path.suffix.lower() in TRANSCRIPT_ENDINGS and path.is_file()]
 
 
 def _transcript_files(folder: Path) -> dict[str, Path]:
@@ -185,7 +234,7 @@ def _transcript_files(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise DataError("there is no such folder or file of transcripts", file=folder, remedy="check --transcripts")
     rank = {ending: place for place, ending in enumerate(TRANSCRIPT_ENDINGS)}
-    files = [path for path in folder.rglob("*") if path.suffix.lower() in rank and path.is_file()]
+    files = _with_endings(folder.rglob("*"))
     found: dict[str, Path] = {}
     # the last of an id stays
     for path in sorted(files, key=lambda path: (-rank[path.suffix.lower()], path)):
