@@ -121,8 +121,8 @@ class Clock:
         """Time the decoding of frames, which happens between those who look at them."""
         real = owner.frames
 
-        def frames(*given: Any) -> Iterator[Any]:
-            source = real(*given)
+        def frames(*given: Any, **named: Any) -> Iterator[Any]:
+            source = real(*given, **named)
             while (frame := self.run(name, lambda: next(source, None))) is not None:
                 yield frame
 
