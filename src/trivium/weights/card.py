@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from trivium.corpus import Specification
 from trivium.errors import WeightsError
 from trivium.weights.config import WeightsConfig
+from trivium.weights.files import AGAIN
 
-__all__ = ["Card", "Score", "TrainingCorpus"]
+__all__ = ["Card", "Score", "TrainingCorpus", "read_described"]
+
+_Config = TypeVar("_Config")
 
 _COLUMNS_SHOWN = 8
 
@@ -193,3 +197,31 @@ def _columns(specification: Specification) -> list[str]:
 def _table(heads: list[str], rows: list[list[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def read_described(
+    path: Path, value: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], _Config]
+) -> tuple[_Config, Card, dict[str, str]]:
+    """Configuration, card and hashes by file name, of the content of a ``config.json``.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for messages.
+    value : mapping
+        Its content.
+    parse : callable
+        Makes the configuration of one kind of weights.
+
+    Raises
+    ------
+    WeightsError
+        Something is missing or malformed.
+    """
+    try:
+        hashes = {str(name): str(digest) for name, digest in dict(value["files"]).items()}
+        return parse(value), Card.from_json(value["card"]), hashes
+    except (KeyError, TypeError, ValueError) as cause:
+        raise WeightsError(f"the configuration is malformed: {cause!r}", file=path, remedy=AGAIN) from cause
+    except WeightsError as cause:
+        raise WeightsError(cause.problem, file=path, remedy=cause.remedy or AGAIN) from cause

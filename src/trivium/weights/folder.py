@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from trivium.corpus import Aligned, Corpus, Specification
 from trivium.errors import SpecificationError, WeightsError
 from trivium.scale import POOLED, ScalerSet
-from trivium.weights.card import Card
+from trivium.weights.card import Card, read_described
 from trivium.weights.config import PREDICTOR, WeightsConfig, read_config
 from trivium.weights.encoder import OnnxEncoder
-from trivium.weights.files import AGAIN, Arrays, read_arrays, read_checked, require_files
+from trivium.weights.files import Arrays, read_arrays, read_checked, require_files
 from trivium.weights.head import LinearHead
 from trivium.weights.hub import find_weights
 
@@ -309,13 +309,7 @@ def load_weights(where: str | os.PathLike[str]) -> Weights:
         raise WeightsError(
             "holds a predictor, which gives answers and no vectors", file=folder, remedy="use it with trivium predict"
         )
-    try:
-        hashes = {str(name): str(digest) for name, digest in dict(value["files"]).items()}
-        config, card = WeightsConfig.from_json(value), Card.from_json(value["card"])
-    except (KeyError, TypeError, ValueError) as cause:
-        raise WeightsError(f"the configuration is malformed: {cause!r}", file=path, remedy=AGAIN) from cause
-    except WeightsError as cause:
-        raise WeightsError(cause.problem, file=path, remedy=cause.remedy or AGAIN) from cause
+    config, card, hashes = read_described(path, value, WeightsConfig.from_json)
     expected = {*_NEEDED, *(_HEAD if _HEAD[0] in hashes else ())}
     require_files(folder, expected)
     return Weights(folder, config, card, hashes)

@@ -22,9 +22,9 @@ from trivium.errors import DependencyError, SpecificationError, WeightsError
 from trivium.registry import load
 from trivium.scale import Sequences, StreamScaler, sequences
 from trivium.weights.answers import class_shares
-from trivium.weights.card import Card
+from trivium.weights.card import Card, read_described
 from trivium.weights.config import PREDICTOR, SCHEMA, read_config
-from trivium.weights.files import AGAIN, Arrays, read_arrays, read_checked, require_files
+from trivium.weights.files import Arrays, read_arrays, read_checked, require_files
 from trivium.weights.folder import require_columns
 from trivium.weights.hub import find_weights
 from trivium.weights.network_graph import NetworkGraph
@@ -411,12 +411,6 @@ def load_predictor(where: str | os.PathLike[str]) -> PredictorWeights:
     value = read_config(path)
     if value.get("kind") != PREDICTOR:
         raise WeightsError("holds no predictor", file=folder, remedy="open it with load_weights")
-    try:
-        hashes = {str(name): str(digest) for name, digest in dict(value["files"]).items()}
-        config, card = PredictorConfig.from_json(value), Card.from_json(value["card"])
-    except (KeyError, TypeError, ValueError) as cause:
-        raise WeightsError(f"the configuration is malformed: {cause!r}", file=path, remedy=AGAIN) from cause
-    except WeightsError as cause:
-        raise WeightsError(cause.problem, file=path, remedy=cause.remedy or AGAIN) from cause
+    config, card, hashes = read_described(path, value, PredictorConfig.from_json)
     require_files(folder, {*_NEEDED, *({_GRAPH} & set(hashes))})
     return PredictorWeights(folder, config, card, hashes)
