@@ -144,16 +144,29 @@ def test_cells_of_a_product_that_were_dropped_have_no_gradient() -> None:
     assert_all_close(gradients(found, inputs), gradients(expected, inputs))
 
 
+def every_third(x: Tensor) -> Tensor:
+    """What stays: two of three keys, the same ones for every query, so that it does not matter how many are asked."""
+    return (torch.arange(x.shape[-1]) % 3 > 0).to(x.dtype).expand(x.shape)
+
+
 @pytest.mark.parametrize("drops", [False, True])
-def test_short_attention_equals_its_formula(drops: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = [random(3, 2, n, 4, seed=n) for n in (5, 6)] + [random(3, 2, 6, 4, seed=1)]
-    bias = torch.zeros(3, 1, 5, 6, dtype=torch.float64).masked_fill(torch.ones(5, 6).triu(2).bool(), -torch.inf)
-    stays = (torch.rand(3, 2, 5, 6, generator=torch.Generator().manual_seed(3)) > 0.5).double() * 2
-    monkeypatch.setattr(attention, "survivors", lambda x, rate: stays.view(x.shape))
-    monkeypatch.setattr(attention, "dropout", lambda x, rate: x * stays if rate else x)
+@pytest.mark.parametrize("together", [2, 24])
+@pytest.mark.parametrize("ahead", [0, 2, 9])
+def test_short_attention_equals_its_formula(
+    drops: bool, together: int, ahead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = [random(3, 2, 5, 4), random(3, 2, 14, 4, seed=1), random(3, 2, 14, 4, seed=2)]
+    bias = torch.zeros(3, 1, 5, 14, dtype=torch.float64)
+    bias = bias.masked_fill(torch.ones(5, 14).triu(1 + ahead).bool(), -torch.inf)
+    bias[1, :, :, 1] = -torch.inf  # a gap, and a longest sequence that is not the first
+    monkeypatch.setattr(attention, "_TOGETHER", together)
+    monkeypatch.setattr(attention, "drawn", lambda x, rate: (every_third(x).clone(), 2.0))
+    monkeypatch.setattr(attention, "dropout", lambda x, rate: x * every_third(x) * 2 if rate else x)
     query, key, value = parts
     rate = 0.5 if drops else 0.0
-    found = attention._short(query, key, value, bias, rate)
+    looks = attention.glances(bias, 5, 14)
+    assert [look.keys for look in looks] == [8 if q + ahead < 9 else 16 for q in ([2, 4, 5] if together == 2 else [5])]
+    found = attention._short(query, key, value, looks, rate)
     expected = attention._weighted(query, key, value, bias, rate)
     torch.testing.assert_close(found, expected)
     assert_all_close(gradients(found, parts), gradients(expected, parts))

@@ -1,15 +1,17 @@
 """Attention of one sequence to another, as the transformer networks of this part use it.
 
 Vaswani et al. (2017), Attention is all you need, arXiv 1706.03762. Weights of short sequences are kept for the backward
-pass, which is written by hand, for columns before steps, where products with few columns are quick. Those of long ones
-are not kept: without dropout ``torch.nn.functional.scaled_dot_product_attention`` never builds them, with dropout they
-are computed a second time.
+pass, which is written by hand, for columns before steps, where products with few columns are quick; some queries are
+worked on together, and keys that none of them may look at are left out. Weights of long sequences are not kept: without
+dropout ``torch.nn.functional.scaled_dot_product_attention`` never builds them, with dropout they are computed a second
+time.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,12 +20,62 @@ from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from trivium.errors import SpecificationError
-from trivium.fuse.dropout import dropout, survivors
+from trivium.fuse.dropout import drawn, dropout
 from trivium.fuse.steps import is_eager
 
-__all__ = ["Attention", "sinusoids", "visible_steps"]
+__all__ = ["Attention", "Glance", "glances", "sinusoids", "visible_steps"]
 
 _SHORT = 128 * 128  # pairs of steps
+_TOGETHER = 24  # queries
+_LANES = 8  # numbers of one instruction; a softmax over a multiple of it takes two thirds of the time
+
+
+class Glance(NamedTuple):
+    """Queries that are worked on together, and how far they look.
+
+    Parameters
+    ----------
+    queries : slice
+        Steps that look.
+    keys : int
+        Steps that one of them at least may look at; they come first, and a few hidden ones may follow.
+    bias : tensor (B, 1, queries, keys), optional
+        Is added to the scores; None where nothing is hidden.
+    """
+
+    queries: slice
+    keys: int
+    bias: Tensor | None
+
+
+def glances(bias: Tensor | None, steps: int, source_steps: int) -> list[Glance]:
+    """Short sequences in pieces, so that what is hidden from all queries of a piece is not computed for them.
+
+    Parameters
+    ----------
+    bias : tensor (B, 1, T, S), optional
+        0, or minus infinity where a step is hidden.
+    steps, source_steps : int
+        T and S.
+
+    Examples
+    --------
+    >>> length = torch.tensor([32])
+    >>> bias = visible_steps(length, 32, length, 32, future=False)
+    >>> [(glance.queries, glance.keys) for glance in glances(bias, 32, 32)]
+    [(slice(0, 24, None), 24), (slice(24, 32, None), 32)]
+    """
+    if bias is None:
+        return [Glance(slice(0, steps), source_steps, None)]
+    place = torch.arange(1, source_steps + 1, device=bias.device)
+    farthest = ((bias[:, 0] == 0).any(dim=0) * place).amax(dim=1)
+    found = []
+    for start in range(0, steps, _TOGETHER):
+        queries = slice(start, min(start + _TOGETHER, steps))
+        keys = -(-int(farthest[queries].max()) // _LANES) * _LANES
+        own = F.pad(bias[:, :, queries, :keys], (0, max(keys - source_steps, 0)), value=-math.inf)
+        found.append(Glance(queries, keys, own.contiguous() if own.any() else None))
+    return found
 
 
 class Attention(nn.Module):
@@ -65,21 +117,30 @@ class Attention(nn.Module):
         """What the layers do not show."""
         return f"heads={self.heads}, dropout={self.dropout}"
 
-    def forward(self, x: Tensor, source: Tensor, bias: Tensor | None = None) -> Tensor:
-        """What queries `x` (B, T, D) take from `source` (B, S, D); `bias` (B, 1, T, S) is added to the scores."""
-        size = x.shape[2]
-        weight, offset = self.into.weight, self.into.bias
-        query = self._by_head(F.linear(x, weight[:size], offset[:size]))
-        key, value = F.linear(source, weight[size:], offset[size:]).chunk(2, dim=2)
-        parts = (query, self._by_head(key), self._by_head(value))
+    def forward(
+        self, x: Tensor, source: Tensor, bias: Tensor | None = None, looks: Sequence[Glance] | None = None
+    ) -> Tensor:
+        """What queries `x` (B, T, D) take from `source` (B, S, D); `bias` (B, 1, T, S) is added to the scores.
+
+        Where many layers share a bias, `looks` are the :func:`glances` that were made of it.
+        """
+        query, key, value = (self._by_head(part) for part in self._parts(x, source))
         rate = self.dropout if self.training else 0.0
-        if x.shape[1] * source.shape[1] <= _SHORT:
-            taken = _short(*parts, bias, rate) if is_eager(x) else _weighted(*parts, bias, rate)
-        elif rate > 0:
-            taken = checkpoint(_weighted, *parts, bias, rate, use_reentrant=False)
+        if x.shape[1] * source.shape[1] > _SHORT:
+            taken = _long(query, key, value, bias, rate)
+        elif is_eager(x):
+            taken = _short(query, key, value, looks or glances(bias, x.shape[1], source.shape[1]), rate)
         else:
-            taken = F.scaled_dot_product_attention(*parts, attn_mask=bias)
+            taken = _weighted(query, key, value, bias, rate)
         return F.linear(taken.transpose(1, 2).flatten(2), self.out.weight, self.out.bias)
+
+    def _parts(self, x: Tensor, source: Tensor) -> tuple[Tensor, ...]:
+        """Queries, keys and values."""
+        if x is source:
+            return self.into(x).chunk(3, dim=2)  # type: ignore[no-any-return]
+        size, weight, offset = x.shape[2], self.into.weight, self.into.bias
+        query = F.linear(x, weight[:size], offset[:size])
+        return query, *F.linear(source, weight[size:], offset[size:]).chunk(2, dim=2)
 
     def _by_head(self, x: Tensor) -> Tensor:
         rows, steps, size = x.shape
@@ -94,40 +155,69 @@ def _weighted(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, ra
     return dropout(scores.softmax(dim=3), rate) @ value
 
 
-def _short(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, rate: float) -> Tensor:
+def _long(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, rate: float) -> Tensor:
+    """The same, of which no weights are kept."""
+    if rate > 0:
+        return checkpoint(_weighted, query, key, value, bias, rate, use_reentrant=False)  # type: ignore[no-any-return]
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+
+
+def _short(query: Tensor, key: Tensor, value: Tensor, looks: Sequence[Glance], rate: float) -> Tensor:
     """The same with columns before steps: products with few columns are several times quicker so."""
-    turned = [part.transpose(2, 3).flatten(0, 1).contiguous() for part in (query, key, value)]
-    taken: Tensor = _Short.apply(*turned, bias, rate)  # type: ignore[no-untyped-call]
-    rows, heads, steps, size = query.shape
-    return taken.view(rows, heads, size, steps).transpose(2, 3)
+    missing = max(max(look.keys for look in looks) - key.shape[2], 0)
+    rows = [_columns_first(query, 0), _columns_first(key, missing), _columns_first(value, missing)]
+    taken: Tensor = _Short.apply(*rows, looks, rate)  # type: ignore[no-untyped-call]
+    return taken.view(query.shape[0], query.shape[1], query.shape[3], -1).transpose(2, 3)
+
+
+def _columns_first(part: Tensor, missing: int) -> Tensor:
+    return F.pad(part.transpose(2, 3), (0, missing)).flatten(0, 1).contiguous()
 
 
 class _Short(torch.autograd.Function):
-    """Attention of queries, keys and values (B heads, D / heads, steps)."""
+    """Attention of queries, keys and values (B heads, D / heads, steps).
+
+    With W the weights, P what dropout leaves of them (the factor that makes up for the others is in the values) and G
+    the gradient of P, that of the scores is P G - W d, where d sums P G over keys: gradient times output of a query.
+    """
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, rate: float) -> Tensor:
-        scaled = query * query.shape[1] ** -0.5
-        scores = scaled.transpose(1, 2) @ key
-        if bias is not None:
-            scores.unflatten(0, (len(bias), -1)).add_(bias)
-        weights = torch.softmax(scores, dim=2)
-        stays = [survivors(weights, rate)] if rate else []
-        ctx.save_for_backward(scaled, key, value, weights, *stays)
-        return value @ (weights * stays[0] if stays else weights).transpose(1, 2)
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, looks: list[Glance], rate: float) -> Tensor:
+        scaled, makeup = query * query.shape[1] ** -0.5, 1.0
+        weights, left, taken = [], [], []
+        for look in looks:
+            scores = scaled[:, :, look.queries].transpose(1, 2) @ key[:, :, : look.keys]
+            if look.bias is not None:
+                scores.unflatten(0, (len(look.bias), -1)).add_(look.bias)
+            weights.append(torch.softmax(scores, dim=2))
+            if rate:
+                stays, makeup = drawn(scores, rate)
+                left.append(stays.mul_(weights[-1]))
+            taken.append(value[:, :, : look.keys] @ (left or weights)[-1].transpose(1, 2))
+        found = torch.cat(taken, dim=2).mul_(makeup)
+        ctx.save_for_backward(scaled, key, value, found, *weights, *left)
+        ctx.looks, ctx.makeup = looks, makeup
+        return found
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, given: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        scaled, key, value, weights, *stays = ctx.saved_tensors
-        given = given.contiguous()
-        of_weights = given.transpose(1, 2) @ value
-        if stays:
-            of_weights *= stays[0]
-        of_value = given @ (weights * stays[0] if stays else weights)
-        of_scores = torch._softmax_backward_data(of_weights, weights, 2, weights.dtype)
-        of_query = (key @ of_scores.transpose(1, 2)).mul_(key.shape[1] ** -0.5)
-        return of_query, scaled @ of_scores, of_value, None, None
+        scaled, key, value, found, *weights = ctx.saved_tensors
+        weights, left = weights[: len(ctx.looks)], weights[len(ctx.looks) :]
+        of_query, of_key, of_value = torch.empty_like(scaled), torch.zeros_like(key), torch.zeros_like(value)
+        together = (given * found).sum(dim=1).unsqueeze(2)
+        given = given * ctx.makeup
+        for number, look in enumerate(ctx.looks):
+            own, seen = given[:, :, look.queries], slice(0, look.keys)
+            of_scores = own.transpose(1, 2) @ value[:, :, seen]
+            if left:
+                of_scores.mul_(left[number]).addcmul_(weights[number], together[:, look.queries], value=-1)
+            else:
+                of_scores.sub_(together[:, look.queries]).mul_(weights[number])
+            of_value[:, :, seen] += own @ (left or weights)[number]
+            of_key[:, :, seen] += scaled[:, :, look.queries] @ of_scores
+            of_query[:, :, look.queries] = key[:, :, seen] @ of_scores.transpose(1, 2)
+        return of_query.mul_(key.shape[1] ** -0.5), of_key, of_value, None, None
 
 
 def visible_steps(length: Tensor, steps: int, source_length: Tensor, source_steps: int, *, future: bool) -> Tensor:
