@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
 
 from trivium import registry
-from trivium.fuse import attention, dropout, gated_memory, mfn, recurrence, steps, tensor_product
+from trivium.fuse import attention, dropout, gated_memory, mfn, mult, recurrence, steps, tensor_product
 from trivium.fuse.gated_memory import Gate, remember
 from trivium.fuse.recurrence import StepRows, earlier_rows, last_state, long_short_term
 from trivium.fuse.steps import prepare_steps
@@ -26,7 +26,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "tfn": {"hidden": 4, "recurrent_out": 3},
     "ef-lstm": {"hidden": 6, "layers": 2},
     "mfn": {"hidden": 5, "memory": 4},
-    "mult": {"size": 8, "heads": 2, "layers": 1, "self_layers": 1, "kernel": 2},
+    "mult": {"size": 8, "heads": 2, "layers": 1, "self_layers": 2, "kernel": 2},
     "misa": {"size": 8},
 }
 
@@ -201,11 +201,11 @@ def test_a_network_gives_the_same_where_shapes_must_not_depend_on_what_was_seen(
     assert_all_close(*found)
 
 
-MODULES_THAT_ASK: tuple[ModuleType, ...] = (attention, mfn, recurrence, tensor_product)
+MODULES_THAT_ASK: tuple[ModuleType, ...] = (attention, mfn, mult, recurrence, tensor_product)
 
 
 def test_every_module_that_asks_is_compared() -> None:
-    asking = [module for module in (attention, dropout, gated_memory, mfn, recurrence, steps, tensor_product)
+    asking = [module for module in (attention, dropout, gated_memory, mfn, mult, recurrence, steps, tensor_product)
               if hasattr(module, "is_eager") and module is not steps]  # fmt: skip
     assert asking == list(MODULES_THAT_ASK)
 

@@ -51,6 +51,8 @@ class Glance(NamedTuple):
 def glances(bias: Tensor | None, steps: int, source_steps: int) -> list[Glance]:
     """Short sequences in pieces, so that what is hidden from all queries of a piece is not computed for them.
 
+    Long sequences are not worked on in pieces: there are none of them.
+
     Parameters
     ----------
     bias : tensor (B, 1, T, S), optional
@@ -65,6 +67,8 @@ def glances(bias: Tensor | None, steps: int, source_steps: int) -> list[Glance]:
     >>> [(glance.queries, glance.keys) for glance in glances(bias, 32, 32)]
     [(slice(0, 24, None), 24), (slice(24, 32, None), 32)]
     """
+    if steps * source_steps > _SHORT:
+        return []
     if bias is None:
         return [Glance(slice(0, steps), source_steps, None)]
     place = torch.arange(1, source_steps + 1, device=bias.device)

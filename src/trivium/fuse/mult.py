@@ -13,17 +13,17 @@ than the convolution are filled up with zeros. Nothing is taken from a missing m
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trivium.fuse.attention import Attention, sinusoids, visible_steps
+from trivium.fuse.attention import Attention, Glance, glances, sinusoids, visible_steps
 from trivium.fuse.dropout import Dropout, dropout
 from trivium.fuse.network import Network, Rates, Sizes, by_modality
-from trivium.fuse.steps import Steps, compact, last_step, mean_of_steps
+from trivium.fuse.steps import Steps, compact, is_eager, last_step, mean_of_steps
 from trivium.fuse.subnetworks import MultiLayer
 
 __all__ = ["MulT"]
@@ -146,7 +146,9 @@ class MulT(Network):
             for source, stack in stacks.items()
         ]
         x = torch.cat(taken, dim=2) if taken else own.values
-        return last_step(self.memories[target](x, None, self._bias(own, own), own.seen), own.length)
+        memory = self.memories[target]
+        assert isinstance(memory, _Stack)
+        return memory.last(x, self._bias(own, own), own)
 
     def _bias(self, target: Steps, source: Steps) -> Tensor:
         steps, source_steps = target.mask.shape[1], source.mask.shape[1]
@@ -165,10 +167,24 @@ class _Projection(nn.Module):
     def forward(self, steps: Steps) -> Steps:
         values, mask = compact(steps)
         missing = max(self.kernel - mask.shape[1], 0)
-        x = self.conv(self.dropout(F.pad(values, (0, 0, 0, missing))).transpose(1, 2)).transpose(1, 2)
+        x = self._convolve(self.dropout(F.pad(values, (0, 0, 0, missing))))
         length = (mask.sum(dim=1) - self.kernel + 1).clamp(min=1) * mask.any(dim=1)
         seen = torch.arange(x.shape[1], device=mask.device) < length.unsqueeze(1)
         return Steps(x * seen.unsqueeze(2), seen)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        """The convolution, on a CPU as products of all steps of the batch: columns need not be moved behind steps."""
+        if not is_eager(x):
+            turned: Tensor = self.conv(x.transpose(1, 2))
+            return turned.transpose(1, 2)
+        rows, steps, _ = x.shape
+        flat, count = x.flatten(0, 1), rows * steps - self.kernel + 1
+        taps = self.conv.weight.permute(2, 0, 1).contiguous()
+        found = F.linear(flat[:count], taps[0])
+        for step in range(1, self.kernel):
+            found = torch.addmm(found, flat[step : step + count], taps[step].t())
+        # the last steps of a sample have met the first of the next one
+        return F.pad(found, (0, 0, 0, self.kernel - 1)).view(rows, steps, -1)[:, : steps - self.kernel + 1]
 
 
 class _Stack(nn.Module):
@@ -187,12 +203,27 @@ class _Stack(nn.Module):
     def extra_repr(self) -> str:
         return f"positions={self.positions}"
 
-    def forward(self, x: Tensor, source: Tensor | None, bias: Tensor, present: Tensor) -> Tensor:
+    def forward(self, x: Tensor, source: Tensor, bias: Tensor, present: Tensor) -> Tensor:
         """Sequence `x` (B, T, D) after looking at `source` (B, S, D); where `present` (B, 1) is 0 nothing is taken."""
-        x = self._embedded(x)
-        other = None if source is None else self._embedded(source)
+        x, other = self._embedded(x), self._embedded(source)
+        looks = _glances(bias)
         for layer in self.layers:
-            x = layer(x, other, bias, present.unsqueeze(2))
+            x = layer(x, other, bias, present.unsqueeze(2), looks)
+        return self._normed(x)
+
+    def last(self, x: Tensor, bias: Tensor, steps: Steps) -> Tensor:
+        """Last step (B, D) of a sequence after looking at itself: nothing asks the last layer for the others."""
+        x, length = self._embedded(x), steps.length
+        looks, present = _glances(bias), steps.seen.unsqueeze(2)
+        for layer in self.layers[:-1]:
+            x = layer(x, None, bias, present, looks)
+        own = last_step(x, length).unsqueeze(1)
+        place = (length - 1).clamp(min=0).view(-1, 1, 1, 1).expand(-1, 1, 1, bias.shape[3])
+        for layer in self.layers[-1:]:
+            own = layer(own, x, torch.gather(bias, 2, place), present, None)
+        return self._normed(own).squeeze(1) * steps.seen
+
+    def _normed(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, x.shape[2:], self.norm.weight, self.norm.bias, self.norm.eps)
 
     def _embedded(self, x: Tensor) -> Tensor:
@@ -216,9 +247,15 @@ class _Block(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor, source: Tensor | None, bias: Tensor, present: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, source: Tensor | None, bias: Tensor, present: Tensor, looks: Sequence[Glance] | None
+    ) -> Tensor:
         normed = self.norm_attention(x)
         looked_at = normed if source is None else self.norm_attention(source)
-        x = x + self.residual_dropout(self.attention(normed, looked_at, bias)) * present
+        x = x + self.residual_dropout(self.attention(normed, looked_at, bias, looks)) * present
         hidden = self.relu_dropout(F.relu(self.first(self.norm_layers(x))))
         return x + dropout(self.second(hidden), self.residual_dropout.p, self.training)
+
+
+def _glances(bias: Tensor) -> list[Glance] | None:
+    return glances(bias, bias.shape[2], bias.shape[3]) if is_eager(bias) else None
