@@ -81,8 +81,9 @@ def prepare_steps(values: Tensor, mask: Tensor) -> Steps:
     """
     if not values.is_floating_point():
         values = values.float()
-    cells = mask if mask.dim() == 3 else mask.unsqueeze(2)
-    values = torch.where(cells, values, values.new_zeros(()))
+    if not _all_seen(mask):
+        cells = mask if mask.dim() == 3 else mask.unsqueeze(2)
+        values = torch.where(cells, values, values.new_zeros(()))
     steps = mask.any(dim=2) if mask.dim() == 3 else mask
     if values.shape[1] == 0:  # nobody in the batch has this modality
         values, steps = values.new_zeros(values.shape[0], 1, values.shape[2]), steps.new_zeros(values.shape[0], 1)
@@ -106,8 +107,15 @@ def compact(steps: Steps) -> Steps:
     >>> compact(x).values.flatten().tolist(), compact(x).mask.flatten().tolist()
     ([5.0, 7.0, 0.0, 0.0], [True, True, False, False])
     """
+    if _all_seen(steps.mask):
+        return steps
     order = _seen_first(steps.mask)
     return Steps(_taken(steps.values, order), _taken(steps.mask.unsqueeze(2), order).squeeze(2))
+
+
+def _all_seen(mask: Tensor) -> bool:
+    """Whether nothing needs to be moved or made zero, where that may be asked."""
+    return is_eager(mask) and bool(mask.all())
 
 
 def _seen_first(mask: Tensor) -> Tensor:
@@ -225,6 +233,8 @@ def join_steps(inputs: Mapping[str, Steps]) -> tuple[dict[str, Steps], Tensor]:
     (torch.Size([1, 3, 4]), [[True, True, False]])
     """
     length = max(steps.mask.shape[1] for steps in inputs.values())
+    if all(steps.mask.shape[1] == length and _all_seen(steps.mask) for steps in inputs.values()):
+        return dict(inputs), next(iter(inputs.values())).mask
     lengths = {name: steps.mask.shape[1] for name, steps in inputs.items()}
     if set(lengths.values()) - {1, length}:
         shown = ", ".join(f"{name} {n}" for name, n in lengths.items())

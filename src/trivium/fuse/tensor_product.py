@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trivium.fuse.dropout import dropout, survivors
+from trivium.fuse.dropout import drawn, dropout
 from trivium.fuse.steps import is_eager
 
 __all__ = ["linear_of_product"]
@@ -59,30 +59,32 @@ class _LinearOfProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, first: Tensor, rest: Tensor, weight: Tensor, rate: float) -> Tensor:
         by_piece = weight.view(len(weight), first.shape[1], rest.shape[1])
-        found, stays = first.new_zeros(len(first), len(weight)), []
+        found, left, makeup = first.new_zeros(len(first), len(weight)), [], 1.0
         for piece in _pieces(len(first), first.shape[1], rest.shape[1]):
             cells = first[:, piece].unsqueeze(2) * rest.unsqueeze(1)
             if rate:
-                stays.append(survivors(cells, rate))
-                cells *= stays[-1]
+                stays, makeup = drawn(cells, rate)
+                left.append(stays)
+                cells *= stays
             found.addmm_(cells.flatten(1), by_piece[:, piece].flatten(1).t())
-        ctx.save_for_backward(first, rest, weight, *stays)
-        return found
+        ctx.save_for_backward(first, rest, weight, *left)
+        ctx.makeup = makeup
+        return found.mul_(makeup)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, given: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        first, rest, weight, *stays = ctx.saved_tensors
-        shape = (len(weight), first.shape[1], rest.shape[1])
+        first, rest, weight, *left = ctx.saved_tensors
+        shape, given = (len(weight), first.shape[1], rest.shape[1]), given * ctx.makeup
         by_piece, of_weight = weight.view(shape), torch.empty_like(weight).view(shape)
         of_first, of_rest = torch.empty_like(first), torch.zeros_like(rest)
         for number, piece in enumerate(_pieces(len(first), first.shape[1], rest.shape[1])):
             cells = first[:, piece].unsqueeze(2) * rest.unsqueeze(1)
             of_cells = (given @ by_piece[:, piece].flatten(1)).view_as(cells)
-            if stays:
-                cells *= stays[number]
-                of_cells *= stays[number]
+            if left:
+                cells *= left[number]
+                of_cells *= left[number]
             torch.mm(given.t(), cells.flatten(1), out=of_weight[:, piece].flatten(1))
-            of_first[:, piece] = (of_cells * rest.unsqueeze(1)).sum(dim=2)
-            of_rest += (of_cells * first[:, piece].unsqueeze(2)).sum(dim=1)
+            of_first[:, piece] = torch.bmm(of_cells, rest.unsqueeze(2)).squeeze(2)
+            of_rest.unsqueeze(1).baddbmm_(first[:, piece].unsqueeze(1), of_cells)
         return of_first, of_rest, of_weight.view_as(weight), None

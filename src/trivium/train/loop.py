@@ -32,6 +32,7 @@ from trivium.train.checkpoint import (
 )
 from trivium.train.hooks import Objective, Outputs, TrainingClock
 from trivium.train.losses import LossCurves
+from trivium.train.memory import kept_memory
 from trivium.train.processes import Precision, open_fabric
 from trivium.train.samples import Samples, TensorBatch, fingerprint, sample_names
 from trivium.train.schedules import Schedule, constant
@@ -213,7 +214,7 @@ class Trainer:
                 f"{self.selection.name} is measured on all validation samples at once", remedy="start one process"
             )
         device = self.fabric.device
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        with kept_memory(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(self.seed + self.fabric.global_rank)
             for objective in self.objectives:
                 objective.setup(train.specification, len(train))
