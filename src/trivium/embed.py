@@ -129,7 +129,9 @@ def _extract(path: Path, weights: Weights | PredictorWeights, transcripts: Trans
     from trivium.extract import extract_clips
     from trivium.extract.choice import requests_for
 
-    requests = requests_for(weights.specification.streams)
+    # a text that a predictor reads from the words themselves has no extractor
+    taken = weights.columns if isinstance(weights, PredictorWeights) else weights.specification
+    requests = requests_for(taken.streams)
     # the words are the steps, also where the weights do not take the text
     wanted = [m for m in _EXTRACTED if m == "text" or m in requests]
     text, audio, vision = (requests.get(modality, "") for modality in _EXTRACTED)
