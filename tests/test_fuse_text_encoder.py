@@ -176,7 +176,7 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
         open_text_encoder("hf")
     with pytest.raises(SpecificationError, match="write minilm-l6"):
         open_text_encoder("minilm-l6:large")
-    with pytest.raises(TriviumError, match="no text-encoder 'bert'.*hf, minilm-l6"):
+    with pytest.raises(TriviumError, match=r"no text-encoder 'bert'.*hf, minilm-l6"):
         open_text_encoder("bert")
     with pytest.raises(SpecificationError, match="text_steps cannot be 'pieces'"):
         tower("pieces")
