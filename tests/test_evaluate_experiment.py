@@ -166,7 +166,10 @@ def test_several_emotions_at_once_are_scored_by_the_iemocap_protocol(
 ) -> None:
     plan = plan_of("iemocap", "emotions")
     made = predictor_for(
-        make_spoken().specification.label("emotions"), network="concat", loss="balanced", **{**QUICK, "max_epochs": 20}
+        make_spoken().specification.label("emotions"),
+        network="concat",
+        class_weight="balanced",
+        **{**QUICK, "max_epochs": 20},
     )
     done = train_and_score(plan, made, seeds=[1], resamples=0, show=False)
     assert done.card.line("happy.accuracy").mean > 0.7

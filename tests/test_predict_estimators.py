@@ -80,7 +80,7 @@ def test_a_number_is_learned_from_a_corpus_with_clocks_of_its_own(network: str) 
 
 def test_classes_are_learned_and_probabilities_sum_to_one() -> None:
     corpus = spoken()
-    classifier = EmotionClassifier("lf-dnn", label="mood", loss="balanced", **THOROUGH).fit(corpus)
+    classifier = EmotionClassifier("lf-dnn", label="mood", class_weight="balanced", **THOROUGH).fit(corpus)
     known = corpus.labelled("mood")
     assert classifier.classes_.tolist() == ["down", "level", "up"]
     assert classifier.score(corpus[known], corpus.label("mood")[known]) > 0.8
@@ -181,7 +181,7 @@ def test_scikit_learn_hands_sets_and_groups_through() -> None:
 
 
 def test_a_clone_has_the_same_options() -> None:
-    made = EmotionClassifier("tfn", ("modal_alignment",), loss="balanced", network_options={"hidden": 4})
+    made = EmotionClassifier("tfn", ("modal_alignment",), class_weight="balanced", network_options={"hidden": 4})
     assert clone(made).get_params() == made.get_params()
 
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from trivium.corpus import Aligned, Corpus
+from trivium.corpus import Aligned, Corpus, Utterance
 from trivium.corpus.manifest import MANIFEST
 from trivium.errors import AlignmentError, DataError, FormatError, MediaError, TriviumError, UnsafeFileError
 from trivium.files import atomic_file, canonical_json, sha256_bytes
@@ -32,6 +32,7 @@ __all__ = ["Embedded", "answer", "embed", "embed_chunks", "embed_to_file", "fail
 _ROWS = 128  # most utterances per chunk
 _ROW_GROUP_BYTES = 8 << 20
 _EXTRACTED = ("text", "audio", "vision")
+_SOUGHT = {"audio": "voice", "vision": "face"}
 Source = Corpus | str | os.PathLike[str]
 Transcripts = str | os.PathLike[str] | Mapping[str, str] | None
 
@@ -85,8 +86,9 @@ def open_source(
     SpecificationError
         Clips cannot be extracted as the weights need them.
     MediaError
-        No clip could be read, or nobody speaks in any of them. Where some are left, the others are among the
-        ``failures`` in the corpus' provenance.
+        No clip could be read, or nobody speaks in any of them (where a predictor keeps the clocks of its modalities:
+        and there is no face or voice that it takes). Where some are left, the others are among the ``failures`` in the
+        corpus' provenance.
     """
     if isinstance(source, Corpus):
         return source
@@ -129,30 +131,40 @@ def _extract(path: Path, weights: Weights | PredictorWeights, transcripts: Trans
     from trivium.extract import extract_clips
     from trivium.extract.choice import requests_for
 
-    requests = requests_for(weights.specification.streams)
+    # a text that a predictor reads from the words themselves has no extractor
+    taken = weights.columns if isinstance(weights, PredictorWeights) else weights.specification
+    requests = requests_for(taken.streams)
     # the words are the steps, also where the weights do not take the text
     wanted = [m for m in _EXTRACTED if m == "text" or m in requests]
     text, audio, vision = (requests.get(modality, "") for modality in _EXTRACTED)
     extracted = extract_clips(
         path, transcripts=transcripts, modalities=wanted, text=text, audio=audio, vision=vision, show=show
     )
-    spoken = _spoken(extracted, path)
+    # without words there are no steps, but for a predictor whose modalities keep their own clocks
+    own_clocks = isinstance(weights, PredictorWeights) and not weights.config.words
+    spoken = _usable(extracted, path, taken.modalities if own_clocks else ())
     return cut_into_windows(spoken, weights.window) if weights.window else spoken
 
 
-def _spoken(extracted: Corpus, path: Path) -> Corpus:
-    """Clips in which somebody speaks; the others join the failures."""
-    silent = [u for u in extracted if u.words is None or not len(u.words)]
+def _usable(extracted: Corpus, path: Path, enough: Sequence[str] = ()) -> Corpus:
+    """Clips in which somebody speaks, or with one of the modalities that are `enough`; others join the failures."""
+
+    def usable(one: Utterance) -> bool:
+        seen = any(name in one.streams and one.streams[name].steps for name in enough if name != "text")
+        return seen or (one.words is not None and len(one.words) > 0)
+
+    silent = [u for u in extracted if not usable(u)]
     if not silent:
         return extracted
-    why = "no speech was found"
+    sought = [_SOUGHT[name] for name in enough if name in _SOUGHT]
+    why = " and ".join(["no speech", *(f"no {one}" for one in sought)]) + (" were" if sought else " was") + " found"
     failures = [*extracted.provenance["failures"], *({"id": u.id, "clip": u.clip, "reason": why} for u in silent)]
     if len(silent) == len(extracted):
         said = why if path.is_file() else "; ".join(f"{f['clip']}: {f['reason']}" for f in failures[:3])
         more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
         raise MediaError(said + more, file=path, remedy="give transcripts, or other clips")
-    spoken = (u for u in extracted if u.words is not None and len(u.words))
-    return Corpus.from_utterances(spoken, extracted.specification, {**extracted.provenance, "failures": failures})
+    kept = (u for u in extracted if usable(u))
+    return Corpus.from_utterances(kept, extracted.specification, {**extracted.provenance, "failures": failures})
 
 
 def embed(

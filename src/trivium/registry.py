@@ -109,6 +109,8 @@ _BUILT_IN: tuple[Entry, ...] = (
     Entry("network", "mult", "trivium.fuse.mult:MulT", "crossmodal transformer, unaligned (arXiv 1906.00295)"),
     Entry("network", "misa", "trivium.fuse.misa:MISA", "shared and private spaces (arXiv 2005.03545)"),
     Entry("network", "self-mm", "trivium.fuse.self_mm:SelfMM", "fusion and unimodal heads (arXiv 2102.04830)"),
+    Entry("text-encoder", "hf", "trivium.fuse.text_encoder:TextEncoder", "hf:FOLDER, trained along with a network"),
+    Entry("text-encoder", "minilm-l6", "trivium.fuse.text_encoder:MinilmTextEncoder", "MiniLM-L6, trained along"),
     Entry("objective", "reconstruction", "trivium.objectives:Reconstruction", "squared error of cells"),
     Entry("objective", "regression", "trivium.objectives:Regression", "distance of a number from the label"),
     Entry("objective", "classes", "trivium.objectives:Classes", "cross entropy of one class of several"),

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["parsed_options", "with_options"]
+__all__ = ["class_weights", "parsed_options", "with_options"]
 
 
 def parsed_options(options: Sequence[str]) -> dict[str, Any]:
@@ -22,6 +22,24 @@ def parsed_options(options: Sequence[str]) -> dict[str, Any]:
             found[name] = json.loads(value)
         except json.JSONDecodeError:
             found[name] = value
+    return found
+
+
+def class_weights(text: str | None) -> str | dict[str, float] | None:
+    """``balanced``, or a weight by class of ``calm=2,sad=0.5``."""
+    from trivium.errors import SpecificationError
+
+    if text is None or "=" not in text:
+        return text
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, value = part.rpartition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            raise SpecificationError(
+                f"--class-weight {part}: {value!r} is no number", remedy="write CLASS=NUMBER,CLASS=NUMBER or balanced"
+            ) from None
     return found
 
 

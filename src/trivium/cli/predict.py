@@ -34,11 +34,13 @@ def command(
 ) -> None:
     """Answer for every utterance what the weights were trained to tell, with probabilities.
 
-    A clip with more words than the weights take is answered stretch by stretch. How far answers can be trusted stands
-    in the card: `trivium weights show WEIGHTS`. Of a predictor (`trivium train`) the answer comes with what each
-    modality says alone, where its network has such heads. Of an encoder with a head it comes with `distance`: how far
-    an utterance lies from the middle of what the head learned from, whose own lie at 1; well above 1, the
-    probabilities mean little, however sure they look. A clip that cannot be read is listed and makes the exit code 1.
+    A clip with more words than the weights take is answered stretch by stretch. How far answers can be trusted
+    stands in the card: `trivium weights show WEIGHTS`. Of a predictor (`trivium train`) the answer comes with what
+    each modality says alone, where its network has such heads. What a clip lacks (a face, sound) is masked, and
+    `read from` says what was there; where words are the steps, a clip in which nobody speaks has no answer. Of an
+    encoder with a head the answer comes with `distance`: how far an utterance lies from the middle of what the head
+    learned from, whose own lie at 1; well above 1, the probabilities mean little, however sure they look. A clip
+    that cannot be read is listed and makes the exit code 1.
 
     **Examples**
 
@@ -102,16 +104,22 @@ def _table(answers: list[dict[str, Any]]) -> Any:
     from rich.table import Table
 
     alone = "unimodal" in answers[0] if answers else False
-    last_head = "each alone" if alone else "distance"
-    table = Table("utterance", "seconds", "read from", "answer", "probabilities", last_head)
+    classes = any("probabilities" in row for row in answers)
+    heads = ["utterance", "seconds", "read from", "answer", *(["probabilities"] if classes else [])]
+    table = Table(*heads, "each alone" if alone else "distance")
     for row in answers:
         span = "" if row["start"] is None else f"{row['start']:.2f} - {row['end']:.2f}"
         shares = ", ".join(f"{name} {share:.2f}" for name, share in row.get("probabilities", {}).items())
-        parts = ", ".join(f"{name} {_said(one['answer'])}" for name, one in row.get("unimodal", {}).items())
+        parts = ", ".join(f"{_sent(name)} {_said(one['answer'])}" for name, one in row.get("unimodal", {}).items())
         last = parts if alone else f"{row['distance']:.1f}"
-        read = ", ".join(_SENT.get(name, name) for name in row["modalities"])
-        table.add_row(row["id"], span, read, f"{row['label']}: {_said(row['answer'])}", shares, last)
+        read = ", ".join(map(_sent, row["modalities"]))
+        said = f"{row['label']}: {_said(row['answer'])}"
+        table.add_row(row["id"], span, read, said, *([shares] if classes else []), last)
     return table
+
+
+def _sent(modality: str) -> str:
+    return _SENT.get(modality, modality)
 
 
 def _said(answer: Any) -> str:

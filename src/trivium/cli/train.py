@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trivium.cli.losses import loss_lines
+from trivium.cli.options import class_weights
 from trivium.cli.plans import Folds, Group, Label, Modalities, Split, Words, open_data, plan_of
 
 if TYPE_CHECKING:
@@ -41,11 +42,27 @@ def command(
     words: Words = None,
     modalities: Modalities = None,
     loss: Annotated[
-        str | None, typer.Option("--loss", help="Of numbers: l1, mse or huber. Of classes: cross-entropy.")
+        str | None,
+        typer.Option(
+            "--loss", help="Of numbers: l1, mse, huber, or ordinal (levels; ordinal:STEP). Of classes: cross-entropy."
+        ),
     ] = None,
     class_weight: Annotated[
-        str | None, typer.Option("--class-weight", help="`balanced`: every class weighs the same.")
+        str | None,
+        typer.Option("--class-weight", help="`balanced`: every class weighs the same; or `calm=2,sad=0.5`, others 1."),
     ] = None,
+    text_encoder: Annotated[
+        str | None,
+        typer.Option("--text-encoder", help="Train along what reads the words: hf:FOLDER or minilm-l6."),
+    ] = None,
+    text_steps: Annotated[
+        str, typer.Option("--text-steps", help="What it gives a vector for: `words`, or the `utterance`.")
+    ] = "words",
+    text_learning_rate: Annotated[float, typer.Option("--text-learning-rate", help="Of the text encoder.")] = 2e-5,
+    text_weight_decay: Annotated[float, typer.Option("--text-weight-decay", help="Of the text encoder.")] = 1e-3,
+    freeze_layers: Annotated[
+        int, typer.Option("--freeze-layers", min=0, help="First layers of the text encoder that stay as they are.")
+    ] = 0,
     learning_rate: Annotated[float, typer.Option("--learning-rate", "--lr", help="Of Adam.")] = 1e-3,
     weight_decay: Annotated[float, typer.Option("--weight-decay", help="Of Adam.")] = 1e-3,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Utterances per batch.")] = 32,
@@ -78,6 +95,7 @@ def command(
     `losses.csv`; a run that was killed goes on with `--resume` and ends with the same bytes. A loss that is not finite
     stops the run and names the utterances; `--resume --epochs N`, N being the epochs that ended, writes the best of
     them.
+    With `--text-encoder` the words themselves are the text: the corpus must keep them, and predicting needs torch.
     `trivium evaluate` scores the test folds, `trivium predict` answers for clips.
 
     **Examples**
@@ -94,7 +112,13 @@ def command(
     settings: dict[str, Any] = {
         "network": network,
         "objectives": tuple(objective or ()),
-        "loss": _loss(loss, class_weight),
+        "loss": loss,
+        "class_weight": class_weights(class_weight),
+        "text_encoder": text_encoder,
+        "text_steps": text_steps,
+        "text_learning_rate": text_learning_rate,
+        "text_weight_decay": text_weight_decay,
+        "freeze_layers": freeze_layers,
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
         "batch_size": batch_size,
@@ -122,14 +146,6 @@ def _require_places(out: Path, run: Path, resume: bool, overwrite: bool) -> None
     holds_several = out.is_dir() and any(out.glob("seed-*/config.json"))
     if not (holds_several and (resume or overwrite)):
         require_places(out, run, resume=resume, overwrite=overwrite or resume)
-
-
-def _loss(loss: str | None, class_weight: str | None) -> str | None:
-    if class_weight is None:
-        return loss
-    if class_weight != "balanced" or loss not in (None, "cross-entropy"):
-        raise typer.BadParameter("--class-weight is `balanced`, of classes only")
-    return "balanced"
 
 
 def _train(
@@ -184,7 +200,8 @@ def _tell(done: Mapping[Path, Any], out: Path, as_json: bool) -> None:
         typer.echo(json.dumps(facts, indent=1))
         return
     for where, one in done.items():
-        typer.echo(f"{where}: {type(one.network_).__name__}, {one.n_iter_} epochs")
+        reader = "" if one.text_encoder_ is None else f", its text read by {one.text_encoder_.called}"
+        typer.echo(f"{where}: {one.network.partition(':')[0]}{reader}, {one.n_iter_} epochs")
         for line in loss_lines(one.loss_curves_):
             typer.echo(f"  {line}")
         if one.best_epoch_ >= 0:

@@ -22,6 +22,12 @@ _TABLE, _PICTURE, _BEST = "trials.csv", "history.png", "best.json"
 # What `trivium train` calls the parameters of the estimator.
 _FLAGS = {
     "loss": "--loss",
+    "class_weight": "--class-weight",
+    "text_encoder": "--text-encoder",
+    "text_steps": "--text-steps",
+    "text_learning_rate": "--text-learning-rate",
+    "text_weight_decay": "--text-weight-decay",
+    "freeze_layers": "--freeze-layers",
     "learning_rate": "--learning-rate",
     "weight_decay": "--weight-decay",
     "batch_size": "--batch-size",
@@ -129,9 +135,8 @@ def _best(found: Tuning, source: str, told: Mapping[str, Any]) -> dict[str, Any]
     words += ["--network", _request(predictor.network, predictor.network_options or {})]
     words += [word for request in predictor.objectives for word in ("--objective", request)]
     defaults = type(predictor)().get_params(deep=False)
-    words += _words({flag: getattr(predictor, n) for n, flag in _FLAGS.items() if getattr(predictor, n) != defaults[n]})
-    if predictor.loss == "balanced":
-        words[words.index("--loss")] = "--class-weight"
+    changed = {n: getattr(predictor, n) for n in _FLAGS if getattr(predictor, n) != defaults[n]}
+    words += _words({_FLAGS[name]: _weights(value) for name, value in changed.items()})
     return {
         "trial": found.best.number,
         "value": found.best.value,
@@ -153,6 +158,11 @@ def _request(network: str, options: Mapping[str, Any]) -> str:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _weights(value: Any) -> Any:
+    """Weights by class as `trivium train` takes them."""
+    return ",".join(f"{name}={weight:g}" for name, weight in value.items()) if isinstance(value, Mapping) else value
 
 
 def _write(found: Tuning, best: Mapping[str, Any], out: Path) -> None:

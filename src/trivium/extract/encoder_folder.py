@@ -20,9 +20,12 @@ from trivium.errors import DependencyError, UpstreamError
 from trivium.files import sha256_bytes, sha256_file
 from trivium.upstream import hub_snapshots
 
-__all__ = ["EncoderFolder", "find_encoder", "one_thread"]
+__all__ = ["EncoderFolder", "find_encoder", "longest_text", "one_thread"]
 
 _WIDTHS = ("hidden_size", "d_model", "dim", "n_embd")
+_ANOTHER = "take an encoder with a fast tokenizer, such as those of BERT, RoBERTa or DistilBERT"
+_LONGEST = 512
+_OFFSET = 2  # RoBERTa begins to count positions at 2
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,41 @@ class EncoderFolder:
         """Its encoder, ready for use; of an encoder with a decoder only the first."""
         model = self.load("AutoModel", use_safetensors=True).eval()
         return model.get_encoder() if model.config.is_encoder_decoder else model
+
+    def tokenizer(self) -> Any:
+        """Its tokenizer of words, one that tells which piece belongs to which word.
+
+        Raises
+        ------
+        UpstreamError
+            It has none.
+        """
+        tokenizer = self.load("AutoTokenizer", use_fast=True, add_prefix_space=True)
+        if not tokenizer.is_fast:
+            raise UpstreamError(
+                "has no fast tokenizer, so its pieces cannot be joined to words", file=self.path, remedy=_ANOTHER
+            )
+        return tokenizer
+
+    def marks(self, tokenizer: Any) -> tuple[list[int], list[int]]:
+        """Marks before and after a text, as the tokenizer sets them around one word.
+
+        Parameters
+        ----------
+        tokenizer : object
+            Of :meth:`tokenizer`.
+
+        Raises
+        ------
+        UpstreamError
+            It sets them otherwise.
+        """
+        bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+        full = tokenizer("a")["input_ids"]
+        places = [n for n in range(len(full) - len(bare) + 1) if full[n : n + len(bare)] == bare]
+        if not bare or not places:
+            raise UpstreamError("its tokenizer sets marks in a way that is not known", file=self.path, remedy=_ANOTHER)
+        return full[: places[0]], full[places[0] + len(bare) :]
 
 
 def find_encoder(name: str) -> EncoderFolder:
@@ -143,6 +181,24 @@ def _version(folder: Path) -> str:
 @lru_cache(maxsize=256)
 def _digest(file: Path, size: int, changed: int) -> str:
     return sha256_file(file)
+
+
+def longest_text(config: Any) -> int:
+    """Most pieces, marks included, that an encoder of words takes at once.
+
+    Parameters
+    ----------
+    config : object
+        Its configuration in transformers.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> longest_text(SimpleNamespace(max_position_embeddings=130)), longest_text(SimpleNamespace())
+    (128, 512)
+    """
+    positions = getattr(config, "max_position_embeddings", None) or _LONGEST + _OFFSET
+    return min(_LONGEST, int(positions) - _OFFSET)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ _HOME = {
     "MFN": "trivium.fuse.mfn",
     "MISA": "trivium.fuse.misa",
     "ModalityDropout": "trivium.fuse.modality_dropout",
+    "MinilmTextEncoder": "trivium.fuse.text_encoder",
     "MulT": "trivium.fuse.mult",
     "Network": "trivium.fuse.network",
     "SelfMM": "trivium.fuse.self_mm",
@@ -24,6 +25,8 @@ _HOME = {
     "Unimodal": "trivium.fuse.unimodal",
     "WithTextEncoder": "trivium.fuse.text_encoder",
     "export_network": "trivium.fuse.export",
+    "open_text_encoder": "trivium.fuse.text_encoder",
+    "parameter_groups": "trivium.fuse.text_encoder",
 }
 
 __all__ = list(_HOME)
@@ -40,8 +43,11 @@ if TYPE_CHECKING:
     from trivium.fuse.mult import MulT as MulT
     from trivium.fuse.network import Network as Network
     from trivium.fuse.self_mm import SelfMM as SelfMM
+    from trivium.fuse.text_encoder import MinilmTextEncoder as MinilmTextEncoder
     from trivium.fuse.text_encoder import TextEncoder as TextEncoder
     from trivium.fuse.text_encoder import WithTextEncoder as WithTextEncoder
+    from trivium.fuse.text_encoder import open_text_encoder as open_text_encoder
+    from trivium.fuse.text_encoder import parameter_groups as parameter_groups
     from trivium.fuse.tfn import TFN as TFN
     from trivium.fuse.unimodal import Unimodal as Unimodal
 

@@ -166,17 +166,27 @@ class Multilabel(TaskLoss):
 
 
 class Ordinal(TaskLoss):
-    """Ordered classes as K - 1 questions "is it above class k?", each a binary cross entropy.
+    """Ordered levels as K questions "is it above level k?", each a binary cross entropy.
 
     Parameters
     ----------
     label, output, weight
-        See :class:`TaskLoss`; labels are class numbers 0 ... K - 1, the output holds K - 1 scores before the sigmoid.
+        See :class:`TaskLoss`; labels are numbers, the output holds K scores before the sigmoid, one for each level but
+        the highest.
+    lowest, step : float
+        The levels are ``lowest``, ``lowest + step`` ... A label counts as the nearest of them; halfway between two,
+        as the even multiple of the step, which is how Acc-7 rounds.
 
     Notes
     -----
     Source: Niu et al. (2016), Ordinal regression with multiple output CNN. The answers need not be ordered; the
-    predicted class is the number of questions answered yes.
+    predicted class is there the number of questions answered yes, and the estimators here answer the expected level
+    (:func:`trivium.weights.expected_level`).
+
+    Raises
+    ------
+    SpecificationError
+        The step is not above 0.
 
     Examples
     --------
@@ -184,12 +194,34 @@ class Ordinal(TaskLoss):
     >>> batch = TensorBatch(torch.arange(1), {}, {}, {"stars": torch.tensor([2.0])})
     >>> round(Ordinal("stars").loss({"prediction": torch.zeros(1, 4)}, batch, TrainingClock(0, 0)).item(), 4)
     0.6931
+    >>> Ordinal("sentiment", lowest=-3.0).numbers(torch.tensor([-3.0, -0.4, 2.6]), 6).tolist()
+    [0.0, 3.0, 6.0]
     """
 
     name: ClassVar[str] = "ordinal"
 
+    def __init__(
+        self, label: str, lowest: float = 0.0, step: float = 1.0, output: str = "prediction", weight: float = 1.0
+    ) -> None:
+        super().__init__(label, output, weight)
+        if step <= 0:
+            raise SpecificationError(f"levels cannot be {step} apart", remedy="give a step above 0")
+        self.lowest, self.step = lowest, step
+
+    def numbers(self, label: Tensor, highest: int) -> Tensor:
+        """Numbers (n,) of the levels that labels are nearest to, from 0 to `highest`.
+
+        Parameters
+        ----------
+        label : tensor (n,)
+            Labels.
+        highest : int
+            Number of the highest level.
+        """
+        return ((label / self.step).round() - round(self.lowest / self.step)).clamp(0, highest)
+
     def by_sample(self, output: Tensor, label: Tensor) -> Tensor:
         """Mean over the questions, for every sample."""
         steps = torch.arange(output.shape[1], device=output.device)
-        above = (label[:, None] > steps).to(output.dtype)
+        above = (self.numbers(label, output.shape[1])[:, None] > steps).to(output.dtype)
         return functional.binary_cross_entropy_with_logits(output, above, reduction="none").mean(dim=1)

@@ -208,4 +208,9 @@ def _modalities(outputs: Outputs) -> list[str]:
             "unimodal_labels: the network has no unimodal heads with features beside a fused one",
             remedy="take a network that gives prediction_MODALITY, feature_MODALITY and fused, such as self-mm",
         )
+    if any(outputs[f"prediction_{name}"].shape[1] != 1 for name in found):
+        raise SpecificationError(
+            "unimodal_labels: the unimodal heads give several numbers, and a label of one is what is moved",
+            remedy="learn a number, with the loss l1, mse or huber",
+        )
     return found

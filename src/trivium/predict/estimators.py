@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Self, cast
+from collections.abc import Mapping
+from typing import Any, Self, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +11,19 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.class_weight import compute_class_weight
 
 from trivium.errors import DataError, SpecificationError
-from trivium.objectives import Classes, Multilabel, Regression
+from trivium.objectives import Classes, Multilabel, Ordinal, Regression
 from trivium.objectives.task import Distance
 from trivium.predict.predictor import Given, Predictor, TargetError, known_rows
-from trivium.weights.answers import class_shares
+from trivium.weights.answers import class_shares, expected_level
 
 __all__ = ["EmotionClassifier", "SentimentRegressor"]
 
 _TARGET = "y"
-_CLASS_LOSSES = ("cross-entropy", "balanced")
+_ORDINAL = "ordinal"
+_NUMBER_LOSSES = (*get_args(Distance), _ORDINAL)
+_CLASS_LOSSES = ("cross-entropy",)
+_BALANCED = "balanced"
+_MOST_LEVELS = 100
 
 
 class SentimentRegressor(RegressorMixin, Predictor):  # type: ignore[misc]
@@ -32,12 +37,25 @@ class SentimentRegressor(RegressorMixin, Predictor):  # type: ignore[misc]
         Beside the task, as ``modal_alignment:pairs=text+audio:weight=10``; see ``trivium list objective``.
     label : str, optional
         Key of the label in a corpus, where no y is given.
-    loss : {"l1", "mse", "huber"}, optional
-        What the task makes smaller; ``l1`` where left out.
+    loss : {"l1", "mse", "huber", "ordinal"}, optional
+        What the task makes smaller; ``l1`` where left out. ``ordinal``: the label's range in whole numbers (``1`` to
+        ``5``, or the seven bins of MOSI) are ordered levels, ``ordinal:0.2`` such that are 0.2 apart; the network
+        answers for each but the highest how surely the label lies above it, and the prediction is the expected level.
+    class_weight : None
+        Of classes only; see :class:`EmotionClassifier`.
     network_options : mapping, optional
         What the network's constructor takes besides; wins over options in `network`.
+    text_encoder : str, optional
+        ``hf:FOLDER``, ``hf:OWNER/MODEL`` of the hub's cache, or ``minilm-l6``: this language model reads the words and
+        is trained along; its states take the place of the columns of text. The data must keep their words.
+    text_steps : {"words", "utterance"}
+        Whether the network is given one step of text by word, or one vector by utterance.
+    text_learning_rate, text_weight_decay : float
+        Of the language model; biases and normalisations are not decayed.
+    freeze_layers : int
+        Of the language model, the embeddings and so many of the first layers stay as they are; 0 trains all.
     learning_rate, weight_decay : float
-        Of Adam.
+        Of Adam, for all else.
     batch_size, accumulate : int
         Utterances per batch, and batches per step; the last group of an epoch may be smaller and is not lost.
     max_epochs : int
@@ -70,8 +88,10 @@ class SentimentRegressor(RegressorMixin, Predictor):  # type: ignore[misc]
 
     Attributes
     ----------
-    network_ : trivium.fuse.Network
+    network_ : trivium.fuse.Network or trivium.fuse.WithTextEncoder
         Trained, without the heads of objectives.
+    levels_ : tuple of float
+        Of the loss ``ordinal``; empty otherwise.
     scaler_ : StreamScaler
         Of the training part.
     specification_ : Specification
@@ -121,11 +141,43 @@ class SentimentRegressor(RegressorMixin, Predictor):  # type: ignore[misc]
             Network and objectives do not fit, or an option is unknown.
         """
         x, target = self._checked(X, y, numeric=True)
+        if self.class_weight is not None:
+            raise SpecificationError(
+                "class weights are of classes, and this label is a number", remedy="leave out class_weight"
+            )
         held = None if validation is None else (validation[0], np.asarray(validation[1], np.float64))
         if np.isinf(target).any():
             raise TargetError(f"{int(np.isinf(target).sum())} labels are infinite", remedy="correct them")
-        task = Regression(self.label or _TARGET, cast(Distance, self.loss or "l1"))
-        return self._fit(x, target.astype(np.float64), task, 1, groups, held)
+        numbers, key = target.astype(np.float64), self.label or _TARGET
+        self.levels_ = self._levels(X, numbers)
+        if not self.levels_:
+            return self._fit(x, numbers, Regression(key, cast(Distance, self.loss or "l1")), 1, groups, held)
+        task = Ordinal(key, self.levels_[0], self.levels_[1] - self.levels_[0])
+        return self._fit(x, numbers, task, len(self.levels_) - 1, groups, held)
+
+    def _levels(self, X: Given, target: NDArray[np.float64]) -> tuple[float, ...]:
+        """Ordered levels, from the range that the label declares or its lowest and highest value; none if not asked."""
+        name, sign, text = (self.loss or "l1").partition(":")
+        if name != _ORDINAL or (sign and not _is_positive(text)):
+            if name not in _NUMBER_LOSSES or sign:
+                raise SpecificationError(
+                    f"loss cannot be {self.loss!r}", remedy=f"choose from {', '.join(_NUMBER_LOSSES)}, ordinal:STEP"
+                )
+            return ()
+        step = float(text) if sign else 1.0
+        label = self._label_of(X)
+        known = target[~np.isnan(target)]
+        if not len(known):
+            raise TargetError("no utterance has a label", remedy="name another label")
+        edges = label.range if label is not None and label.range is not None else (known.min(), known.max())
+        low, high = (int(np.round(edge / step)) for edge in edges)
+        if not 1 <= high - low <= _MOST_LEVELS:
+            raise SpecificationError(
+                f"from {edges[0]:g} to {edges[1]:g} there are {high - low + 1} levels {step:g} apart, and 2 to "
+                f"{_MOST_LEVELS + 1} can be learned",
+                remedy="write the loss as ordinal:STEP",
+            )
+        return tuple(round(place * step, 9) for place in range(low, high + 1))
 
     def predict(self, X: Given) -> NDArray[np.float32]:
         """Numbers (N,) of utterances.
@@ -135,7 +187,8 @@ class SentimentRegressor(RegressorMixin, Predictor):  # type: ignore[misc]
         X : Corpus, Aligned, or array
             As for :meth:`outputs`.
         """
-        return np.asarray(self.outputs(X)["prediction"][:, 0])
+        scores = self.outputs(X)["prediction"]
+        return expected_level(scores, self.levels_) if self.levels_ else np.asarray(scores[:, 0])
 
 
 class EmotionClassifier(ClassifierMixin, Predictor):  # type: ignore[misc]
@@ -143,13 +196,17 @@ class EmotionClassifier(ClassifierMixin, Predictor):  # type: ignore[misc]
 
     Parameters
     ----------
-    network, objectives, label, network_options, learning_rate, weight_decay, batch_size, accumulate, max_epochs,
-    patience, validation_fraction, validation_groups, clip_norm, selection, drop_modalities, drop_steps, device,
-    precision, random_state, folder, resume, tensorboard, progress
+    network, objectives, label, network_options, text_encoder, text_steps, text_learning_rate, text_weight_decay,
+    freeze_layers, learning_rate, weight_decay, batch_size, accumulate, max_epochs, patience, validation_fraction,
+    validation_groups, clip_norm, selection, drop_modalities, drop_steps, device, precision, random_state, folder,
+    resume, tensorboard, progress
         As in :class:`SentimentRegressor`.
-    loss : {"cross-entropy", "balanced"}, optional
-        ``balanced``: every class weighs the same, however many utterances it has; of classes that may be true
-        together, the presence of each weighs as much as its absence.
+    loss : {"cross-entropy"}, optional
+        The one there is.
+    class_weight : "balanced" or mapping of str to float, optional
+        Weight by class: a factor of its utterances; of classes that may be true together, of those where it is true.
+        Classes that are not named weigh 1. ``balanced``: every class weighs the same, however many utterances it has;
+        of classes that may be true together, the presence of each weighs as much as its absence.
 
     Attributes
     ----------
@@ -195,9 +252,12 @@ class EmotionClassifier(ClassifierMixin, Predictor):  # type: ignore[misc]
         DataError
             There are fewer than two classes, a class of the validation fold does not occur, or a loss is not finite.
         SpecificationError
-            Network and objectives do not fit, or an option is unknown.
+            Network and objectives do not fit, an option is unknown, or a weight is of a class that is not there or is
+            not above 0.
         """
         x, target = self._checked(X, y, numeric=False)
+        if self.loss not in (None, *_CLASS_LOSSES):
+            raise SpecificationError(f"loss cannot be {self.loss!r}", remedy=f"choose from {', '.join(_CLASS_LOSSES)}")
         held = None if validation is None else (validation[0], np.asarray(validation[1]))
         self.multilabel_ = target.ndim == 2 and target.shape[1] > 1
         if self.multilabel_:
@@ -226,8 +286,8 @@ class EmotionClassifier(ClassifierMixin, Predictor):  # type: ignore[misc]
         present = target[known] > 0
         if len(present) and bool((present == present[0]).all()):
             raise TargetError("all utterances have the same classes", remedy="name another label")
-        weights: tuple[float, ...] = ()
-        if self._is_balanced():
+        weights = self._given_weights()
+        if self.class_weight == _BALANCED:
             weights = tuple(((len(present) - present.sum(axis=0)) / np.maximum(present.sum(axis=0), 1)).tolist())
         task = Multilabel(self.label or _TARGET, weights)
         given = None if held is None else (held[0], held[1].astype(np.float64))
@@ -237,10 +297,26 @@ class EmotionClassifier(ClassifierMixin, Predictor):  # type: ignore[misc]
         label = self._label_of(X)
         return np.array(label.classes) if label and len(label.classes) == count else np.arange(count)
 
-    def _is_balanced(self) -> bool:
-        if self.loss not in (None, *_CLASS_LOSSES):
-            raise SpecificationError(f"loss cannot be {self.loss!r}", remedy=f"choose from {', '.join(_CLASS_LOSSES)}")
-        return self.loss == "balanced"
+    def _given_weights(self) -> tuple[float, ...]:
+        """Weights by class in the order of the classes, where they are given by class; none otherwise."""
+        if self.class_weight is None or self.class_weight == _BALANCED:
+            return ()
+        names = [str(name) for name in self.classes_.tolist()]
+        if not isinstance(self.class_weight, Mapping):
+            raise SpecificationError(
+                f"class_weight cannot be {self.class_weight!r}", remedy="give balanced, or a weight by class"
+            )
+        given = {str(name): weight for name, weight in self.class_weight.items()}
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            raise SpecificationError(
+                f"there is no class {unknown[0]!r} to give a weight",
+                remedy=f"choose from {', '.join(names)}",
+            )
+        for name, weight in given.items():
+            if not _is_positive(weight):
+                raise SpecificationError(f"the weight of {name} cannot be {weight!r}", remedy="give a number above 0")
+        return tuple(float(given.get(name, 1.0)) for name in names)
 
     def _numbers(self, target: NDArray[Any]) -> NDArray[np.float64]:
         """Number of every class, NaN where missing."""
@@ -253,8 +329,8 @@ class EmotionClassifier(ClassifierMixin, Predictor):  # type: ignore[misc]
         return numbers
 
     def _weights(self, numbers: NDArray[np.float64]) -> tuple[float, ...]:
-        if not self._is_balanced():
-            return ()
+        if self.class_weight != _BALANCED:
+            return self._given_weights()
         known = numbers[~np.isnan(numbers)].astype(np.int64)
         weights = compute_class_weight("balanced", classes=np.arange(len(self.classes_)), y=known)
         return tuple(weights.tolist())
@@ -279,3 +355,11 @@ class EmotionClassifier(ClassifierMixin, Predictor):  # type: ignore[misc]
         """
         scores = self.outputs(X)["prediction"]
         return (scores > 0).astype(np.int64) if self.multilabel_ else np.asarray(self.classes_[scores.argmax(axis=1)])
+
+
+def _is_positive(value: Any) -> bool:
+    """Whether something is, or reads as, a finite number above 0."""
+    try:
+        return not isinstance(value, bool) and bool(np.isfinite(float(value))) and float(value) > 0
+    except (TypeError, ValueError):
+        return False

@@ -23,7 +23,8 @@ class SequenceSamples:
     x : Sequences
         Utterances.
     scaler : StreamScaler
-        Statistics of the training part.
+        Statistics of the training part; a modality that it does not know, such as text that is read from words, is
+        handed on as it is.
     labels : mapping of str to array with N rows
         Numbers, NaN where missing.
 
@@ -49,7 +50,9 @@ class SequenceSamples:
         """Scaled samples of these rows."""
         found = self._x.batch(rows)
         values = {
-            name: torch.from_numpy(self._scaler.transform(name, array, found.mask[name]))
+            name: torch.from_numpy(
+                self._scaler.transform(name, array, found.mask[name]) if name in self._scaler.mean else array
+            )
             for name, array in found.values.items()
         }
         masks = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in found.mask.items()}

@@ -8,7 +8,7 @@ import numpy as np
 
 from trivium.corpus import Aligned, Corpus
 
-__all__ = ["longest_steps", "most_words", "shared_steps"]
+__all__ = ["longest_steps", "most_words", "shared_steps", "with_margin"]
 
 _MARGIN = 1.25  # our choice: utterances of a test fold or of a clip are somewhat longer than any in training
 
@@ -28,7 +28,18 @@ def longest_steps(data: Corpus | Aligned) -> dict[str, int]:
     clocks = {stream.modality: stream.clock for stream in data.specification.streams}
     # modalities whose steps are words share them, and networks may ask for that
     even = {n: of_words if clocks[n] == "words" and count > 1 else count for n, count in longest.items()}
-    return {name: 1 if count <= 1 else math.ceil(count * _MARGIN) for name, count in even.items()}
+    return {name: with_margin(count) for name, count in even.items()}
+
+
+def with_margin(longest: int) -> int:
+    """Steps that an exported graph should take, where the longest utterance has so many; one stays one.
+
+    Examples
+    --------
+    >>> with_margin(1), with_margin(10)
+    (1, 13)
+    """
+    return 1 if longest <= 1 else math.ceil(longest * _MARGIN)
 
 
 def shared_steps(data: Corpus | Aligned) -> int:

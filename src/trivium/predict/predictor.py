@@ -22,17 +22,18 @@ from torch import Tensor
 from trivium.corpus import Aligned, Corpus, LabelSpecification, Specification
 from trivium.corpus.ranges import require_in_range
 from trivium.errors import DataError, SpecificationError
-from trivium.fuse import ModalityDropout, Network
+from trivium.fuse import ModalityDropout, Network, TextEncoder, WithTextEncoder, open_text_encoder, parameter_groups
+from trivium.fuse.text_encoder import TextSteps
 from trivium.objectives import objective
 from trivium.objectives.task import TaskLoss
 from trivium.predict.inputs import SequenceSamples
-from trivium.predict.lengths import longest_steps, most_words, shared_steps
+from trivium.predict.lengths import longest_steps, most_words, shared_steps, with_margin
 from trivium.predict.request import network_request
 from trivium.predict.saved import save_fitted
 from trivium.predict.selection import LOSS, selection_of
 from trivium.registry import load
 from trivium.represent.inputs import array_to_aligned
-from trivium.scale import StreamScaler, sequences
+from trivium.scale import TEXT, Sequences, SpelledSequences, StreamScaler, sequences
 from trivium.train import Objective, Precision, Trainer, WithHeads, hold_out
 from trivium.weights import Card, PredictorWeights
 
@@ -62,7 +63,8 @@ def known_rows(target: NDArray[np.float64]) -> NDArray[np.bool_]:
 class Predictor(BaseEstimator):  # type: ignore[misc]
     """What all predictors share: data, network, training, and outputs by name; see :class:`SentimentRegressor`."""
 
-    network_: Network
+    network_: Network | WithTextEncoder
+    text_encoder_: TextEncoder | None
     specification_: Specification
     scaler_: StreamScaler
     label_: LabelSpecification | None
@@ -83,7 +85,13 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         *,
         label: str | None = None,
         loss: str | None = None,
+        class_weight: Mapping[str, float] | str | None = None,
         network_options: Mapping[str, Any] | None = None,
+        text_encoder: str | None = None,
+        text_steps: TextSteps = "words",
+        text_learning_rate: float = 2e-5,
+        text_weight_decay: float = 1e-3,
+        freeze_layers: int = 0,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-3,
         batch_size: int = 32,
@@ -108,7 +116,13 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         self.objectives = objectives
         self.label = label
         self.loss = loss
+        self.class_weight = class_weight
         self.network_options = network_options
+        self.text_encoder = text_encoder
+        self.text_steps = text_steps
+        self.text_learning_rate = text_learning_rate
+        self.text_weight_decay = text_weight_decay
+        self.freeze_layers = freeze_layers
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.batch_size = batch_size
@@ -150,14 +164,43 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
             train, valid = (given, target), (self._given(validation[0], reset=False), validation[1])
         if not known_rows(train[1]).any():
             raise DataError("no utterance that is learned from has a label", remedy="hold out less, or other groups")
-        self.specification_ = given.specification
+        self.text_encoder_ = self._tower(seed)
+        x = self._sequences(train[0])
+        self.specification_ = x.specification
         self.label_ = self._label_of(X)
         self.steps_, self.words_, self.window_ = longest_steps(train[0]), shared_steps(train[0]), most_words(train[0])
+        if isinstance(x, SpelledSequences):
+            self._require_spoken(x)
+            self.steps_[TEXT] = self.words_ or with_margin(int(x.lengths.max(initial=1)))
         self.learned_ = len(train[0])
-        self.scaler_ = StreamScaler.fit(sequences(train[0]))
-        network, objectives = self._assemble(task, outputs, self._samples(*train, task.label), seed)
-        self._train(network, objectives, self._samples(*train, task.label), self._valid(valid, task.label), seed)
+        self.scaler_ = StreamScaler.fit(x.columns if isinstance(x, SpelledSequences) else x)
+        samples = SequenceSamples(x, self.scaler_, {task.label: train[1]})
+        network, objectives = self._assemble(task, outputs, samples, seed)
+        self._train(network, objectives, samples, self._valid(valid, task.label), seed)
         return self
+
+    def _tower(self, seed: int) -> TextEncoder | None:
+        """The text encoder that is trained along, as it begins."""
+        if self.text_encoder is None:
+            return None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            tower = open_text_encoder(self.text_encoder, self.text_steps)
+        tower.freeze(self.freeze_layers)
+        return tower
+
+    def _sequences(self, x: Corpus | Aligned) -> Sequences:
+        """Utterances, their text as pieces of words where a text encoder reads them."""
+        if self.text_encoder_ is None:
+            return sequences(x)
+        return SpelledSequences(x, self.text_encoder_.pieces, self.text_encoder_.stream)
+
+    def _require_spoken(self, x: SpelledSequences) -> None:
+        if not x.spoken.any():
+            raise DataError(
+                f"{self.text_encoder} reads words, and none of the {len(x)} utterances has any",
+                remedy="give a corpus that keeps its words (`trivium inspect` counts them), or no text encoder",
+            )
 
     def _valid(self, fold: tuple[Any, NDArray[np.float64]], label: str) -> SequenceSamples | None:
         """The samples of a fold that have a label; a validation loss over the others would mean nothing."""
@@ -167,6 +210,11 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
     def _given(self, x: Given, *, reset: bool) -> Corpus | Aligned:
         if isinstance(x, Corpus | Aligned):
             return x
+        if self.text_encoder is not None:
+            raise SpecificationError(
+                f"{self.text_encoder} reads words, and an array of numbers has none",
+                remedy="give a corpus or an aligned set, or leave out the text encoder",
+            )
         if (x.ndim if hasattr(x, "ndim") else np.asarray(x).ndim) == 3:
             return array_to_aligned(check_array(x, dtype=np.float32, allow_nd=True, ensure_all_finite=False))
         return array_to_aligned(validate_data(self, x, reset=reset, dtype=np.float32))
@@ -182,7 +230,7 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
     def _samples(self, x: Corpus | Aligned, target: NDArray[np.float64] | None, label: str) -> SequenceSamples:
-        return SequenceSamples(sequences(x), self.scaler_, {} if target is None else {label: target})
+        return SequenceSamples(self._sequences(x), self.scaler_, {} if target is None else {label: target})
 
     def _assemble(
         self, task: TaskLoss, outputs: int, samples: SequenceSamples, seed: int
@@ -192,7 +240,8 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         objectives += [objective(request, label=task.label) for request in self.objectives]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = self._network(outputs)
+            made, tower = self._network(outputs), self.text_encoder_
+            network = made if tower is None else tower.in_front_of(made)
             network.eval()
             with torch.no_grad():
                 first = network(samples.batch(np.arange(min(2, len(samples)))))
@@ -236,9 +285,14 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
             tensorboard=self.tensorboard,
             show=self.progress,
         )
-        optimizer = torch.optim.Adam(
-            network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
+        groups = parameter_groups(
+            network,
+            self.learning_rate,
+            self.weight_decay,
+            text_learning_rate=self.text_learning_rate,
+            text_weight_decay=self.text_weight_decay,
         )
+        optimizer = torch.optim.Adam(groups, lr=self.learning_rate, fused=True)
         run = trainer.fit(network, optimizer, train, valid)
         self.network_.eval()
         self.loss_curves_, self.n_iter_, self.best_epoch_ = run.curves, run.epoch, run.best_epoch
@@ -265,7 +319,8 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         card : Card, optional
             What people should know; default names the corpus and says that nothing was measured.
         export : bool
-            Export the network too, so that predicting needs no torch; takes seconds, of deep networks half a minute.
+            Export the network too, so that predicting needs no torch; takes seconds, of deep networks half a minute. A
+            network with a text encoder in front of it is not exported: predicting needs torch and transformers.
         overwrite : bool
             Replace an existing folder.
 
@@ -320,9 +375,9 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
     @torch.no_grad()
     def _pieces(self, X: Given) -> Iterator[Mapping[str, Tensor]]:
         given = self._given(X, reset=False)
-        ours, theirs = "the predictor", "the data"
-        self.specification_.require_same_streams(given.specification, ours=ours, theirs=theirs)
         samples = self._samples(given, None, "")
+        ours, theirs = "the predictor", "the data"
+        self.specification_.require_same_streams(samples.specification, ours=ours, theirs=theirs)
         device = next(self.network_.parameters()).device
         for start in range(0, len(samples), _ROWS_AT_ONCE):
             batch = samples.batch(np.arange(start, min(start + _ROWS_AT_ONCE, len(samples))))

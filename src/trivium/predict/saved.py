@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from safetensors.numpy import save
 
 from trivium.corpus import LabelSpecification, Specification
 from trivium.corpus.specification import LabelKind
 from trivium.errors import SpecificationError
-from trivium.fuse import Network, export_network
+from trivium.fuse import Network, TextEncoder, WithTextEncoder, export_network
 from trivium.predict.request import network_request
 from trivium.scale import StreamScaler
-from trivium.weights import Card, PredictorConfig, PredictorWeights, TrainingCorpus, save_predictor
+from trivium.weights import Card, PredictorConfig, PredictorWeights, TextTower, TrainingCorpus, save_predictor
 
 __all__ = ["save_fitted"]
 
@@ -29,7 +33,7 @@ class _Fitted(Protocol):
     network_options: Mapping[str, Any] | None
     label: str | None
     selection: str
-    network_: Network
+    network_: Network | WithTextEncoder
     specification_: Specification
     scaler_: StreamScaler
     label_: LabelSpecification | None
@@ -57,6 +61,8 @@ def save_fitted(
 ) -> PredictorWeights:
     """Write a fitted predictor as weights; parameters and errors: see :meth:`trivium.predict.Predictor.save`."""
     name, options = network_request(predictor.network)
+    whole = predictor.network_
+    network, encoder = (whole.network, whole.encoder) if isinstance(whole, WithTextEncoder) else (whole, None)
     classes = tuple(str(one) for one in getattr(predictor, "classes_", ()))
     config = PredictorConfig(
         type(predictor).__name__,
@@ -65,22 +71,46 @@ def save_fitted(
         Specification(predictor.specification_.streams),
         predictor.label_ or _made_up_label(predictor, classes),
         classes,
-        predictor.network_.outputs,
+        network.outputs,
         predictor.steps_,
         predictor.words_,
         predictor.window_,
         _parameters(predictor),
         {**(learned or {}), "utterances": predictor.learned_, **_kept(predictor)},
+        tuple(getattr(predictor, "levels_", ())),
+        None if encoder is None else _tower(encoder),
     )
     return save_predictor(
         folder,
         config,
-        state={key: tensor.detach().cpu().numpy() for key, tensor in predictor.network_.state_dict().items()},
-        graph=_graph(predictor.network_, predictor.steps_) if export else None,
+        state=_arrays(network),
+        graph=_graph(network, predictor.steps_) if export and encoder is None else None,
         scaler=predictor.scaler_,
+        tower=None if encoder is None else _tower_files(encoder),
         card=_default_card(config) if card is None else card,
         overwrite=overwrite,
     )
+
+
+def _arrays(module: torch.nn.Module) -> dict[str, NDArray[Any]]:
+    """Parameters and buffers by name, in memory of their own."""
+    return {name: np.array(tensor.detach().cpu().numpy(), order="C") for name, tensor in module.state_dict().items()}
+
+
+def _tower(encoder: TextEncoder) -> TextTower:
+    pieces = encoder.pieces
+    return TextTower(
+        encoder.name, encoder.called, encoder.steps, pieces.begin, pieces.end, pieces.pad, encoder.vocabulary
+    )
+
+
+def _tower_files(encoder: TextEncoder) -> dict[str, bytes]:
+    """The encoder as it was trained, its configuration and its tokenizer: data, nothing that is run."""
+    return {
+        "encoder.json": json.dumps(encoder.config, indent=1, sort_keys=True, default=str).encode(),
+        "encoder.safetensors": save(_arrays(encoder.model)),
+        "tokenizer.json": encoder.pieces.tokenizer.encode(),
+    }
 
 
 def _made_up_label(predictor: _Fitted, classes: tuple[str, ...]) -> LabelSpecification:
@@ -106,6 +136,8 @@ def _graph(network: Network, steps: Mapping[str, int]) -> bytes | None:
 def _parameters(predictor: _Fitted) -> dict[str, Any]:
     given = {**predictor.get_params(deep=False), "random_state": predictor.seed_}
     kept = {name: value for name, value in given.items() if name not in _OF_THE_MACHINE}
+    if isinstance(predictor.network_, WithTextEncoder):  # by its name: the folder it came from is of the machine
+        kept["text_encoder"] = f"{predictor.network_.encoder.name}:{predictor.network_.encoder.called}"
     return {name: list(value) if isinstance(value, tuple) else value for name, value in kept.items()}
 
 

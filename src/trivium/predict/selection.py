@@ -6,8 +6,9 @@ import numpy as np
 from torch import Tensor
 
 from trivium.metrics import metric
-from trivium.objectives.task import Classes, Multilabel, TaskLoss
+from trivium.objectives.task import Classes, Multilabel, Ordinal, TaskLoss
 from trivium.train import Objective, Selection
+from trivium.weights import expected_level
 
 __all__ = ["LOSS", "selection_of"]
 
@@ -22,7 +23,7 @@ def selection_of(name: str, task: Objective) -> Selection:
     ----------
     name : str
         In :data:`trivium.metrics.METRICS`. Classes are compared by number; of classes that may be true together the
-        mean over the classes is taken.
+        mean over the classes is taken, of ordered levels the expected one.
     task : TaskLoss
         Says what outputs mean, and which label they are compared with.
 
@@ -47,6 +48,9 @@ def selection_of(name: str, task: Objective) -> Selection:
             return float(np.mean([found.function(y, p) for y, p in columns]))
         if isinstance(task, Classes):
             return float(found.function(truth.astype(np.int64), said.argmax(axis=1)))
+        if isinstance(task, Ordinal):
+            levels = task.lowest + task.step * np.arange(said.shape[1] + 1)
+            return float(found.function(truth, expected_level(said, levels.tolist())))
         return float(found.function(truth, said[:, 0]))
 
     return Selection(name, score, task.label if isinstance(task, TaskLoss) else "", found.higher_is_better)

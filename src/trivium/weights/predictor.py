@@ -6,6 +6,7 @@ networks that cannot be exported, need torch; then the network is made anew from
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,131 +17,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trivium import __version__
-from trivium.corpus import Aligned, Batch, Corpus, LabelSpecification, Specification
+from trivium.corpus import Aligned, Batch, Corpus, Specification
 from trivium.errors import DependencyError, SpecificationError, WeightsError
 from trivium.registry import load
-from trivium.scale import Sequences, StreamScaler, sequences
-from trivium.weights.answers import class_shares
+from trivium.scale import TEXT, Sequences, SpelledSequences, StreamScaler, WordPieces, sequences, spoken_rows
+from trivium.weights.answers import class_shares, expected_level
 from trivium.weights.card import Card, read_described
-from trivium.weights.config import PREDICTOR, SCHEMA, read_config
+from trivium.weights.config import PREDICTOR, read_config
 from trivium.weights.files import Arrays, read_arrays, read_checked, require_files
 from trivium.weights.folder import require_columns
 from trivium.weights.hub import find_weights
 from trivium.weights.network_graph import NetworkGraph
+from trivium.weights.predictor_config import TOWER_FILES, PredictorConfig
 
-__all__ = ["PredictorConfig", "PredictorWeights", "load_predictor"]
+__all__ = ["PredictorWeights", "load_predictor"]
 
 _NEEDED = ("model.safetensors", "scalers.safetensors", "proof.safetensors", "README.md")
 _GRAPH = "network.onnx"
 _ROWS_AT_ONCE = 16
 _UNIMODAL = "prediction_"
+_OPENED = ("scaler", "graph", "pieces", "_network")
 Outputs = dict[str, NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class PredictorConfig:
-    """What a predictor is, takes and answers.
-
-    Parameters
-    ----------
-    estimator : str
-        ``SentimentRegressor`` or ``EmotionClassifier``.
-    network : str
-        Registered name.
-    options : mapping
-        What the network's constructor takes besides widths and outputs.
-    specification : Specification
-        Modalities and columns.
-    label : LabelSpecification
-        What is answered.
-    classes : tuple of str
-        In the order of the outputs; empty for a number.
-    outputs : int
-        K: numbers that the network gives by utterance.
-    steps : mapping of str to int
-        Most steps by modality that the exported graph takes.
-    words : int
-        Words that utterances are aligned to; 0 where every modality keeps its own clock.
-    window : int
-        Most words of a stretch that clips are cut into; 0 does not cut.
-    parameters : mapping
-        The estimator's settings.
-    learned : mapping
-        From what: corpus, protocol, split, fold, seed, fingerprint of the training rows, the kept epoch.
-
-    Examples
-    --------
-    >>> from trivium.corpus import StreamSpecification
-    >>> voice = Specification((StreamSpecification("audio", ("f0",), clock="words"),))
-    >>> mood = LabelSpecification("mood", "regression", range=(-1.0, 1.0))
-    >>> config = PredictorConfig("SentimentRegressor", "concat", {}, voice, mood, (), 1, {"audio": 8})
-    >>> PredictorConfig.from_json(config.to_json()) == config
-    True
-    """
-
-    estimator: str
-    network: str
-    options: Mapping[str, Any]
-    specification: Specification
-    label: LabelSpecification
-    classes: tuple[str, ...]
-    outputs: int
-    steps: Mapping[str, int]
-    words: int = 0
-    window: int = 0
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    learned: Mapping[str, Any] = field(default_factory=dict)
-    version: str = field(default=__version__)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain builtins."""
-        both = Specification(self.specification.streams, (self.label,)).to_json()
-        kept = ("estimator", "network", "outputs", "words", "window")
-        mappings = ("options", "steps", "parameters", "learned")
-        return {
-            "schema": SCHEMA,
-            "kind": PREDICTOR,
-            **{name: getattr(self, name) for name in kept},
-            **{name: dict(getattr(self, name)) for name in mappings},
-            "classes": list(self.classes),
-            "specification": both,
-            "trivium": self.version,
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> PredictorConfig:
-        """Inverse of :meth:`to_json`.
-
-        Raises
-        ------
-        WeightsError
-            A field is missing or malformed, or the schema is of a later trivium.
-        """
-        try:
-            if value["schema"] != SCHEMA or value["kind"] != PREDICTOR:
-                raise WeightsError(
-                    f"has schema {value['schema']} of the kind {value['kind']!r}, not {SCHEMA} of a predictor",
-                    remedy="update trivium",
-                )
-            both = Specification.from_json(value["specification"])
-            return cls(
-                str(value["estimator"]),
-                str(value["network"]),
-                dict(value["options"]),
-                Specification(both.streams),
-                both.labels[0],
-                tuple(str(name) for name in value["classes"]),
-                int(value["outputs"]),
-                {stream.modality: int(value["steps"][stream.modality]) for stream in both.streams},
-                int(value["words"]),
-                int(value["window"]),
-                dict(value["parameters"]),
-                dict(value["learned"]),
-                str(value["trivium"]),
-            )
-        except (KeyError, TypeError, ValueError, IndexError, SpecificationError) as cause:
-            raise WeightsError(f"the configuration is malformed: {cause!r}") from cause
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +70,11 @@ class PredictorWeights:
         return self.config.specification
 
     @property
+    def columns(self) -> Specification:
+        """What data must bring: all modalities but a text that is read from words."""
+        return self.config.columns
+
+    @property
     def window(self) -> int:
         """Most words of a stretch that clips are cut into; 0 does not cut."""
         return self.config.window
@@ -190,7 +92,7 @@ class PredictorWeights:
     @cached_property
     def scaler(self) -> StreamScaler:
         """Mean and spread of the training columns."""
-        return StreamScaler.from_arrays(self.arrays("scalers.safetensors"), self.specification)
+        return StreamScaler.from_arrays(self.arrays("scalers.safetensors"), self.columns)
 
     @cached_property
     def graph(self) -> NetworkGraph | None:
@@ -198,6 +100,21 @@ class PredictorWeights:
         if _GRAPH not in self.hashes:
             return None
         return NetworkGraph(self.read(_GRAPH), self.config.steps, file=self.folder / _GRAPH)
+
+    @cached_property
+    def pieces(self) -> WordPieces:
+        """Tokenizer of the text encoder that was trained along.
+
+        Raises
+        ------
+        WeightsError
+            There is none.
+        """
+        tower = self.config.tower
+        if tower is None:
+            raise WeightsError("holds no text encoder", file=self.folder)
+        text = self.read("tokenizer.json").decode("utf-8", "replace")
+        return WordPieces(text, tower.begin, tower.end, tower.pad)
 
     def state(self) -> Arrays:
         """Parameters of the network by name."""
@@ -223,23 +140,51 @@ class PredictorWeights:
         ------
         SpecificationError
             A modality is there with other columns (they are named), another clock, or by another extractor.
+        DataError
+            The weights read words, and utterances with columns of text have lost them.
         """
+        shared = self._shared(data)
         if self.config.words and isinstance(data, Corpus):
             from trivium.align import align
 
-            shared = [m for m in data.specification.modalities if m in self.specification.modalities]
-            data = align(data, words=self.config.words, modalities=shared, need_words=False, show=False)
+            # a text that is read from words stays, to tell whether words are lost
+            kept = [m for m in data.specification.modalities if m in (*shared, *self._spelled)]
+            data = align(data, words=self.config.words, modalities=kept, need_words=False, show=False)
         own = data.specification
-        shared = [m for m in self.specification.modalities if m in own.modalities]
-        if not shared:
+        for modality in shared:
+            require_columns(own, self.columns, modality)
+            _require_clock(own, self.columns, modality)
+        if self.config.tower is None:
+            return _Fitted(sequences(data), self.specification)
+        spelled = SpelledSequences(data, self.pieces, self.specification.stream(TEXT))
+        return _Fitted(spelled, self.specification)
+
+    @property
+    def _spelled(self) -> tuple[str, ...]:
+        return () if self.config.tower is None else (TEXT,)
+
+    def _shared(self, data: Corpus | Aligned) -> list[str]:
+        """Modalities whose columns the network takes and the data have."""
+        own = data.specification.modalities
+        shared = [m for m in self.columns.modalities if m in own]
+        if not shared and not self._spelled:
             raise SpecificationError(
-                f"the data have {', '.join(own.modalities) or 'no modality'}, "
+                f"the data have {', '.join(own) or 'no modality'}, "
                 f"the weights take {', '.join(self.specification.modalities)}"
             )
-        for modality in shared:
-            require_columns(own, self.specification, modality)
-            _require_clock(own, self.specification, modality)
-        return _Fitted(sequences(data), self.specification)
+        return shared
+
+    def there(self, data: Corpus) -> dict[str, NDArray[np.bool_]]:
+        """Which of N utterances have each modality that the weights take, by modality.
+
+        Parameters
+        ----------
+        data : Corpus
+            N utterances.
+        """
+        found = {name: data.lengths(name) > 0 for name in self._shared(data)}
+        found |= {name: spoken_rows(data) for name in self._spelled}
+        return {name: found[name] for name in self.specification.modalities if name in found}
 
     def outputs(self, data: Corpus | Aligned) -> Outputs:
         """Everything the network predicts of utterances.
@@ -263,7 +208,10 @@ class PredictorWeights:
 
     def outputs_of(self, batch: Batch) -> Outputs:
         """Outputs of one batch whose columns are those of the weights; see :meth:`outputs`."""
-        values = {name: self.scaler.transform(name, batch.values[name], batch.mask[name]) for name in batch.values}
+        values = {
+            name: self.scaler.transform(name, found, batch.mask[name]) if name in self.scaler.mean else found
+            for name, found in batch.values.items()
+        }
         if self.graph is not None and self.graph.takes(batch.mask):
             return self.graph(values, batch.mask)
         return self._network(values, batch.mask)
@@ -274,19 +222,8 @@ class PredictorWeights:
         try:
             import torch
         except ImportError as cause:
-            most = ", ".join(f"{count} of {name}" for name, count in self.config.steps.items())
-            raise DependencyError(
-                f"sequences longer than the exported network takes ({most} steps) need torch",
-                file=self.folder,
-                remedy="cut the utterances, or install torch",
-            ) from cause
-        widths = {stream.modality: stream.dim for stream in self.specification.streams}
-        try:
-            network = load("network", self.config.network)(widths, self.config.outputs, **self.config.options)
-            network.load_state_dict({name: torch.from_numpy(value) for name, value in self.state().items()})
-        except (TypeError, RuntimeError, SpecificationError) as cause:
-            raise WeightsError(f"the parts do not fit together: {cause}", file=self.folder) from cause
-        network.eval()
+            raise DependencyError(self._why_torch(), file=self.folder, remedy=self._instead_of_torch()) from cause
+        network = self._built()
 
         def run(values: Mapping[str, Any], mask: Mapping[str, Any]) -> Outputs:
             with torch.inference_mode():
@@ -298,6 +235,34 @@ class PredictorWeights:
 
         return run
 
+    def _built(self) -> Any:
+        """The network of torch, with its text encoder in front of it where it has one."""
+        import torch
+
+        widths = {stream.modality: stream.dim for stream in self.specification.streams}
+        try:
+            network = load("network", self.config.network)(widths, self.config.outputs, **self.config.options)
+            network.load_state_dict({name: torch.from_numpy(value) for name, value in self.state().items()})
+        except (TypeError, RuntimeError, SpecificationError) as cause:
+            raise WeightsError(f"the parts do not fit together: {cause}", file=self.folder) from cause
+        tower = self.config.tower
+        if tower is not None:
+            read, state = self.read("encoder.json"), self.arrays("encoder.safetensors")
+            encoder = load("text-encoder", tower.encoder)
+            network = encoder.restored(_json_of(read), state, self.pieces, tower.name, tower.steps).in_front_of(network)
+        return network.eval()
+
+    def _why_torch(self) -> str:
+        if self.config.tower is not None:
+            return f"the text encoder {self.config.tower.name}, which was trained along, needs torch and transformers"
+        most = ", ".join(f"{count} of {name}" for name, count in self.config.steps.items())
+        return f"sequences longer than the exported network takes ({most} steps) need torch"
+
+    def _instead_of_torch(self) -> str:
+        if self.config.tower is not None:
+            return "pip install 'trivium[encoders]', after torch for your machine"
+        return "cut the utterances, or install torch"
+
     def altered(self, alter: Callable[[Batch], Batch]) -> PredictorWeights:
         """The same predictor on input that was changed, such as by dropping modalities.
 
@@ -308,7 +273,7 @@ class PredictorWeights:
         """
         changed = replace(self, alter=alter)
         # what was opened stays open: cached properties live in the instance
-        changed.__dict__.update({k: v for k, v in self.__dict__.items() if k in ("scaler", "graph", "_network")})
+        changed.__dict__.update({k: v for k, v in self.__dict__.items() if k in _OPENED})
         return changed
 
     def predict_proba(self, data: Corpus | Aligned) -> NDArray[np.float32]:
@@ -328,6 +293,8 @@ class PredictorWeights:
         scores : array of shape (N, K)
             One of :meth:`outputs`.
         """
+        if self.config.levels:
+            return expected_level(scores, self.config.levels)
         if not self.classes_:
             return scores[:, 0]
         if self.is_multilabel:
@@ -368,6 +335,9 @@ class _Fitted:
         mask: dict[str, NDArray[np.bool_]] = {}
         for stream in self.specification.streams:
             name, n = stream.modality, len(found)
+            if name == TEXT and isinstance(self.x, SpelledSequences):  # pieces of words, which have no columns
+                values[name], mask[name] = found.values[name], found.mask[name]
+                continue
             if name not in found.values:
                 values[name], mask[name] = np.zeros((n, 1, stream.dim), np.float32), np.zeros((n, 1), bool)
                 continue
@@ -380,6 +350,16 @@ class _Fitted:
 def _pieces(x: Sequences) -> Iterator[Batch]:
     for start in range(0, len(x), _ROWS_AT_ONCE):
         yield x.batch(np.arange(start, min(start + _ROWS_AT_ONCE, len(x))))
+
+
+def _json_of(data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data)
+    except ValueError as cause:
+        raise WeightsError(f"the text encoder's configuration is no JSON: {cause}") from cause
+    if not isinstance(found, dict):
+        raise WeightsError("the text encoder's configuration is no JSON object")
+    return found
 
 
 def _require_clock(own: Specification, spec: Specification, modality: str) -> None:
@@ -412,5 +392,6 @@ def load_predictor(where: str | os.PathLike[str]) -> PredictorWeights:
     if value.get("kind") != PREDICTOR:
         raise WeightsError("holds no predictor", file=folder, remedy="open it with load_weights")
     config, card, hashes = read_described(path, value, PredictorConfig.from_json)
-    require_files(folder, {*_NEEDED, *({_GRAPH} & set(hashes))})
+    tower = () if config.tower is None else TOWER_FILES
+    require_files(folder, {*_NEEDED, *tower, *({_GRAPH} & set(hashes))})
     return PredictorWeights(folder, config, card, hashes)

@@ -13,9 +13,10 @@ from safetensors.numpy import save
 from trivium.corpus import Batch
 from trivium.errors import WeightsError
 from trivium.files import atomic_folder, sha256_file, write_json
-from trivium.scale import StreamScaler
+from trivium.scale import TEXT, StreamScaler
 from trivium.weights.card import Card
-from trivium.weights.predictor import PredictorConfig, PredictorWeights, load_predictor
+from trivium.weights.predictor import PredictorWeights, load_predictor
+from trivium.weights.predictor_config import TOWER_FILES, PredictorConfig
 
 __all__ = ["replay_sequences", "save_predictor", "synthetic_sequences"]
 
@@ -30,6 +31,7 @@ def save_predictor(
     graph: bytes | None,
     scaler: StreamScaler,
     card: Card,
+    tower: Mapping[str, bytes] | None = None,
     overwrite: bool = False,
 ) -> PredictorWeights:
     """Write the weights folder of a predictor, with its proof.
@@ -48,6 +50,8 @@ def save_predictor(
         Of the training columns.
     card : Card
         What people should know.
+    tower : mapping of str to bytes, optional
+        The text encoder that was trained along: one of each :data:`TOWER_FILES`, where `config` has one.
     overwrite : bool
         Replace an existing folder.
 
@@ -61,6 +65,8 @@ def save_predictor(
     with atomic_folder(folder, replace="config.json" if overwrite else None) as draft:
         (draft / "model.safetensors").write_bytes(save({k: np.array(v, order="C") for k, v in state.items()}))
         (draft / "scalers.safetensors").write_bytes(save(scaler.to_arrays()))
+        for name in TOWER_FILES if tower else ():
+            (draft / name).write_bytes((tower or {})[name])
         if graph is not None:
             (draft / "network.onnx").write_bytes(graph)
         (draft / "README.md").write_text(_page(config, card), encoding="utf-8")
@@ -101,10 +107,20 @@ def synthetic_sequences(config: PredictorConfig, scaler: StreamScaler) -> Batch:
         seen[1, (count + 1) // 2 :] = False
         seen[2] = name != last
         seen[3] = rng.random(count) < 0.5
+        if config.tower is not None and name == TEXT:
+            values[name], mask[name] = _drawn_pieces(rng, seen, config.tower.vocabulary), seen
+            continue
         drawn = scaler.mean[name] + _SPREAD * scaler.std[name] * rng.uniform(-1.0, 1.0, (_ROWS, count, stream.dim))
         values[name], mask[name] = np.where(seen[:, :, None], drawn, 0.0).astype(np.float32), seen
     ids = tuple(f"synthetic-{row}" for row in range(_ROWS))
     return Batch(ids, values, mask, config.specification)
+
+
+def _drawn_pieces(rng: np.random.Generator, seen: NDArray[np.bool_], vocabulary: int) -> NDArray[np.int32]:
+    """Words of one and of two pieces by turns, (rows, words, 2)."""
+    drawn = rng.integers(0, vocabulary, (*seen.shape, 2), dtype=np.int32)
+    drawn[:, ::2, 1] = -1
+    return np.where(seen[:, :, None], drawn, np.int32(-1))
 
 
 def replay_sequences(weights: PredictorWeights) -> float:
@@ -141,10 +157,18 @@ def _page(config: PredictorConfig, card: Card) -> str:
     told = "; ".join(f"{name} {value}" for name, value in config.learned.items() if value not in ("", None))
     steps = ", ".join(f"{count} of {name}" for name, count in config.steps.items())
     clock = f"aligned to {config.words} words" if config.words else "with every modality on its own clock"
+    needs = f"Without torch it takes at most so many steps: {steps}."
+    if config.tower is not None:
+        needs = (
+            f"Its text is the words themselves, read by the text encoder `{config.tower.name}`, which was trained "
+            f"along ({', '.join(f'`{name}`' for name in TOWER_FILES)}): it needs torch and transformers."
+        )
+    if config.levels:
+        says = f"a number from {config.levels[0]:g} to {config.levels[-1]:g}, learned as {len(config.levels)} levels"
     lead = (
-        f"A predictor of `{label.key}` ({says}): the network `{config.network}` over utterances {clock}. Without torch "
-        f"it takes at most so many steps: {steps}.\n\nLearned: {told or 'not stated'}."
+        f"A predictor of `{label.key}` ({says}): the network `{config.network}` over utterances {clock}. {needs}\n\n"
+        f"Learned: {told or 'not stated'}."
     )
     use = 'from trivium.weights import load_predictor\n\nanswers = load_predictor("this folder").predict(corpus)'
     scaling = "Columns are standardised with the mean and spread of the training cells; what is not finite is the mean."
-    return card.page(lead, config.specification, use, scaling)
+    return card.page(lead, config.columns, use, scaling)

@@ -48,13 +48,12 @@ def predictor_answers(corpus: Corpus, weights: PredictorWeights) -> list[dict[st
         raise DataError(
             f"{len(bad)} predictions are not finite", place=f"utterance {bad[0]}", remedy="check its values"
         )
-    shared = [m for m in weights.specification.modalities if m in corpus.specification.modalities]
-    there = {name: corpus.lengths(name) > 0 for name in shared}
+    there = weights.there(corpus)
     alone = weights.unimodal(outputs)
     spans = [corpus.column(name) for name in ("start", "end")]
     told = []
     for k, (name, clip) in enumerate(zip(corpus.ids.tolist(), corpus.column("clip").tolist(), strict=True)):
-        seen = [m for m in shared if there[m][k]]
+        seen = [name for name, present in there.items() if present[k]]
         times = {key: None if math.isnan(v[k]) else float(v[k]) for key, v in zip(("start", "end"), spans, strict=True)}
         row = {"id": name, "clip": clip, **times, "modalities": seen, "label": weights.config.label.key}
         parts = {m: _answer(weights, part[k : k + 1]) for m, part in alone.items() if m in seen}

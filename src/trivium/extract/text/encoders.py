@@ -15,16 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.corpus import Stream, StreamSpecification
-from trivium.errors import DataError, UpstreamError
-from trivium.extract.encoder_folder import find_encoder, one_thread
+from trivium.errors import DataError
+from trivium.extract.encoder_folder import find_encoder, longest_text, one_thread
 from trivium.extract.text.minilm import central_windows
 from trivium.extract.words.transcript import Transcript
 
 __all__ = ["TextEncoderExtractor"]
-
-_ANOTHER = "take an encoder with a fast tokenizer, such as those of BERT, RoBERTa or DistilBERT"
-_LONGEST = 512
-_OFFSET = 2  # RoBERTa begins to count positions at 2
 
 
 class TextEncoderExtractor:
@@ -99,26 +95,11 @@ class TextEncoderExtractor:
 
     @cached_property
     def _marks(self) -> tuple[list[int], list[int]]:
-        """Marks before and after a text, as the tokenizer sets them around one word."""
-        bare = self._tokenizer("a", add_special_tokens=False)["input_ids"]
-        full = self._tokenizer("a")["input_ids"]
-        places = [n for n in range(len(full) - len(bare) + 1) if full[n : n + len(bare)] == bare]
-        if not bare or not places:
-            raise UpstreamError(
-                "its tokenizer sets marks in a way that is not known", file=self._folder.path, remedy=_ANOTHER
-            )
-        return full[: places[0]], full[places[0] + len(bare) :]
+        return self._folder.marks(self._tokenizer)
 
     @cached_property
     def _tokenizer(self) -> Any:
-        tokenizer = self._folder.load("AutoTokenizer", use_fast=True, add_prefix_space=True)
-        if not tokenizer.is_fast:
-            raise UpstreamError(
-                "has no fast tokenizer, so its pieces cannot be joined to words",
-                file=self._folder.path,
-                remedy=_ANOTHER,
-            )
-        return tokenizer
+        return self._folder.tokenizer()
 
     @cached_property
     def _model(self) -> Any:
@@ -126,6 +107,5 @@ class TextEncoderExtractor:
 
     @cached_property
     def _window(self) -> int:
-        positions = getattr(self._model.config, "max_position_embeddings", None) or _LONGEST + _OFFSET
-        longest = min(_LONGEST, positions - _OFFSET, self._tokenizer.model_max_length)
+        longest = min(longest_text(self._model.config), self._tokenizer.model_max_length)
         return max(int(longest) - sum(len(marks) for marks in self._marks), 2)

@@ -1,0 +1,126 @@
+"""One raw video in, an answer with its unimodal parts out: words, voice and face, and what happens where one lacks."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from trivium import upstream
+from trivium.cli import app
+from trivium.corpus import Corpus, LabelSpecification, Specification, Stream, Utterance
+from trivium.errors import MediaError
+from trivium.extract import ClipExtractor
+from trivium.predict import EmotionClassifier, SentimentRegressor
+from trivium.weights import PredictorWeights
+
+MOOD = LabelSpecification("mood", "binary", ("calm", "angry"))
+STARS = LabelSpecification("stars", "ordinal", range=(1.0, 5.0))
+QUICK: dict[str, Any] = {"max_epochs": 1, "batch_size": 8, "progress": False, "random_state": 1}
+SAID = "unless to be rather cold-hearted"
+
+
+@pytest.fixture(scope="module")
+def learned() -> list[Corpus]:
+    """Filled once: synthetic utterances with the very columns that extraction gives."""
+    return []
+
+
+@pytest.fixture
+def corpus(learned: list[Corpus], need_models: Callable[..., None]) -> Corpus:
+    need_models("whisper-tiny-en", "minilm-l6", "g2p-en", "face-landmarker", "sample-face", "sample-voice")
+    if not learned:
+        streams = ClipExtractor().specification.streams
+        assert [s.modality for s in streams] == ["text", "audio", "vision"]
+        rng = np.random.default_rng(0)
+        times = np.stack([np.arange(6.0), np.arange(6.0) + 1], axis=1)
+        made = [
+            Utterance(
+                f"u{i}",
+                {s.modality: Stream(rng.standard_normal((6, s.dim)).astype(np.float32), s, times) for s in streams},
+                labels={"mood": MOOD.classes[i % 2], "stars": float(1 + i % 5)},
+            )
+            for i in range(16)
+        ]
+        learned.append(Corpus.from_utterances(made, Specification(streams, (MOOD, STARS))))
+    return learned[0]
+
+
+@pytest.fixture
+def weights(corpus: Corpus, tmp_path: Path) -> PredictorWeights:
+    made = EmotionClassifier("self-mm", label="mood", class_weight={"angry": 2}, **QUICK).fit(corpus)
+    return made.save(tmp_path / "w", export=False)
+
+
+def predict(clip: Path, weights: PredictorWeights, *more: str) -> str:
+    asked = ["predict", str(clip), "-w", str(weights.folder), *more]
+    done = CliRunner().invoke(app, asked, catch_exceptions=False, env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def read(clip: Path, weights: PredictorWeights, *more: str) -> dict[str, Any]:
+    (row,) = json.loads(predict(clip, weights, *more, "--json"))
+    return dict(row)
+
+
+def test_a_video_with_words_voice_and_face_is_answered_by_all_and_by_each(
+    weights: PredictorWeights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parent.parent / "demo"))
+    clip = importlib.import_module("clip").assemble_clip(tmp_path / "talk.mp4")
+    row = read(clip, weights)  # the words are recognised
+    assert row["modalities"] == ["text", "audio", "vision"] and row["clip"] == "talk.mp4"
+    assert set(row["unimodal"]) == {"text", "audio", "vision"}
+    for part in (row, *row["unimodal"].values()):
+        assert part["answer"] in MOOD.classes and sum(part["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert len({str(part["probabilities"]) for part in (row, *row["unimodal"].values())}) == 4
+
+
+def test_a_clip_without_sound_is_answered_by_its_face(weights: PredictorWeights) -> None:
+    face = upstream.model_file("sample-face")
+    row = read(face, weights)
+    assert row["modalities"] == ["vision"] and set(row["unimodal"]) == {"vision"}
+    table = predict(face, weights)
+    assert "each alone" in table and "words" not in table
+
+
+def test_a_clip_without_a_face_is_answered_by_words_and_voice(
+    weights: PredictorWeights, make_clip: Callable[..., Path]
+) -> None:
+    row = read(make_clip("grey.mp4", seconds=2.0), weights, "-t", SAID)
+    assert row["modalities"] == ["text", "audio"] and set(row["unimodal"]) == {"text", "audio"}
+
+
+def test_a_clip_with_nothing_that_the_weights_take_is_named(
+    weights: PredictorWeights, make_clip: Callable[..., Path]
+) -> None:
+    with pytest.raises(MediaError, match=r"blank\.mp4.*no face"):
+        predict(make_clip("blank.mp4", tone=None), weights)
+
+
+def test_where_words_are_the_steps_a_silent_clip_is_refused_by_name(corpus: Corpus, tmp_path: Path) -> None:
+    from trivium.align import align
+
+    aligned = align(corpus, words=4, reference="text", show=False)
+    made = SentimentRegressor("tfn", label="stars", loss="ordinal", **QUICK).fit(aligned)
+    with pytest.raises(MediaError, match="no speech was found"):
+        predict(upstream.model_file("sample-face"), made.save(tmp_path / "words", export=False))
+
+
+def test_a_number_has_no_column_of_probabilities_and_stays_in_its_range(
+    corpus: Corpus, make_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    made = SentimentRegressor("self-mm", label="stars", loss="ordinal", **QUICK).fit(corpus)
+    stored = made.save(tmp_path / "stars", export=False)
+    clip = make_clip("talk.wav", seconds=2.0, fps=None)
+    table = predict(clip, stored, "-t", SAID)
+    assert "stars: " in table and "probabilities" not in table
+    row = read(clip, stored, "-t", SAID)
+    assert all(1 < part["answer"] < 5 for part in (row, *row["unimodal"].values()))
