@@ -38,6 +38,13 @@ class SentimentRegressor(RegressorMixin, Predictor):  # type: ignore[misc]
         What the network's constructor takes besides; wins over options in `network`.
     learning_rate, weight_decay : float
         Of Adam.
+    parts : mapping of str to mapping of str to float, optional
+        Parts of the network with a ``learning_rate``, a ``weight_decay`` or both of their own, by the beginning of
+        their parameters' names: ``{"encoders.audio": {"learning_rate": 5e-3}}``; see
+        :func:`trivium.train.rates_by_part`.
+    schedule : str
+        Learning rates by epoch: ``constant``, or ``plateau`` on the validation loss, with options
+        ``plateau:patience=5:factor=0.1``; see :func:`trivium.train.schedule`.
     batch_size, accumulate : int
         Utterances per batch, and batches per step; the last group of an epoch may be smaller and is not lost.
     max_epochs : int
@@ -143,9 +150,9 @@ class EmotionClassifier(ClassifierMixin, Predictor):  # type: ignore[misc]
 
     Parameters
     ----------
-    network, objectives, label, network_options, learning_rate, weight_decay, batch_size, accumulate, max_epochs,
-    patience, validation_fraction, validation_groups, clip_norm, selection, drop_modalities, drop_steps, device,
-    precision, random_state, folder, resume, tensorboard, progress
+    network, objectives, label, network_options, learning_rate, weight_decay, parts, schedule, batch_size, accumulate,
+    max_epochs, patience, validation_fraction, validation_groups, clip_norm, selection, drop_modalities, drop_steps,
+    device, precision, random_state, folder, resume, tensorboard, progress
         As in :class:`SentimentRegressor`.
     loss : {"cross-entropy", "balanced"}, optional
         ``balanced``: every class weighs the same, however many utterances it has; of classes that may be true

@@ -33,7 +33,7 @@ from trivium.predict.selection import LOSS, selection_of
 from trivium.registry import load
 from trivium.represent.inputs import array_to_aligned
 from trivium.scale import StreamScaler, sequences
-from trivium.train import Objective, Precision, Trainer, WithHeads, hold_out
+from trivium.train import Objective, Precision, Trainer, WithHeads, hold_out, rates_by_part, schedule
 from trivium.weights import Card, PredictorWeights
 
 __all__ = ["Given", "Predictor", "TargetError", "known_rows"]
@@ -86,6 +86,8 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         network_options: Mapping[str, Any] | None = None,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-3,
+        parts: Mapping[str, Mapping[str, float]] | None = None,
+        schedule: str = "constant",
         batch_size: int = 32,
         accumulate: int = 1,
         max_epochs: int = 100,
@@ -111,6 +113,8 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         self.network_options = network_options
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
+        self.parts = parts
+        self.schedule = schedule
         self.batch_size = batch_size
         self.accumulate = accumulate
         self.max_epochs = max_epochs
@@ -226,6 +230,7 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
             batch_size=self.batch_size,
             accumulate=self.accumulate,
             patience=self.patience,
+            schedule=schedule(self.schedule),
             clip_norm=self.clip_norm,
             seed=seed,
             device=self.device,
@@ -236,9 +241,9 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
             tensorboard=self.tensorboard,
             show=self.progress,
         )
-        optimizer = torch.optim.Adam(
-            network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
-        )
+        whole = {"params": list(network.parameters()), "lr": self.learning_rate, "weight_decay": self.weight_decay}
+        groups = rates_by_part([whole], self.network_, self.parts or {})
+        optimizer = torch.optim.Adam(groups, lr=self.learning_rate, fused=True)
         run = trainer.fit(network, optimizer, train, valid)
         self.network_.eval()
         self.loss_curves_, self.n_iter_, self.best_epoch_ = run.curves, run.epoch, run.best_epoch
