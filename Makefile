@@ -36,7 +36,7 @@ demo: $(FETCHED)  ## a corpus and a raw clip become vectors, answers and one HTM
 
 test: export OMP_NUM_THREADS = 1
 test: $(FETCHED)  ## all tests, doctests included
-	$(BIN)/python -m pytest --numprocesses auto
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 check: $(INSTALLED)  ## style, types
 	$(BIN)/ruff format --check .

@@ -88,53 +88,63 @@ def make_spoken() -> Callable[..., Corpus]:
 
 @pytest.fixture
 def make_clip(tmp_path: Path) -> Callable[..., Path]:
-    """Function that writes a synthetic clip: a tone, and frames whose upper left quarter is white.
+    """Function that writes a synthetic clip into the test's folder; see :func:`_write_clip`."""
+
+    def make(name: str, **how: Any) -> Path:
+        return _write_clip(tmp_path / name, **how)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def write_clip() -> Callable[..., Path]:
+    """The same for any folder, for fixtures that several tests share."""
+    return _write_clip
+
+
+def _write_clip(
+    path: Path,
+    *,
+    seconds: float = 1.0,
+    tone: float | None = 440.0,
+    fps: int | None = 10,
+    rotation: int = 0,
+    tone_delay: float = 0.0,
+    frame_times: list[float] | None = None,
+    size: tuple[int, int] = (64, 32),
+) -> Path:
+    """Write a synthetic clip: a tone, and frames whose upper left quarter is white.
 
     The grey of the rest says which frame it is: ten times its number.
     """
-
-    def make(
-        name: str,
-        *,
-        seconds: float = 1.0,
-        tone: float | None = 440.0,
-        fps: int | None = 10,
-        rotation: int = 0,
-        tone_delay: float = 0.0,
-        frame_times: list[float] | None = None,
-        size: tuple[int, int] = (64, 32),
-    ) -> Path:
-        av = pytest.importorskip("av")
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with av.open(str(path), "w") as container:
-            picture = container.add_stream("mpeg4", rate=fps) if fps else None
-            sound = container.add_stream(_SOUND[path.suffix], rate=44100, layout="mono") if tone else None
-            if picture is not None:
-                picture.width, picture.height, picture.pix_fmt = *size, "yuv420p"
-                picture.bit_rate = 4_000_000
-                picture.codec_context.time_base = picture.time_base = _MILLISECOND
-                if rotation:
-                    picture.set_display_rotation(rotation)
-                times = frame_times or [k / (fps or 1) for k in range(round(seconds * (fps or 0)))]
-                for number, time in enumerate(times):
-                    rgb = np.full((size[1], size[0], 3), 10 * number % 200, np.uint8)
-                    rgb[: size[1] // 2, : size[0] // 2] = 255
-                    frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-                    frame.pts, frame.time_base = round(time * 1000), _MILLISECOND
-                    container.mux(picture.encode(frame))
-                container.mux(picture.encode())
-            if sound is not None:
-                wave = 0.5 * np.sin(2 * np.pi * (tone or 0) * np.arange(round(44100 * seconds)) / 44100)
-                samples = (wave * 32767).astype(np.int16)
-                for start in range(0, len(samples), 1024):
-                    frame = av.AudioFrame.from_ndarray(samples[None, start : start + 1024], "s16", "mono")
-                    frame.sample_rate, frame.pts = 44100, start + round(44100 * tone_delay)
-                    container.mux(sound.encode(frame))
-                container.mux(sound.encode())
-        return path
-
-    return make
+    av = pytest.importorskip("av")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        picture = container.add_stream("mpeg4", rate=fps) if fps else None
+        sound = container.add_stream(_SOUND[path.suffix], rate=44100, layout="mono") if tone else None
+        if picture is not None:
+            picture.width, picture.height, picture.pix_fmt = *size, "yuv420p"
+            picture.bit_rate = 4_000_000
+            picture.codec_context.time_base = picture.time_base = _MILLISECOND
+            if rotation:
+                picture.set_display_rotation(rotation)
+            times = frame_times or [k / (fps or 1) for k in range(round(seconds * (fps or 0)))]
+            for number, time in enumerate(times):
+                rgb = np.full((size[1], size[0], 3), 10 * number % 200, np.uint8)
+                rgb[: size[1] // 2, : size[0] // 2] = 255
+                frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+                frame.pts, frame.time_base = round(time * 1000), _MILLISECOND
+                container.mux(picture.encode(frame))
+            container.mux(picture.encode())
+        if sound is not None:
+            wave = 0.5 * np.sin(2 * np.pi * (tone or 0) * np.arange(round(44100 * seconds)) / 44100)
+            samples = (wave * 32767).astype(np.int16)
+            for start in range(0, len(samples), 1024):
+                frame = av.AudioFrame.from_ndarray(samples[None, start : start + 1024], "s16", "mono")
+                frame.sample_rate, frame.pts = 44100, start + round(44100 * tone_delay)
+                container.mux(sound.encode(frame))
+            container.mux(sound.encode())
+    return path
 
 
 @pytest.fixture

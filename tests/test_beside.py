@@ -181,7 +181,7 @@ def run(*arguments: str) -> str:
 
 def test_commands_take_a_request(tmp_path: Path) -> None:
     spoken("u").save(tmp_path / "corpus")
-    options = ["--set", "max_epochs=1", "--set", "progress=false", "--set", "channels=4"]
+    options = ["--set", "max_epochs=1", "--set", "progress=false", "--set", "channels=4", "--set", "layers=1"]
     request = "statistics+masked-steps"
     told = run("fit", str(tmp_path / "corpus"), "-o", str(tmp_path / "w"), "-r", request, "-w", "4", *options, "--json")
     facts = json.loads(told[told.index("{") :])
@@ -191,7 +191,7 @@ def test_commands_take_a_request(tmp_path: Path) -> None:
     again = Beside.from_pretrained(tmp_path / "w")
     np.testing.assert_allclose(weights.transform(weights.align(corpus)), again.transform(corpus), atol=1e-4)
     assert (again.get_params()["masked-steps__channels"], again.get_params()["random_state"]) == (4, 42)
-    straight = joint(words=4, **{"masked-steps__layers": 3}).fit(corpus)
+    straight = joint(words=4).fit(corpus)
     np.testing.assert_allclose(again.transform(corpus), straight.transform(corpus), atol=1e-4)
     told = run(
         "probe", str(tmp_path / "corpus"), "-l", "mood", "-r", request, "-w", "4", "--folds", "2", "--seeds", "1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
@@ -12,13 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 import trivium
 from trivium import registry
 from trivium.cli import app
+from trivium.cli.read import print_findings
 from trivium.errors import FormatError, TriviumError, UnsafeFileError
-from trivium.formats import Findings, detect
+from trivium.formats import Finding, Findings, detect
 
 
 def mmsa(n: int = 3) -> dict[str, Any]:
@@ -153,3 +156,20 @@ def test_reading_imports_neither_torch_nor_scikit_learn(tmp_path: Path) -> None:
     code = f"import trivium, sys; trivium.read({path!r}); print('torch' in sys.modules, 'sklearn' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_what_was_found_in_reading_fits_the_screen_and_leaves_nothing_out(width: int) -> None:
+    findings = Findings("zero")
+    for n in range(1200):
+        values = np.array([[1.0, np.inf, np.nan]])
+        findings.finite(values, f"_dI--eQ6qVU[{n}]", "audio", ("f0", "energy", "mean_of_all"))
+    for key in ("info", "extra_labels_of_the_second_annotator", "version", "raw_audio"):
+        findings.add(Finding("dropped", key, action="a key that this format does not have"))
+    screen = io.StringIO()
+    print_findings(findings.to_json(), "Found in reading", Console(file=screen, width=width, highlight=False))
+    lines = screen.getvalue().splitlines()
+    assert max(map(len, lines)) <= width and lines[0] == "Found in reading:" and len(lines) <= 6
+    told = " ".join(" ".join(lines).split())
+    assert "nonfinite, audio: set to 0; 2,400 times in 1,200 utterances, first _dI--eQ6qVU[0], row 0, energy" in told
+    assert "version and 1 more: a key that this format does not have" in told

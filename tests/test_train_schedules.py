@@ -1,6 +1,8 @@
-"""Learning rates against torch's own scheduler, and the held-out fold against its laws."""
+"""Learning rates against torch's own scheduler and steps by hand, and the held-out fold against its laws."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +15,10 @@ from trivium.train import hold_out
 from trivium.train.schedules import plateau, public_code, schedule
 
 
-def rates_of_torch(fed: list[float], first: float = 0.02) -> list[float]:
+def rates_of_torch(fed: list[float], first: float = 0.02, **options: Any) -> list[float]:
     """Learning rate of every epoch when torch's plateau rule is fed these numbers at the ends of epochs."""
     optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=first)
-    rule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+    rule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **options)
     rates = []
     for value in fed:
         rates.append(optimizer.param_groups[0]["lr"])
@@ -81,3 +83,24 @@ def test_a_share_outside_its_range_is_one_clear_error() -> None:
         hold_out(10, 1.0, seed=0)
     with pytest.raises(DataError, match="3 groups for 10 samples"):
         hold_out(10, 0.1, seed=0, groups=np.array(["a", "b", "c"]))
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.sampled_from([1.0, 0.9, 0.89995, 0.5, 0.3, 2.0]), min_size=1, max_size=40),
+    st.integers(0, 6),
+    st.sampled_from([0.1, 0.5, 0.9]),
+)
+def test_patience_and_factor_are_those_of_torch(losses: list[float], patience: int, factor: float) -> None:
+    found = schedule(f"plateau:patience={patience}:factor={factor}")
+    expected = rates_of_torch(losses, patience=patience, factor=factor)
+    assert [found(0.02, losses[:epoch]) for epoch in range(len(losses))] == expected
+
+
+@pytest.mark.parametrize(
+    "request_",
+    ["plateau:patience=-1", "plateau:patience=x", "plateau:factor=1", "plateau:cooldown=1", "constant:patience=1"],
+)
+def test_a_schedule_that_cannot_be_is_one_clear_error(request_: str) -> None:
+    with pytest.raises(SpecificationError):
+        schedule(request_)

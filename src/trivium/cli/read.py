@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from trivium.corpus import Corpus
 
-__all__ = ["command", "given", "pairs", "print_findings", "what_and_where"]
+__all__ = ["command", "finding_sentence", "given", "pairs", "print_findings", "what_and_where"]
 
 _SHOWN_NAMES = 3
 
@@ -129,16 +129,40 @@ def what_and_where(finding: Mapping[str, Any], utterances: int) -> str:
 
 
 def print_findings(findings: list[dict[str, Any]], title: str, console: Any) -> None:
-    """Print findings as a table; nothing where there are none."""
-    from rich.table import Table
+    """Print findings as a list, each wrapped to the console's width; nothing where there are none."""
+    import textwrap
 
     if not findings:
         return
-    table = Table("kind", "modality", "utterances", "cells or words", "first", "what was done", title=title)
+    console.print(f"{title}:")
     for found in findings:
-        first = found["examples"][0]
-        row = "" if first["row"] is None else f", row {first['row']}"
-        place = f"{first['utterance']}{row}" + (f", {first['column']}" if first["column"] else "")
-        counts = (str(found["utterances"]), str(found["count"]))
-        table.add_row(found["kind"], found["modality"], *counts, place, found["action"])
-    console.print(table)
+        lines = textwrap.wrap(
+            finding_sentence(found), console.width - 1, initial_indent="  - ", subsequent_indent="    ",
+            break_on_hyphens=False,
+        )  # fmt: skip
+        console.print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+def finding_sentence(found: Mapping[str, Any]) -> str:
+    """What a finding is about, what was done, how often, and where it is seen first.
+
+    Examples
+    --------
+    >>> seen = {"utterance": "a", "row": 3, "column": "f0"}
+    >>> found = {"kind": "nonfinite", "modality": "audio", "action": "set to 0", "utterances": 2, "count": 9}
+    >>> finding_sentence({**found, "examples": [seen]})
+    'nonfinite, audio: set to 0; 9 times in 2 utterances, first a, row 3, f0'
+    """
+    from trivium.wording import counted
+
+    examples, many = found["examples"], found["utterances"]
+    where = ", ".join(part for part in (found["kind"], found["modality"]) if part)
+    if found["kind"] == "dropped":  # keys of a file, not utterances
+        names = ", ".join(str(example["utterance"]) for example in examples[:_SHOWN_NAMES])
+        more = f" and {many - _SHOWN_NAMES} more" if many > _SHOWN_NAMES else ""
+        return f"{where}: {names}{more}: {found['action']}"
+    first = examples[0]
+    row = None if first["row"] is None else f"row {first['row']}"
+    place = ", ".join(part for part in (first["utterance"], row, first["column"]) if part)
+    often = "" if found["count"] == many else f"{counted(found['count'], 'time')} in "
+    return f"{where}: {found['action']}; {often}{counted(many, 'utterance')}, first {place}"

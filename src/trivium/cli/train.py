@@ -65,6 +65,16 @@ def command(
     ] = 0,
     learning_rate: Annotated[float, typer.Option("--learning-rate", "--lr", help="Of Adam.")] = 1e-3,
     weight_decay: Annotated[float, typer.Option("--weight-decay", help="Of Adam.")] = 1e-3,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--part",
+            help="Part of the network with rates of its own: NAME:learning_rate=0.005:weight_decay=0; may be repeated.",
+        ),
+    ] = None,
+    schedule: Annotated[
+        str, typer.Option("--schedule", help="Learning rates by epoch: constant, or plateau[:patience=5:factor=0.1].")
+    ] = "constant",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Utterances per batch.")] = 32,
     accumulate: Annotated[int, typer.Option("--accumulate", min=1, help="Batches per step.")] = 1,
     epochs: Annotated[int, typer.Option("--epochs", min=0, help="Most passes over the data.")] = 100,
@@ -105,7 +115,9 @@ def command(
     `trivium train corpus -l emotion -p classification --group actor --folds 6 --class-weight balanced --network
     tfn:fusion=32 --objective modal_alignment:pairs=text+audio:weight=10 --seed 1 --seed 2 --out w/tfn`
     """
-    run = out.with_name(f"{out.name}.run")
+    from trivium.predict import part_requests
+
+    run, parts = out.with_name(f"{out.name}.run"), part_requests(part or [])
     _require_places(out, run, resume, overwrite)
     data = open_data(source, words, modalities)
     plan = plan_of(data, protocol, label, split, group, folds)
@@ -121,6 +133,8 @@ def command(
         "freeze_layers": freeze_layers,
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
+        "parts": parts or None,
+        "schedule": schedule,
         "batch_size": batch_size,
         "accumulate": accumulate,
         "max_epochs": epochs,

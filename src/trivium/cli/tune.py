@@ -30,6 +30,7 @@ _FLAGS = {
     "freeze_layers": "--freeze-layers",
     "learning_rate": "--learning-rate",
     "weight_decay": "--weight-decay",
+    "schedule": "--schedule",
     "batch_size": "--batch-size",
     "accumulate": "--accumulate",
     "max_epochs": "--epochs",
@@ -134,6 +135,7 @@ def _best(found: Tuning, source: str, told: Mapping[str, Any]) -> dict[str, Any]
     words = ["trivium", "train", source, *_words(told)]
     words += ["--network", _request(predictor.network, predictor.network_options or {})]
     words += [word for request in predictor.objectives for word in ("--objective", request)]
+    words += [word for part, rates in (predictor.parts or {}).items() for word in ("--part", _request(part, rates))]
     defaults = type(predictor)().get_params(deep=False)
     changed = {n: getattr(predictor, n) for n in _FLAGS if getattr(predictor, n) != defaults[n]}
     words += _words({_FLAGS[name]: _weights(value) for name, value in changed.items()})

@@ -52,8 +52,8 @@ def export_network(network: Network, steps: int | Mapping[str, int]) -> bytes:
 
     Examples
     --------
-    >>> from trivium.fuse import LFDNN
-    >>> model = export_network(LFDNN({"audio": 4}, hidden=3, fusion=2), steps=5)
+    >>> from trivium.fuse import Concat
+    >>> model = export_network(Concat({"audio": 4}, hidden=3), steps=5)
     >>> [(i.name, i.shape) for i in ort.InferenceSession(model).get_inputs()]
     [('audio', ['batch', 5, 4]), ('audio_mask', ['batch', 5])]
     """

@@ -13,6 +13,7 @@ _HOME = {
     "Predictor": "trivium.predict.predictor",
     "SentimentRegressor": "trivium.predict.estimators",
     "network_request": "trivium.predict.request",
+    "part_requests": "trivium.predict.request",
     "predictor_for": "trivium.predict.choice",
 }
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from trivium.predict.estimators import SentimentRegressor as SentimentRegressor
     from trivium.predict.predictor import Predictor as Predictor
     from trivium.predict.request import network_request as network_request
+    from trivium.predict.request import part_requests as part_requests
 
 
 def __getattr__(name: str) -> Any:

@@ -56,6 +56,13 @@ class SentimentRegressor(RegressorMixin, Predictor):  # type: ignore[misc]
         Of the language model, the embeddings and so many of the first layers stay as they are; 0 trains all.
     learning_rate, weight_decay : float
         Of Adam, for all else.
+    parts : mapping of str to mapping of str to float, optional
+        Parts of the network with a ``learning_rate``, a ``weight_decay`` or both of their own, by the beginning of
+        their parameters' names: ``{"encoders.audio": {"learning_rate": 5e-3}}``; see
+        :func:`trivium.train.rates_by_part`.
+    schedule : str
+        Learning rates by epoch: ``constant``, or ``plateau`` on the validation loss, with options
+        ``plateau:patience=5:factor=0.1``; see :func:`trivium.train.schedule`.
     batch_size, accumulate : int
         Utterances per batch, and batches per step; the last group of an epoch may be smaller and is not lost.
     max_epochs : int
@@ -197,9 +204,9 @@ class EmotionClassifier(ClassifierMixin, Predictor):  # type: ignore[misc]
     Parameters
     ----------
     network, objectives, label, network_options, text_encoder, text_steps, text_learning_rate, text_weight_decay,
-    freeze_layers, learning_rate, weight_decay, batch_size, accumulate, max_epochs, patience, validation_fraction,
-    validation_groups, clip_norm, selection, drop_modalities, drop_steps, device, precision, random_state, folder,
-    resume, tensorboard, progress
+    freeze_layers, learning_rate, weight_decay, parts, schedule, batch_size, accumulate, max_epochs, patience,
+    validation_fraction, validation_groups, clip_norm, selection, drop_modalities, drop_steps, device, precision,
+    random_state, folder, resume, tensorboard, progress
         As in :class:`SentimentRegressor`.
     loss : {"cross-entropy"}, optional
         The one there is.

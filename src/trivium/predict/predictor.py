@@ -34,7 +34,7 @@ from trivium.predict.selection import LOSS, selection_of
 from trivium.registry import load
 from trivium.represent.inputs import array_to_aligned
 from trivium.scale import TEXT, Sequences, SpelledSequences, StreamScaler, sequences
-from trivium.train import Objective, Precision, Trainer, WithHeads, hold_out
+from trivium.train import Objective, Precision, Trainer, WithHeads, hold_out, rates_by_part, schedule
 from trivium.weights import Card, PredictorWeights
 
 __all__ = ["Given", "Predictor", "TargetError", "known_rows"]
@@ -94,6 +94,8 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         freeze_layers: int = 0,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-3,
+        parts: Mapping[str, Mapping[str, float]] | None = None,
+        schedule: str = "constant",
         batch_size: int = 32,
         accumulate: int = 1,
         max_epochs: int = 100,
@@ -125,6 +127,8 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         self.freeze_layers = freeze_layers
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
+        self.parts = parts
+        self.schedule = schedule
         self.batch_size = batch_size
         self.accumulate = accumulate
         self.max_epochs = max_epochs
@@ -275,6 +279,7 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
             batch_size=self.batch_size,
             accumulate=self.accumulate,
             patience=self.patience,
+            schedule=schedule(self.schedule),
             clip_norm=self.clip_norm,
             seed=seed,
             device=self.device,
@@ -292,6 +297,8 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
             text_learning_rate=self.text_learning_rate,
             text_weight_decay=self.text_weight_decay,
         )
+        made = self.network_.network if isinstance(self.network_, WithTextEncoder) else self.network_
+        groups = rates_by_part(groups, made, self.parts or {})
         optimizer = torch.optim.Adam(groups, lr=self.learning_rate, fused=True)
         run = trainer.fit(network, optimizer, train, valid)
         self.network_.eval()

@@ -1,16 +1,17 @@
-"""Networks as people name them: ``tfn``, or ``tfn:fusion=32:hidden={"text": 64}``."""
+"""Networks and parts of them as people name them: ``tfn:fusion=32``, ``encoders.audio:learning_rate=0.005``."""
 
 from __future__ import annotations
 
 import inspect
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from trivium.errors import SpecificationError
 from trivium.registry import load
 
-__all__ = ["network_request"]
+__all__ = ["network_request", "part_requests"]
 
 _NEXT_OPTION = re.compile(r":(?=\w+=)")  # not the colons inside a mapping
 
@@ -47,6 +48,42 @@ def network_request(request: str) -> tuple[str, dict[str, Any]]:
             raise SpecificationError(f"{name} has no option {option!r}", remedy=f"choose from {', '.join(known)}")
         options[option] = _value(value)
     return name, options
+
+
+def part_requests(requests: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Rates by part of a network, as :class:`trivium.predict.Predictor` takes them under ``parts``.
+
+    Parameters
+    ----------
+    requests : sequence of str
+        Each the name of a part, then ``:learning_rate=NUMBER``, ``:weight_decay=NUMBER`` or both.
+
+    Raises
+    ------
+    SpecificationError
+        One is written otherwise, or a part is named twice.
+
+    Examples
+    --------
+    >>> part_requests(["encoders.audio:learning_rate=0.005:weight_decay=0", "fusion:weight_decay=0.01"])
+    {'encoders.audio': {'learning_rate': 0.005, 'weight_decay': 0.0}, 'fusion': {'weight_decay': 0.01}}
+    """
+    found: dict[str, dict[str, float]] = {}
+    for request in requests:
+        part, *pieces = request.split(":")
+        if part in found:
+            raise SpecificationError(f"the part {part} is named twice", remedy="give both rates at once")
+        found[part] = {}
+        for piece in pieces:
+            option, _, value = piece.partition("=")
+            try:
+                found[part][option] = float(value)
+            except ValueError:
+                raise SpecificationError(
+                    f"{request!r} is no request for a part",
+                    remedy="write PART:learning_rate=NUMBER:weight_decay=NUMBER",
+                ) from None
+    return found
 
 
 def _value(text: str) -> Any:

@@ -4,6 +4,7 @@ from trivium.train.hold_out import hold_out
 from trivium.train.hooks import Objective, Outputs, TrainingClock, WithHeads
 from trivium.train.loop import CHECKPOINT, Trainer, TrainingRun
 from trivium.train.losses import write_losses
+from trivium.train.parts import rates_by_part
 from trivium.train.processes import Precision
 from trivium.train.samples import ALIGNED, ArraySamples, CorpusSamples, Samples, TensorBatch
 from trivium.train.schedules import SCHEDULES, Schedule, schedule
@@ -27,6 +28,7 @@ __all__ = [
     "TrainingRun",
     "WithHeads",
     "hold_out",
+    "rates_by_part",
     "schedule",
     "write_losses",
 ]

@@ -398,7 +398,7 @@ class Trainer:
             "precision": self.precision,
             "parameters": {name: list(tensor.shape) for name, tensor in network.state_dict().items()},
             "samples": [len(train), 0 if valid is None else len(valid)],
-            "schedule": getattr(self.schedule, "__name__", type(self.schedule).__name__),
+            "schedule": getattr(self.schedule, "__name__", repr(self.schedule)),
             "seed": self.seed,
             "selection": None if self.selection is None else self.selection.name,
         }

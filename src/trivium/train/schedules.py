@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from trivium.errors import SpecificationError
 
-__all__ = ["SCHEDULES", "Schedule", "constant", "plateau", "public_code", "schedule"]
+__all__ = ["SCHEDULES", "Plateau", "Schedule", "constant", "plateau", "public_code", "schedule"]
 
 Schedule: TypeAlias = Callable[[float, Sequence[float]], float]
 """(first learning rate, validation losses of the finished epochs) -> learning rate of the next epoch."""
 
-_FACTOR, _PATIENCE, _THRESHOLD, _SMALLEST_CHANGE = 0.1, 10, 1e-4, 1e-8
+_THRESHOLD, _SMALLEST_CHANGE = 1e-4, 1e-8
 
 
 def constant(first: float, losses: Sequence[float]) -> float:
@@ -26,34 +27,59 @@ def constant(first: float, losses: Sequence[float]) -> float:
     return first
 
 
-def plateau(first: float, losses: Sequence[float]) -> float:
-    """Divide the learning rate by 10 whenever the loss has not fallen by 1e-4 of itself for more than 10 epochs.
+@dataclass(frozen=True)
+class Plateau:
+    """Lower the learning rate whenever the loss has not fallen by 1e-4 of itself for some epochs.
 
-    The rule and defaults are those of ``torch.optim.lr_scheduler.ReduceLROnPlateau`` (a test compares them).
+    The rule and defaults are those of ``torch.optim.lr_scheduler.ReduceLROnPlateau`` (a test compares them). A call
+    takes the learning rate of the first epoch and what is watched, one value per finished epoch, and gives the learning
+    rate of the next one.
 
     Parameters
     ----------
-    first : float
-        Learning rate of the first epoch.
-    losses : sequence of float
-        What is watched, one value per finished epoch.
+    patience : int
+        Epochs without a fall that are borne; the next one lowers the rate.
+    factor : float
+        What the rate is multiplied with, between 0 and 1.
+
+    Raises
+    ------
+    SpecificationError
+        One of them is out of its range.
 
     Examples
     --------
-    >>> plateau(0.02, [0.5] * 11), round(plateau(0.02, [0.5] * 12), 6)
+    >>> patient = Plateau(patience=10)
+    >>> patient(0.02, [0.5] * 11), round(patient(0.02, [0.5] * 12), 6)
     (0.02, 0.002)
     """
-    rate, best, bad = first, float("inf"), 0
-    for loss in losses:
-        if loss < best * (1 - _THRESHOLD):
-            best, bad = loss, 0
-        else:
-            bad += 1
-        if bad > _PATIENCE:
-            bad = 0
-            if rate - rate * _FACTOR > _SMALLEST_CHANGE:
-                rate *= _FACTOR
-    return rate
+
+    patience: int = 10
+    factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        if isinstance(self.patience, bool) or not isinstance(self.patience, int) or self.patience < 0:
+            raise SpecificationError(f"patience cannot be {self.patience!r}", remedy="give a number of epochs")
+        if not isinstance(self.factor, float) or not 0 < self.factor < 1:
+            raise SpecificationError(f"factor cannot be {self.factor!r}", remedy="give a number between 0 and 1")
+
+    def __call__(self, first: float, losses: Sequence[float]) -> float:
+        """Learning rate after these losses."""
+        rate, best, bad = first, float("inf"), 0
+        for loss in losses:
+            if loss < best * (1 - _THRESHOLD):
+                best, bad = loss, 0
+            else:
+                bad += 1
+            if bad > self.patience:
+                bad = 0
+                if rate - rate * self.factor > _SMALLEST_CHANGE:
+                    rate *= self.factor
+        return rate
+
+
+plateau = Plateau()
+"""Divide the learning rate by 10 after more than 10 epochs without a fall."""
 
 
 def public_code(first: float, losses: Sequence[float]) -> float:
@@ -73,14 +99,37 @@ def public_code(first: float, losses: Sequence[float]) -> float:
 SCHEDULES: dict[str, Schedule] = {"public-code": public_code, "plateau": plateau, "constant": constant}
 
 
-def schedule(name: str) -> Schedule:
-    """Schedule by name; the error lists the names.
+def schedule(request: str) -> Schedule:
+    """Schedule by name, with options where wanted: ``plateau:patience=5:factor=0.5``.
+
+    Parameters
+    ----------
+    request : str
+        A name of :data:`SCHEDULES`; `patience` and `factor` are options of the plateau alone.
+
+    Raises
+    ------
+    SpecificationError
+        There is no such schedule or option, or its value is out of range; the message names those that exist.
 
     Examples
     --------
-    >>> schedule("constant") is constant
-    True
+    >>> schedule("constant") is constant, schedule("plateau:patience=5")
+    (True, Plateau(patience=5, factor=0.1))
     """
+    name, *pieces = request.split(":")
     if name not in SCHEDULES:
         raise SpecificationError(f"there is no schedule {name!r}", remedy=f"choose from {', '.join(SCHEDULES)}")
-    return SCHEDULES[name]
+    if not pieces:
+        return SCHEDULES[name]
+    kinds: dict[str, Callable[[str], Any]] = {"patience": int, "factor": float} if name == "plateau" else {}
+    options: dict[str, Any] = {}
+    for piece in pieces:
+        option, _, text = piece.partition("=")
+        try:
+            options[option] = kinds[option](text)
+        except (KeyError, ValueError):
+            raise SpecificationError(
+                f"the schedule {name} has no option {piece!r}", remedy="write plateau:patience=EPOCHS:factor=SHARE"
+            ) from None
+    return Plateau(**options)

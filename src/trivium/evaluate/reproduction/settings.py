@@ -162,6 +162,8 @@ def run_settings(dataset: str, network: str) -> RunSettings:
     own = _table()[dataset].get(network, {"source": "our choice: the defaults of trivium"})
     settings = _table()[own["like"]][network] if "like" in own else own
     training = {**_table()["all"]["training"], **settings.get("training", {})}
+    if "parts" in settings:
+        training["parts"] = settings["parts"]
     if field_dataset(dataset).protocol == "iemocap":
         training.pop("loss")  # of numbers
     objectives = tuple(settings.get("objectives", ()))
@@ -178,8 +180,8 @@ def differences(network: str) -> list[str]:
 
     Examples
     --------
-    >>> differences("lmf")[-1]
-    'One learning rate for all layers.'
+    >>> differences("mult")[-1].split(";")[0]
+    'Positions are on, as in the paper and not in MMSA'
     """
     known = _table()["differs"]
     return [known["all"], *([known[network]] if network in known else [])]

@@ -31,7 +31,7 @@ _REMEDY = "write uniform(0, 0.5), log(1e-4, 1e-2), int(16, 128) or choice(16, 32
 # What a run is about or where it happens, and what would change the very number that trials are compared by.
 _FIXED = (
     *("network", "objectives", "network_options", "label", "selection", "random_state", "device", "folder", "resume"),
-    *("tensorboard", "progress", "precision", "validation_fraction", "validation_groups", "class_weight"),
+    *("tensorboard", "progress", "precision", "validation_fraction", "validation_groups", "class_weight", "parts"),
 )
 
 
