@@ -67,9 +67,10 @@ class EncoderFolder:
         import transformers
 
         try:
-            return getattr(transformers, kind).from_pretrained(
-                str(self.path), local_files_only=True, trust_remote_code=False, **options
-            )
+            with _without_bars():
+                return getattr(transformers, kind).from_pretrained(
+                    str(self.path), local_files_only=True, trust_remote_code=False, **options
+                )
         except Exception as cause:
             reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
             raise UpstreamError(
@@ -199,6 +200,20 @@ def longest_text(config: Any) -> int:
     """
     positions = getattr(config, "max_position_embeddings", None) or _LONGEST + _OFFSET
     return min(_LONGEST, int(positions) - _OFFSET)
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Keep transformers from drawing bars of its own, which last a blink and stay on the screen."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -1,13 +1,14 @@
 """Words through a language model that is trained along, in front of any network.
 
-The text towers of Self-MM (arXiv 2102.04830) and MISA (arXiv 2005.03545), and of MMSA's ``use_finetune``: an encoder of
-Hugging Face's transformers whose last hidden states are the columns of the text. Faithful: trained end to end, with a
-learning rate of its own and without weight decay on biases and normalisations. Different: any encoder and any network;
-the states of a word's pieces are averaged, so that a step stays a word and modalities aligned to words stay aligned
-(``steps="utterance"`` gives the one vector that the papers use, the state of the mark before the text); a text longer
-than the encoder takes is read in windows that overlap by half, where each piece belongs to the window in which it lies
-most centrally; marks are set here, so that whatever drops words drops no mark. A word that is not seen is not read: the
-encoder's text closes up behind it. transformers is an optional dependency; predicting with such a network needs torch.
+The text towers of Self-MM (arXiv 2102.04830) and MISA (arXiv 2005.03545), and of MMSA's ``use_finetune``: an encoder
+of Hugging Face's transformers whose last hidden states are the columns of the text. Faithful: trained end to end,
+with a learning rate of its own and without weight decay on biases and normalisations. Different: any encoder and any
+network; the states of a word's pieces are averaged, so that a step stays a word and modalities aligned to words stay
+aligned (``steps="utterance"`` gives the one vector that Self-MM uses, the state of the mark before the text; MISA's
+mean over all pieces is here the mean over words); a text longer than the encoder takes is read in windows that
+overlap by half, where each piece belongs to the window in which it lies most centrally; marks are set here, so that
+whatever drops words drops no mark. A word that is not seen is not read: the encoder's text closes up behind it.
+transformers is an optional dependency; predicting with such a network needs torch.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class Reproduced:
         if self.changed:
             found.append(f"Changed by you: {_listed(self.changed)}.")
         if self.published:
-            found += differences(self.network)
+            found += differences(self.network, text_encoder=self.changed.get("text_encoder"))
         ours = "aligned" if self.file.is_aligned else "unaligned"
         if any(row.data not in ("", ours) for row in self.published):
             found.append(f"Ours is on {ours} columns ({self.file.path.name}); a published row says its own.")

@@ -170,18 +170,23 @@ def run_settings(dataset: str, network: str) -> RunSettings:
     return RunSettings(dataset, network, own["source"], training, settings.get("network", {}), objectives)
 
 
-def differences(network: str) -> list[str]:
+def differences(network: str, *, text_encoder: str | None = None) -> list[str]:
     """What is knowingly another thing than in the published runs of a network, in sentences.
 
     Parameters
     ----------
     network : str
         Its name.
+    text_encoder : str, optional
+        What was trained along to read the words.
 
     Examples
     --------
     >>> differences("mult")[-1].split(";")[0]
     'Positions are on, as in the paper and not in MMSA'
+    >>> differences("misa", text_encoder="minilm-l6")[1]
+    'The transcripts are read by minilm-l6, which is trained along.'
     """
-    known = _table()["differs"]
-    return [known["all"], *([known[network]] if network in known else [])]
+    known, of_text = _table()["differs"], _table()["differs_in_text"].get(network)
+    text = of_text if text_encoder is None else f"The transcripts are read by {text_encoder}, which is trained along."
+    return [known["all"], *([text] if text else []), *([known[network]] if network in known else [])]
