@@ -162,7 +162,9 @@ def test_reading_imports_neither_torch_nor_scikit_learn(tmp_path: Path) -> None:
 def test_what_was_found_in_reading_fits_the_screen_and_leaves_nothing_out(width: int) -> None:
     findings = Findings("zero")
     for n in range(1200):
-        findings.finite(np.array([[1.0, np.inf, np.nan]]), f"_dI--eQ6qVU[{n}]", "audio", ("f0", "energy", "mean_of_all"))
+        findings.finite(
+            np.array([[1.0, np.inf, np.nan]]), f"_dI--eQ6qVU[{n}]", "audio", ("f0", "energy", "mean_of_all")
+        )
     for key in ("info", "extra_labels_of_the_second_annotator", "version", "raw_audio"):
         findings.add(Finding("dropped", key, action="a key that this format does not have"))
     screen = io.StringIO()

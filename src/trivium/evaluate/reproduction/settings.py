@@ -20,7 +20,6 @@ __all__ = [
     "differences",
     "field_dataset",
     "run_settings",
-    "seeds",
 ]
 
 DATASETS = ("mosi", "mosei", "sims", "simsv2", "iemocap")
@@ -103,17 +102,6 @@ class RunSettings:
 @cache
 def _table() -> dict[str, Any]:
     return tomllib.loads(files(__package__).joinpath("settings.toml").read_text(encoding="utf-8"))
-
-
-def seeds() -> tuple[int, ...]:
-    """Seeds of the field's bench, in order.
-
-    Examples
-    --------
-    >>> seeds()
-    (1111, 1112, 1113, 1114, 1115)
-    """
-    return tuple(_table()["all"]["seeds"])
 
 
 def field_dataset(name: str) -> FieldDataset:
