@@ -168,8 +168,8 @@ def differences(network: str) -> list[str]:
 
     Examples
     --------
-    >>> differences("mult")[-1].split(";")[0]
-    'Positions are on, as in the paper and not in MMSA'
+    >>> differences("mult")[-1][:13]
+    'Positions are'
     """
     known = _table()["differs"]
     return [known["all"], *([known[network]] if network in known else [])]
