@@ -15,7 +15,7 @@ from trivium.cli.plans import Folds, Group, Label, Modalities, Split, Words, ope
 
 if TYPE_CHECKING:
     from trivium.evaluate import EvaluationPlan
-    from trivium.evaluate.experiment import FittedFold
+    from trivium.evaluate.fitting import FittedFold
 
 __all__ = ["command"]
 
@@ -174,7 +174,7 @@ def _train(
 ) -> dict[Path, Any]:
     """Fitted predictors by the folder of their weights; of several processes, the first one writes and tells."""
     from trivium.cli.fit import is_first_process
-    from trivium.evaluate.experiment import fit_folds
+    from trivium.evaluate.fitting import fit_folds
     from trivium.predict import network_request, predictor_for
 
     network_request(settings["network"])

@@ -101,7 +101,7 @@ def command(
     `trivium tune corpora/mosi --label sentiment --protocol mosi --network self-mm --objective modal_alignment
     --space space.toml --out tuning/self-mm`
     """
-    from trivium.evaluate.experiment import SEEDS
+    from trivium.evaluate.fitting import SEEDS
     from trivium.evaluate.tuning import learning_part, tune
     from trivium.predict import predictor_for
 

@@ -12,22 +12,27 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.base import clone
 
-from trivium.corpus import Aligned, Corpus, LabelSpecification
-from trivium.errors import SpecificationError, WeightsError
+from trivium.errors import SpecificationError
 from trivium.evaluate.answers import answers_of
-from trivium.evaluate.named_protocols import NamedProtocol
+from trivium.evaluate.configuration import (
+    data_content,
+    experiment_configuration,
+    other_settings,
+    reads_of,
+    reads_sentence,
+    require_same_settings,
+)
+from trivium.evaluate.fitting import SEEDS, FittedFold, fit_folds, fitted_on, runs_of, settled
 from trivium.evaluate.plan import EvaluationPlan
-from trivium.evaluate.predictions import PredictionTable, read_predictions, write_predictions
+from trivium.evaluate.predictions import PredictionTable, joined_tables, read_predictions, write_predictions
+from trivium.evaluate.said import said_of
 from trivium.evaluate.scorecard import Scorecard, score_answers
-from trivium.evaluate.study import data_hash
-from trivium.evaluate.test_fold import Data, LearningFold, ReadCount, TestFold, configuration_hash
-from trivium.files import read_json, write_json
+from trivium.evaluate.test_fold import Data, ReadCount
+from trivium.files import write_json
 from trivium.progress import progress_bar
 
 __all__ = [
@@ -46,37 +51,7 @@ __all__ = [
     "validate",
 ]
 
-SEEDS = (1111, 1112, 1113, 1114, 1115)
-"""The five seeds of the field's bench (MMSA)."""
-
-_UNTOLD = ("device", "folder", "progress", "random_state", "resume", "tensorboard")  # decide nothing, or the seed does
-_MAY_CHANGE = ("max_epochs", "patience")  # of a run that goes on
 _PREDICTIONS = "predictions.parquet"
-
-
-@dataclass(frozen=True, eq=False)
-class FittedFold(Generic[Data]):
-    """A predictor trained on one fold with one seed; its test fold is still closed.
-
-    Parameters
-    ----------
-    seed : int
-        Of the run.
-    name : str
-        Of the fold.
-    predictor : estimator
-        Fitted.
-    learning : LearningFold
-        What it was given.
-    door : TestFold
-        The test rows, behind their door.
-    """
-
-    seed: int
-    name: str
-    predictor: Any
-    learning: LearningFold[Data]
-    door: TestFold[Data]
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +167,7 @@ def train_and_score(
     """
     where = None if folder is None else Path(folder)
     told = experiment_configuration(plan, predictor)
-    _require_same(where, told)
+    require_same_settings(where, told)
     runs = tuple(_finished_runs(plan, predictor, seeds, where, told, show))
     reads = reads_of(plan, told, seeds)
     table = joined_tables([run.table for run in runs], {"configuration": told, "test_reads": reads_sentence(reads)})
@@ -235,91 +210,6 @@ def validate(
     return float(np.mean(values))
 
 
-def fit_folds(
-    plan: EvaluationPlan[Data],
-    predictor: Any,
-    *,
-    seeds: Sequence[int] = SEEDS,
-    folder: str | os.PathLike[str] | None = None,
-    resume: bool = True,
-    show: bool = True,
-) -> Iterator[FittedFold[Data]]:
-    """Train on every fold with every seed, one after the other; test folds stay closed.
-
-    Parameters
-    ----------
-    plan, predictor, seeds, show
-        As in :func:`train_and_score`.
-    folder : path, optional
-        Gets a checkpoint and loss curves for every run, from which a run that was killed goes on.
-    resume : bool
-        False starts anew whatever is in the folder.
-
-    Raises
-    ------
-    WeightsError
-        The folder holds runs with other settings, the number of epochs and the patience aside.
-    """
-    whole = None if folder is None else Path(folder)
-    told = experiment_configuration(plan, predictor)
-    lasting = {k: v for k, v in told["parameters"].items() if k not in _MAY_CHANGE}
-    _require_same(whole, told | {"parameters": lasting}, resume=resume)
-    for seed, learning, door, where in _runs(plan, seeds, whole):
-        yield _fitted(plan, _settled(plan, predictor, seed, where, resume, show), learning, door)
-
-
-def _runs(
-    plan: EvaluationPlan[Data], seeds: Sequence[int], folder: Path | None
-) -> Iterator[tuple[int, LearningFold[Data], TestFold[Data], Path | None]]:
-    """Every seed on every fold, and the folder of the run."""
-    if not len(seeds) or len(set(seeds)) < len(seeds):
-        raise SpecificationError(f"seeds are {list(seeds)}", remedy="give at least one, each once")
-    for seed in seeds:
-        for learning, door in plan.runs(seed):
-            where = None if folder is None else folder / f"seed-{seed}" / f"fold-{learning.name.replace('/', '_')}"
-            yield seed, learning, door, where
-
-
-def _settled(
-    plan: EvaluationPlan[Data], predictor: Any, seed: int, where: Path | None, resume: bool, show: bool
-) -> Any:
-    """A clone with what the plan and the run decide."""
-    return clone(predictor).set_params(
-        label=plan.label,
-        random_state=seed,
-        selection=plan.protocol.selection,
-        folder=where,
-        resume=resume and where is not None,
-        progress=show,
-    )
-
-
-def _fitted(
-    plan: EvaluationPlan[Data], one: Any, learning: LearningFold[Data], door: TestFold[Data]
-) -> FittedFold[Data]:
-    y = _target(plan, learning.train)
-    if learning.valid is not None and len(learning.valid):
-        one.fit(learning.train, y, validation=(learning.valid, _target(plan, learning.valid)))
-    else:
-        one.fit(learning.train, y, groups=_kept_together(plan, one, learning.train))
-    return FittedFold(one.random_state, learning.name, one, learning, door)
-
-
-def _target(plan: EvaluationPlan[Data], data: Data) -> NDArray[Any]:
-    """Labels to learn; of several classes at once, whether each is above the protocol's threshold."""
-    values = data.label(plan.label)
-    if not plan.protocol.is_multilabel:
-        return values
-    return np.where(np.isnan(values), values, values > (plan.protocol.threshold or 0.0))
-
-
-def _kept_together(plan: EvaluationPlan[Data], predictor: Any, train: Data) -> NDArray[np.str_] | None:
-    """Groups that the early-stopping fold keeps on one side: what the protocol holds apart, where it is known."""
-    name = predictor.validation_groups or plan.protocol.held_apart or plan.protocol.group
-    columns = list(train.table) if isinstance(train, Aligned) else train.column_names()
-    return train.group(name) if predictor.validation_groups or f"group.{name}" in columns else None
-
-
 def _finished_runs(
     plan: EvaluationPlan[Data],
     predictor: Any,
@@ -330,13 +220,12 @@ def _finished_runs(
 ) -> Iterator[FoldRun]:
     total = sum(len(plan.folds.of_seed(seed)) for seed in seeds)
     with progress_bar("training", total, show=show and total > 1) as bar:
-        for seed, learning, door, where in _runs(plan, seeds, folder):
+        for seed, learning, door, where in runs_of(plan, seeds, folder):
             bar.note(f"seed {seed}, fold {learning.name}")
             run = _stored(where, seed, learning.name, told)
             if run is None:
-                settled = _settled(plan, predictor, seed, where, True, show and total == 1)
-                fitted = _fitted(plan, settled, learning, door)
-                run = _finished(plan, fitted, told, where)
+                one = settled(plan, predictor, seed, where, True, show and total == 1)
+                run = _finished(plan, fitted_on(plan, one, learning, door), told, where)
             bar.advance()
             yield run
 
@@ -366,7 +255,7 @@ def _stored(where: Path | None, seed: int, fold: str, told: Mapping[str, Any]) -
         return None
     table = read_predictions(where / _PREDICTIONS)
     if table.provenance.get("configuration") != dict(told):
-        raise _other_settings(where, told, table.provenance.get("configuration", {}))
+        raise other_settings(where, told, table.provenance.get("configuration", {}))
     return _run_of(table, seed, fold)
 
 
@@ -374,136 +263,3 @@ def _run_of(table: PredictionTable, seed: int, fold: str) -> FoldRun:
     facts = table.provenance
     valid = float("nan") if facts["valid"] is None else float(facts["valid"])
     return FoldRun(seed, fold, table, valid, int(facts["best_epoch"]), int(facts["epochs"]))
-
-
-def _require_same(folder: Path | None, told: Mapping[str, Any], *, resume: bool = True) -> None:
-    """Refuse a folder of an experiment with other settings, before anything is trained; note the settings in it."""
-    if folder is None:
-        return
-    note = folder / "configuration.json"
-    if resume and note.is_file() and read_json(note) != dict(told):
-        raise _other_settings(folder, told, read_json(note))
-    write_json(note, dict(told))
-
-
-def _other_settings(where: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> WeightsError:
-    flat = [{**one, **one.get("parameters", {})} for one in (ours, theirs)]
-    names = sorted(k for k in {*flat[0], *flat[1]} if k != "parameters" and flat[0].get(k) != flat[1].get(k))
-    return WeightsError(
-        f"holds runs with other settings ({', '.join(names)})", file=where, remedy="choose another folder"
-    )
-
-
-def experiment_configuration(plan: EvaluationPlan[Data], predictor: Any) -> dict[str, Any]:
-    """Everything that decides predictions but the seed, as plain builtins: what reads of a test fold are counted by.
-
-    Parameters
-    ----------
-    plan : EvaluationPlan
-        Protocol, label, folds and data.
-    predictor : estimator
-        Its settings.
-    """
-    parameters = {k: _plain(v) for k, v in predictor.get_params(deep=False).items() if k not in _UNTOLD}
-    parameters["selection"] = plan.protocol.selection
-    parameters["label"] = plan.label
-    return {
-        "predictor": type(predictor).__name__,
-        "parameters": parameters,
-        "protocol": plan.protocol.name,
-        "folds": plan.folds.description,
-        "data": data_content(plan.data),
-    }
-
-
-def data_content(data: Aligned | Corpus) -> str:
-    """Hash of all utterances with their columns.
-
-    Parameters
-    ----------
-    data : Aligned or Corpus
-        Utterances.
-    """
-    return data.content_hash() if isinstance(data, Corpus) else data_hash(data)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def said_of(predictor: Any, data: Data, label: LabelSpecification, protocol: NamedProtocol) -> NDArray[Any]:
-    """Predictions in the terms of a protocol: what :meth:`EvaluationPlan.table` takes.
-
-    Parameters
-    ----------
-    predictor : fitted estimator, or stored weights
-        With ``predict``, or for classes ``predict_proba`` and ``classes_``.
-    data : Aligned or Corpus
-        N test rows.
-    label : LabelSpecification
-        Gives the classes in order.
-    protocol : NamedProtocol
-        Gives the threshold above which a class of several counts as present.
-
-    Returns
-    -------
-    array of shape (N,) or (N, K)
-        Numbers; or one for each class, the largest of which is the answer, or which is above the threshold exactly
-        where the probability is above one half.
-    """
-    if not label.classes:
-        return np.asarray(predictor.predict(data))
-    shares = np.asarray(predictor.predict_proba(data))
-    found = np.zeros((len(shares), len(label.classes)), np.float32)
-    places = [label.classes.index(str(name)) for name in predictor.classes_]
-    found[:, places] = shares
-    return found + np.float32((protocol.threshold or 0.0) - 0.5) if protocol.is_multilabel else found
-
-
-def joined_tables(tables: Sequence[PredictionTable], provenance: Mapping[str, Any]) -> PredictionTable:
-    """One table of several.
-
-    Parameters
-    ----------
-    tables : sequence of PredictionTable
-        With the same columns.
-    provenance : mapping
-        Of the whole.
-    """
-    columns = {name: [cell for table in tables for cell in table.columns[name]] for name in tables[0].columns}
-    return PredictionTable(columns, provenance)
-
-
-def reads_of(plan: EvaluationPlan[Data], told: Mapping[str, Any], seeds: Sequence[int]) -> dict[str, ReadCount]:
-    """How often each test fold has been read, by this configuration and by all.
-
-    Parameters
-    ----------
-    plan : EvaluationPlan
-        Gives the folds and the ledger.
-    told : mapping
-        Of :func:`experiment_configuration`.
-    seeds : sequence of int
-        Whose folds are meant.
-    """
-    key = configuration_hash(told)
-    doors = {door.name: door for seed in seeds for _, door in plan.runs(seed)}
-    return {name: plan.ledger.count(door.fingerprint, key) for name, door in doors.items()}
-
-
-def reads_sentence(reads: Mapping[str, ReadCount]) -> str:
-    """Counts by fold as one sentence for people.
-
-    Examples
-    --------
-    >>> reads_sentence({"1": ReadCount(1, 2), "2": ReadCount(2, 2)})[:54]
-    'Of 2 test folds, the most read one: This configuration'
-    """
-    if len(reads) == 1:
-        return str(next(iter(reads.values())))
-    most = ReadCount(max(r.times for r in reads.values()), max(r.configurations for r in reads.values()))
-    return f"Of {len(reads)} test folds, the most read one: {most}"

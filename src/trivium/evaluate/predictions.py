@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from trivium.errors import DataError, FormatError, LimitError
 from trivium.files import atomic_file, canonical_json, check_size, read_json, write_json
 
-__all__ = ["PredictionTable", "read_predictions", "write_predictions"]
+__all__ = ["PredictionTable", "joined_tables", "read_predictions", "write_predictions"]
 
 _MAX_BYTES = 1 << 30
 _MAX_UNPACKED_BYTES = 4 << 30
@@ -364,3 +364,17 @@ def _plain(cell: Any) -> Any:
 def _shortest(cell: Any) -> Any:
     plain = _plain(cell)
     return int(plain) if isinstance(plain, float) and plain.is_integer() and abs(plain) < 1 << 24 else plain
+
+
+def joined_tables(tables: Sequence[PredictionTable], provenance: Mapping[str, Any]) -> PredictionTable:
+    """One table of several.
+
+    Parameters
+    ----------
+    tables : sequence of PredictionTable
+        With the same columns.
+    provenance : mapping
+        Of the whole.
+    """
+    columns = {name: [cell for table in tables for cell in table.columns[name]] for name in tables[0].columns}
+    return PredictionTable(columns, provenance)

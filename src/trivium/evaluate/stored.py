@@ -12,7 +12,7 @@ import numpy as np
 from trivium.corpus import Batch
 from trivium.errors import SpecificationError
 from trivium.evaluate.answers import answers_of
-from trivium.evaluate.experiment import data_content, joined_tables, reads_sentence, said_of
+from trivium.evaluate.configuration import data_content, reads_sentence
 from trivium.evaluate.missing import (
     RATES,
     MissingCurve,
@@ -23,7 +23,8 @@ from trivium.evaluate.missing import (
     modality_subsets,
 )
 from trivium.evaluate.plan import EvaluationPlan
-from trivium.evaluate.predictions import PredictionTable
+from trivium.evaluate.predictions import PredictionTable, joined_tables
+from trivium.evaluate.said import said_of
 from trivium.evaluate.scorecard import Scorecard, score_answers, values_of
 from trivium.evaluate.test_fold import Data, LearningFold, ReadCount, TestFold, fingerprint
 from trivium.progress import progress_bar

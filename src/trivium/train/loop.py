@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +29,13 @@ from trivium.train.checkpoint import (
     set_random_state,
     unpack_optimizer,
 )
+from trivium.train.divergence import diverged
 from trivium.train.hooks import Objective, Outputs, TrainingClock
 from trivium.train.losses import LossCurves
 from trivium.train.memory import kept_memory
 from trivium.train.processes import Precision, open_fabric
-from trivium.train.samples import Samples, TensorBatch, fingerprint, sample_names
+from trivium.train.run import TrainingRun
+from trivium.train.samples import Samples, TensorBatch, fingerprint
 from trivium.train.schedules import Schedule, constant
 from trivium.train.selection import Selection
 
@@ -42,48 +43,6 @@ __all__ = ["CHECKPOINT", "Trainer", "TrainingRun"]
 
 CHECKPOINT = "checkpoint.safetensors"
 Rows = NDArray[np.int64]
-
-
-@dataclass
-class TrainingRun:
-    """Where a training stands, and in the end what it gave.
-
-    Parameters
-    ----------
-    epoch, step : int
-        Finished epochs and optimiser steps.
-    best_epoch : int
-        Epoch (from 0) whose weights the network holds, -1 before the first.
-    best_loss : float
-        Its validation loss; where a :class:`Selection` chooses, its score, with the sign that makes lower better.
-    curves : list of mapping
-        One row per epoch: ``epoch``, ``learning_rate``, ``train_loss``, ``valid_loss``, and both by objective where
-        there are several.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    best_epoch: int = -1
-    best_loss: float = math.inf
-    curves: list[dict[str, float]] = field(default_factory=list)
-
-    def clock(self, *, training: bool = True) -> TrainingClock:
-        """What objectives see of it."""
-        return TrainingClock(self.epoch, self.step, training)
-
-    @property
-    def watched(self) -> list[float]:
-        """Validation losses so far, or training losses where there is no validation."""
-        return [row.get("valid_loss", row["train_loss"]) for row in self.curves]
-
-    def close_epoch(self, row: dict[str, float], cost: float) -> bool:
-        """Add an epoch's losses; True when its cost is the lowest so far."""
-        self.curves.append(row)
-        self.epoch += 1
-        better = cost < self.best_loss
-        if better:
-            self.best_epoch, self.best_loss = self.epoch - 1, cost
-        return better
 
 
 class Trainer:
@@ -338,23 +297,8 @@ class Trainer:
         total = torch.stack([o.weight * loss for o, loss in zip(self.objectives, losses, strict=True)]).sum()
         parts = torch.stack([total, *losses]).detach().to("cpu", torch.float64)
         if not bool(torch.isfinite(parts).all()):
-            raise self._diverged(parts, batch, clock, samples)
+            raise diverged(self.objectives, parts, batch, clock, samples)
         return total, parts
-
-    def _diverged(self, parts: Tensor, batch: TensorBatch, clock: TrainingClock, samples: Samples) -> DataError:
-        named = zip(self.objectives, parts[1:].tolist(), strict=True)
-        bad = ", ".join(f"{objective.name} is {loss}" for objective, loss in named if not math.isfinite(loss))
-        for name, values in batch.values.items():
-            rows = batch.rows[~torch.isfinite(values.float()).reshape(len(batch), -1).all(dim=1)]
-            if len(rows):
-                bad += f"; {name} is not finite in samples {', '.join(sample_names(samples, rows.cpu().numpy())[:6])}"
-        names = sample_names(samples, batch.rows.cpu().numpy())
-        fold = "" if clock.training else "validation "
-        return DataError(
-            f"a loss is not finite: {bad or 'their sum'}; the {fold}batch holds {', '.join(names)}",
-            place=f"epoch {clock.epoch + 1}, step {clock.step + 1}",
-            remedy="lower the learning rate, clip the gradients, or mend the samples that are named",
-        )
 
     @torch.no_grad()
     def _validate(self, module: nn.Module, valid: Samples, run: TrainingRun) -> dict[str, float]:

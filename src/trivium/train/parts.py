@@ -54,9 +54,9 @@ def rates_by_part(
     [(None, 0.001), ('audio', 0.1)]
     """
     names = {id(parameter): name for name, parameter in network.named_parameters()}
-    for part, rates in parts.items():
-        _require_part(part, names.values())
-        _require_rates(part, rates)
+    for name, rates in parts.items():
+        _require_part(name, names.values())
+        _require_rates(name, rates)
     found: list[dict[str, Any]] = []
     for part in (None, *parts):
         for group in groups:

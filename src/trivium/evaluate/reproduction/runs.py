@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from trivium.errors import SpecificationError
-from trivium.evaluate.experiment import Experiment, train_and_score
+from trivium.evaluate.experiment import SEEDS, Experiment, train_and_score
 from trivium.evaluate.named_protocols import NamedProtocol, named_protocol
 from trivium.evaluate.plan import plan_evaluation
 from trivium.evaluate.reproduction.files import CheckedFile, open_field_file
@@ -26,7 +26,6 @@ from trivium.evaluate.reproduction.settings import (
     differences,
     field_dataset,
     run_settings,
-    seeds,
 )
 from trivium.evaluate.test_fold import ReadLedger
 from trivium.files import atomic_file, write_json
@@ -214,10 +213,10 @@ def reproduce(
     """
     chosen = field_dataset(dataset)
     wanted = dict(network_request(request) for request in networks)
-    if len(wanted) < len(networks) or not 1 <= seed_count <= len(seeds()):
+    if len(wanted) < len(networks) or not 1 <= seed_count <= len(SEEDS):
         raise SpecificationError(
             f"there are {len(networks)} networks and {seed_count} seeds",
-            remedy=f"name every network once, and 1 to {len(seeds())} seeds",
+            remedy=f"name every network once, and 1 to {len(SEEDS)} seeds",
         )
     files = _opened(data, chosen)
     where = {name: _file_for(name, files) for name in wanted}
@@ -233,7 +232,7 @@ def reproduce(
             if show:
                 print(f"{dataset}: {name}, {len(results) + 1} of {len(wanted) - len(left_out)}", file=sys.stderr)
             place = None if folder is None else Path(folder) / name
-            told = _Told(chosen, seeds()[:seed_count], place, ledger, resamples, device, show)
+            told = _Told(chosen, SEEDS[:seed_count], place, ledger, resamples, device, show)
             results.append(_reproduced(told, name, wanted[name], dict(changes or {}), file))
     found = Reproduction(chosen, named_protocol(chosen.protocol), files, tuple(results), left_out)
     if folder is not None:

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from trivium.errors import DataError, DependencyError, SpecificationError, WeightsError
-from trivium.evaluate.experiment import FittedFold, experiment_configuration, fit_folds
+from trivium.evaluate.configuration import experiment_configuration
+from trivium.evaluate.fitting import FittedFold, fit_folds
 from trivium.evaluate.named_protocols import LOSS
 from trivium.evaluate.plan import EvaluationPlan
 from trivium.evaluate.protocols import Fold
