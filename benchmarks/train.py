@@ -540,10 +540,11 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
             f"{part['train']:.1f} | {part['both']:.1f} ({part['fastest']:.1f} to {part['slowest']:.1f})"
             for part in (row["mmsa"], row["trivium"])
         ]
+        a, b, ratios = row["mmsa"], row["trivium"], row["ratios"]
         lines.append(
-            f"| {row['network']} | {row['mmsa']['runs']} | {' | '.join(sides_of_row)} "
-            f"| **{row['times']['both']:.2f}** | {row['ratios'][0]:.2f} to {row['ratios'][-1]:.2f} | {row['mmsa']['peak_mb']:,.0f} | "
-            f"{row['trivium']['peak_mb']:,.0f} | {row['mmsa']['load']:.0f} and {row['trivium']['load']:.0f} |"
+            f"| {row['network']} | {a['runs']} | {' | '.join(sides_of_row)} | **{row['times']['both']:.2f}** "
+            f"| {ratios[0]:.2f} to {ratios[-1]:.2f} | {a['peak_mb']:,.0f} | {b['peak_mb']:,.0f} "
+            f"| {a['load']:.0f} and {b['load']:.0f} |"
         )
     return lines
 
