@@ -493,10 +493,14 @@ def race(kind: str, name: str, path: Path, number: int, epochs: int) -> Iterator
 
 def compared(runs: Runs, kind: str, name: str) -> dict[str, Any]:
     """Both sides of one network; `ratios` are those of runs that followed one another."""
-    of_side = {
-        side: [run for run in runs if (run["kind"], run["network"], run["side"]) == (kind, name, side)]
-        for side in ("mmsa", "trivium")
-    }
+    of_side: dict[str, Runs] = {"mmsa": [], "trivium": []}
+    waiting: dict[str, Any] = {}
+    for run in [run for run in runs if (run["kind"], run["network"]) == (kind, name)]:
+        waiting[run["side"]] = run
+        if len(waiting) == len(of_side):  # a run that was never followed by one of the other side counts nowhere
+            for side, one in waiting.items():
+                of_side[side].append(one)
+            waiting = {}
     row: dict[str, Any] = {side: summary(found) for side, found in of_side.items()}
     times = {part: row["mmsa"][part] / row["trivium"][part] for part in ("train", "both", "peak_mb")}
     pairs = zip(*of_side.values(), strict=True)
