@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from trivium.errors import SpecificationError
 from trivium.fuse import EFLSTM, LFDNN, LMF, MFN, MISA, TFN, Concat, MulT, SelfMM, Unimodal
-from trivium.fuse.steps import prepare_steps
+from trivium.fuse.steps import Steps, prepare_steps
 
 WIDTHS = {"text": 4, "audio": 3, "vision": 2}
 
@@ -88,13 +88,10 @@ def test_a_causal_transformer_does_not_see_later_steps_of_equal_sequences() -> N
     network = MulT({"audio": 3, "vision": 2}, size=4, heads=2, layers=2, self_layers=1, kernel=1).eval()
     values, masks = whole_batch(steps=5)
     mapped = {m: network.projections[m](prepare_steps(values[m], masks[m])) for m in ("audio", "vision")}
-    stack = network.crossmodal["audio"]["vision"]  # type: ignore[index]
-    bias = network._bias(mapped["audio"], mapped["vision"])
-    seen = mapped["vision"].seen
-    expected = stack(mapped["audio"].values, mapped["vision"].values, bias, seen)
+    expected = network._crossmodal(mapped)["audio"][0]
     later = mapped["vision"].values.clone()
     later[:, 3:] *= -2.0
-    found = stack(mapped["audio"].values, later, bias, seen)
+    found = network._crossmodal({**mapped, "vision": Steps(later, mapped["vision"].mask)})["audio"][0]
     torch.testing.assert_close(found[:, :3], expected[:, :3])
     assert not torch.allclose(found[:, 3:], expected[:, 3:])
 

@@ -274,6 +274,17 @@ def test_misas_difference_by_loops() -> None:
         assert got == pytest.approx(expected, rel=1e-6)
 
 
+def test_misas_difference_does_not_change_with_the_scale_unless_lengths_are_held() -> None:
+    x, y = features(n=6, widths=(2, 2))
+    for held, degree in ((False, 0), (True, 4)):  # two factors, both squared
+        scale = torch.ones((), dtype=x.dtype, requires_grad=True)
+        outputs = {"shared_text": scale * x, "private_text": scale * y}
+        found = objective(f"difference:held_lengths={str(held).lower()}").loss(outputs, batch_of(6), START)
+        assert found.item() == pytest.approx(Difference().loss(outputs, batch_of(6), START).item(), rel=1e-5)
+        (slope,) = torch.autograd.grad(found, scale)
+        assert slope.item() == pytest.approx(degree * found.item(), rel=1e-4, abs=1e-6)
+
+
 def test_misas_other_losses_by_hand() -> None:
     x = torch.tensor([[0.0], [1.0]])
     outputs: dict[str, Any] = {"shared_text": x, "shared_audio": x, "shared_vision": x + 0.5}

@@ -23,7 +23,7 @@ from trivium.errors import SpecificationError
 from trivium.fuse.dropout import drawn, dropout
 from trivium.fuse.steps import is_eager
 
-__all__ = ["Attention", "Glance", "glances", "sinusoids", "visible_steps"]
+__all__ = ["Attention", "Glance", "attend", "glances", "sinusoids", "visible_steps"]
 
 _SHORT = 128 * 128  # pairs of steps
 _TOGETHER = 24  # queries
@@ -128,15 +128,10 @@ class Attention(nn.Module):
 
         Where many layers share a bias, `looks` are the :func:`glances` that were made of it.
         """
-        query, key, value = (self._by_head(part) for part in self._parts(x, source))
         rate = self.dropout if self.training else 0.0
-        if x.shape[1] * source.shape[1] > _SHORT:
-            taken = _long(query, key, value, bias, rate)
-        elif is_eager(x):
-            taken = _short(query, key, value, looks or glances(bias, x.shape[1], source.shape[1]), rate)
-        else:
-            taken = _weighted(query, key, value, bias, rate)
-        return F.linear(taken.transpose(1, 2).flatten(2), self.out.weight, self.out.bias)
+        query, key, value = self._parts(x, source)
+        taken = attend(query, key, value, self.heads, rate, bias, looks)
+        return F.linear(taken, self.out.weight, self.out.bias)
 
     def _parts(self, x: Tensor, source: Tensor) -> tuple[Tensor, ...]:
         """Queries, keys and values."""
@@ -146,9 +141,44 @@ class Attention(nn.Module):
         query = F.linear(x, weight[:size], offset[:size])
         return query, *F.linear(source, weight[size:], offset[size:]).chunk(2, dim=2)
 
-    def _by_head(self, x: Tensor) -> Tensor:
-        rows, steps, size = x.shape
-        return x.reshape(rows, steps, self.heads, size // self.heads).transpose(1, 2)
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    heads: int,
+    rate: float = 0.0,
+    bias: Tensor | None = None,
+    looks: Sequence[Glance] | None = None,
+) -> Tensor:
+    """What queries (B, T, D) take from values (B, S, D) by their likeness with keys (B, S, D).
+
+    Parameters
+    ----------
+    query, key, value : tensor
+        Already mapped.
+    heads : int
+        Parts of the columns that look on their own.
+    rate : float
+        Dropout of the weights.
+    bias : tensor (B, 1, T, S), optional
+        Is added to the scores.
+    looks : sequence of Glance, optional
+        What :func:`glances` made of the bias, where it is shared.
+
+    Examples
+    --------
+    >>> attend(torch.zeros(1, 2, 4), torch.zeros(1, 3, 4), torch.ones(1, 3, 4), 2).flatten().tolist()
+    [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    """
+    q, k, v = (x.view(*x.shape[:2], heads, -1).transpose(1, 2) for x in (query, key, value))
+    if query.shape[1] * key.shape[1] > _SHORT:
+        taken = _long(q, k, v, bias, rate)
+    elif is_eager(query):
+        taken = _short(q, k, v, looks or glances(bias, query.shape[1], key.shape[1]), rate)
+    else:
+        taken = _weighted(q, k, v, bias, rate)
+    return taken.transpose(1, 2).flatten(2)
 
 
 def _weighted(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, rate: float) -> Tensor:

@@ -13,21 +13,22 @@ than the convolution are filled up with zeros. Nothing is taken from a missing m
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trivium.fuse.attention import Attention, Glance, glances, sinusoids, visible_steps
-from trivium.fuse.dropout import Dropout, dropout
+from trivium.fuse.attention import Attention, Glance, attend, glances, sinusoids, visible_steps
+from trivium.fuse.dropout import Dropout
 from trivium.fuse.network import Network, Rates, Sizes, by_modality
 from trivium.fuse.steps import Steps, compact, is_eager, last_step, mean_of_steps
 from trivium.fuse.subnetworks import MultiLayer
 
 __all__ = ["MulT"]
 
+_Thing = TypeVar("_Thing")
 _KERNEL = {"audio": 5}
 _ATTENTION_DROPOUT = {"text": 0.3, "audio": 0.2, "vision": 0.0}
 _INPUT_DROPOUT = {"text": 0.5, "audio": 0.0, "vision": 0.0}
@@ -125,7 +126,11 @@ class MulT(Network):
         ``feature_...`` is the last step of its stream, which has looked at the others.
         """
         mapped = {name: self.projections[name](steps) for name, steps in inputs.items()}
-        features = {name: self._stream(name, mapped) for name in mapped}
+        taken = self._crossmodal(mapped)
+        streams = {
+            name: Steps(torch.cat(taken[name] or [mapped[name].values], dim=2), mapped[name].mask) for name in mapped
+        }
+        features = self._last_steps(streams)
         joined = torch.cat(list(features.values()), dim=1)
         fused = joined + self.block.last(self.output_dropout(self.block.hidden(joined)))
         outputs = {"prediction": self.last(fused)}
@@ -136,19 +141,34 @@ class MulT(Network):
         """Sizes, and whether later steps are hidden."""
         return f"{super().extra_repr()}, causal={self.causal}"
 
-    def _stream(self, target: str, mapped: Mapping[str, Steps]) -> Tensor:
-        """Last step of one modality after it has looked at the others and then at itself."""
-        own = mapped[target]
+    def _crossmodal(self, mapped: Mapping[str, Steps]) -> dict[str, list[Tensor]]:
+        """What every modality took from each of the others, (B, T, size) each."""
+        pairs = [(target, source) for target in mapped for source in mapped if source != target]
+        groups = _alike(pairs, lambda pair: (*(mapped[m].mask.shape[1] for m in pair), self._stack(*pair).rate))
+        found: dict[tuple[str, str], Tensor] = {}
+        for group in groups if is_eager(mapped[self.modalities[0]].mask) else [[pair] for pair in pairs]:
+            x, source = (torch.stack([mapped[pair[side]].values for pair in group]) for side in (0, 1))
+            bias = torch.cat([self._bias(mapped[target], mapped[other]) for target, other in group])
+            present = torch.stack([mapped[other].seen for _, other in group])
+            taken = _Abreast([self._stack(*pair) for pair in group])(x, source, bias, present)
+            found |= dict(zip(group, taken.unbind(), strict=True))
+        return {target: [found[pair] for pair in pairs if pair[0] == target] for target in mapped}
+
+    def _last_steps(self, streams: Mapping[str, Steps]) -> dict[str, Tensor]:
+        """Last step (B, D) of every modality after it has looked at itself."""
+        groups = _alike(list(streams), lambda name: streams[name].mask.shape[1])
+        found: dict[str, Tensor] = {}
+        for group in groups if is_eager(streams[self.modalities[0]].mask) else [[name] for name in streams]:
+            own = [streams[name] for name in group]
+            bias = torch.cat([self._bias(steps, steps) for steps in own])
+            stacks = _Abreast([_as_stack(self.memories[name]) for name in group])
+            found |= dict(zip(group, stacks.last(own, bias).unbind(), strict=True))
+        return {name: found[name] for name in streams}
+
+    def _stack(self, target: str, source: str) -> _Stack:
         stacks = self.crossmodal[target]
         assert isinstance(stacks, nn.ModuleDict)
-        taken = [
-            stack(own.values, mapped[source].values, self._bias(own, mapped[source]), mapped[source].seen)
-            for source, stack in stacks.items()
-        ]
-        x = torch.cat(taken, dim=2) if taken else own.values
-        memory = self.memories[target]
-        assert isinstance(memory, _Stack)
-        return memory.last(x, self._bias(own, own), own)
+        return _as_stack(stacks[source])
 
     def _bias(self, target: Steps, source: Steps) -> Tensor:
         steps, source_steps = target.mask.shape[1], source.mask.shape[1]
@@ -188,50 +208,20 @@ class _Projection(nn.Module):
 
 
 class _Stack(nn.Module):
-    """Layers of attention to another sequence, or to itself."""
+    """Layers of attention to another sequence, or to itself; :class:`_Abreast` computes them."""
 
     def __init__(
         self, size: int, heads: int, layers: int, dropout: float, rates: tuple[float, float, float], positions: bool
     ) -> None:
         super().__init__()
         embedding, *within = rates
-        self.positions = positions
+        self.positions, self.rate = positions, dropout
         self.dropout = Dropout(embedding)
         self.layers = nn.ModuleList([_Block(size, heads, dropout, *within) for _ in range(layers)])
         self.norm = nn.LayerNorm(size)
 
     def extra_repr(self) -> str:
         return f"positions={self.positions}"
-
-    def forward(self, x: Tensor, source: Tensor, bias: Tensor, present: Tensor) -> Tensor:
-        """Sequence `x` (B, T, D) after looking at `source` (B, S, D); where `present` (B, 1) is 0 nothing is taken."""
-        x, other = self._embedded(x), self._embedded(source)
-        looks = _glances(bias)
-        for layer in self.layers:
-            x = layer(x, other, bias, present.unsqueeze(2), looks)
-        return self._normed(x)
-
-    def last(self, x: Tensor, bias: Tensor, steps: Steps) -> Tensor:
-        """Last step (B, D) of a sequence after looking at itself: nothing asks the last layer for the others."""
-        x, length = self._embedded(x), steps.length
-        looks, present = _glances(bias), steps.seen.unsqueeze(2)
-        for layer in self.layers[:-1]:
-            x = layer(x, None, bias, present, looks)
-        own = last_step(x, length).unsqueeze(1)
-        place = (length - 1).clamp(min=0).view(-1, 1, 1, 1).expand(-1, 1, 1, bias.shape[3])
-        for layer in self.layers[-1:]:
-            own = layer(own, x, torch.gather(bias, 2, place), present, None)
-        return self._normed(own).squeeze(1) * steps.seen
-
-    def _normed(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, x.shape[2:], self.norm.weight, self.norm.bias, self.norm.eps)
-
-    def _embedded(self, x: Tensor) -> Tensor:
-        scaled = math.sqrt(x.shape[2]) * x
-        if self.positions:
-            scaled = scaled + sinusoids(x.shape[1], x.shape[2]).to(x)
-        dropped: Tensor = self.dropout(scaled)
-        return dropped
 
 
 class _Block(nn.Module):
@@ -247,14 +237,107 @@ class _Block(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(
-        self, x: Tensor, source: Tensor | None, bias: Tensor, present: Tensor, looks: Sequence[Glance] | None
-    ) -> Tensor:
-        normed = self.norm_attention(x)
-        looked_at = normed if source is None else self.norm_attention(source)
-        x = x + self.residual_dropout(self.attention(normed, looked_at, bias, looks)) * present
-        hidden = self.relu_dropout(F.relu(self.first(self.norm_layers(x))))
-        return x + dropout(self.second(hidden), self.residual_dropout.p, self.training)
+
+class _Abreast:
+    """G stacks of equal sizes and rates side by side: each layer is one product for all, (G, B, T, D) at once.
+
+    What a normalisation multiplies with and what it adds stand in the layer that follows, where they are few numbers.
+    """
+
+    def __init__(self, stacks: Sequence[_Stack]) -> None:
+        self.stacks, self.norms = stacks, [stack.norm for stack in stacks]
+        self.layers = [list(layers) for layers in zip(*(stack.layers for stack in stacks), strict=True)]
+
+    def __call__(self, x: Tensor, source: Tensor, bias: Tensor, present: Tensor) -> Tensor:
+        """Sequences `x` after looking at `source` (G, B, S, D); where `present` (G, B, 1) is 0 nothing is taken."""
+        x, other, looks = self._embedded(x), _normed(self._embedded(source)), _glances(bias)
+        for blocks in self.layers:
+            x = _block(blocks, x, other, bias, present.unsqueeze(3), looks)
+        return _scaled(_normed(x), self.norms)
+
+    def last(self, streams: Sequence[Steps], bias: Tensor) -> Tensor:
+        """Last steps (G, B, D) of sequences that look at themselves: nothing asks the last layer for the others."""
+        x, looks = self._embedded(torch.stack([steps.values for steps in streams])), _glances(bias)
+        present = torch.stack([steps.seen for steps in streams])
+        for blocks in self.layers[:-1]:
+            x = _block(blocks, x, None, bias, present.unsqueeze(3), looks)
+        length = torch.cat([steps.length for steps in streams])
+        own = last_step(x.flatten(0, 1), length).view(*x.shape[:2], 1, -1)
+        place = (length - 1).clamp(min=0).view(-1, 1, 1, 1).expand(-1, 1, 1, bias.shape[3])
+        for blocks in self.layers[-1:]:
+            own = _block(blocks, own, _normed(x), torch.gather(bias, 2, place), present.unsqueeze(3), None)
+        return _scaled(_normed(own), self.norms).squeeze(2) * present
+
+    def _embedded(self, x: Tensor) -> Tensor:
+        scaled = math.sqrt(x.shape[3]) * x
+        if self.stacks[0].positions:
+            scaled = scaled + sinusoids(x.shape[2], x.shape[3]).to(x)
+        dropped: Tensor = self.stacks[0].dropout(scaled)
+        return dropped
+
+
+def _block(
+    blocks: Sequence[_Block],
+    x: Tensor,
+    source: Tensor | None,
+    bias: Tensor,
+    present: Tensor,
+    looks: Sequence[Glance] | None,
+) -> Tensor:
+    """One layer of stacks side by side; `source` is already normalised, and `x` itself without it."""
+    one, normed, size = blocks[0], _normed(x), x.shape[3]
+    weight, offset = _joined([block.attention.into for block in blocks], [block.norm_attention for block in blocks])
+    if source is None:
+        parts = _linear(normed, weight, offset).chunk(3, dim=3)
+    else:
+        query = _linear(normed, weight[:, :size], offset[:, :size])
+        parts = (query, *_linear(source, weight[:, size:], offset[:, size:]).chunk(2, dim=3))
+    rate = one.attention.dropout if one.training else 0.0
+    query, key, value = (part.flatten(0, 1) for part in parts)
+    taken = attend(query, key, value, one.attention.heads, rate, bias, looks).view(x.shape)
+    taken = _linear(taken, *_joined([block.attention.out for block in blocks]))
+    x = x + one.residual_dropout(taken) * present
+    hidden = F.relu(_linear(_normed(x), *_joined([b.first for b in blocks], [b.norm_layers for b in blocks])))
+    after: Tensor = one.residual_dropout(_linear(one.relu_dropout(hidden), *_joined([b.second for b in blocks])))
+    return x + after
+
+
+def _joined(layers: Sequence[nn.Linear], norms: Sequence[nn.LayerNorm] = ()) -> tuple[Tensor, Tensor]:
+    """Weights (G, F, D) and biases (G, F) of layers, behind what normalisations scale and add."""
+    weight, bias = torch.stack([layer.weight for layer in layers]), torch.stack([layer.bias for layer in layers])
+    if not norms:
+        return weight, bias
+    scale, added = torch.stack([norm.weight for norm in norms]), torch.stack([norm.bias for norm in norms])
+    return weight * scale.unsqueeze(1), bias + (weight @ added.unsqueeze(2)).squeeze(2)
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Layers (G, F, D) on their (G, B, T, D)."""
+    found = torch.baddbmm(bias.unsqueeze(1), x.flatten(1, 2), weight.transpose(1, 2))
+    return found.view(*x.shape[:3], -1)
+
+
+def _normed(x: Tensor) -> Tensor:
+    return F.layer_norm(x, x.shape[3:])
+
+
+def _scaled(x: Tensor, norms: Sequence[nn.LayerNorm]) -> Tensor:
+    """What normalisations do after they have normalised."""
+    scale, added = torch.stack([norm.weight for norm in norms]), torch.stack([norm.bias for norm in norms])
+    return x * scale[:, None, None] + added[:, None, None]
+
+
+def _alike(things: Sequence[_Thing], key: Callable[[_Thing], object]) -> list[list[_Thing]]:
+    """Things with equal keys together, in order of their first."""
+    groups: dict[object, list[_Thing]] = {}
+    for thing in things:
+        groups.setdefault(key(thing), []).append(thing)
+    return list(groups.values())
+
+
+def _as_stack(module: nn.Module) -> _Stack:
+    assert isinstance(module, _Stack)
+    return module
 
 
 def _glances(bias: Tensor) -> list[Glance] | None:

@@ -3,7 +3,7 @@
 Seen steps of a batch stand one below the other: the first of every sample, then the second of those that have one, and
 so on, longest sample first. A recurrence then works on as many rows as there are samples left, and everything that does
 not recur is one matrix product over all rows: into the gates before it, and onto the weights after it. Steps of a
-padded batch that nobody fills cost nothing.
+padded batch that nobody fills cost nothing; where all are filled, torch's own is as quick or quicker.
 
 Hochreiter & Schmidhuber (1997), Long short-term memory; same formulas and order of gates as ``torch.nn.LSTM``.
 """
@@ -104,7 +104,7 @@ def last_state(lstm: nn.LSTM, steps: Steps) -> Tensor:
     torch.Size([4, 5])
     """
     values, mask = steps
-    if not is_eager(values) or len(values) * 4 * lstm.hidden_size < _SMALL:
+    if not is_eager(values) or len(values) * 4 * lstm.hidden_size < _SMALL or bool(mask.all()):
         values, mask = compact(steps)
         hidden, _ = lstm(values)
         return last_step(hidden, mask.sum(dim=1))

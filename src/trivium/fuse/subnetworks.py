@@ -85,6 +85,8 @@ class MaskedBatchNorm(nn.BatchNorm1d):
             )
             return normed * counts.unsqueeze(1)
         rows = counts.nonzero().squeeze(1)
+        if len(rows) == len(input):
+            return super().forward(input)
         return torch.zeros_like(input).index_copy(0, rows, super().forward(input[rows]))
 
 

@@ -25,6 +25,7 @@ from trivium.train import Objective, Outputs, TensorBatch, TrainingClock
 __all__ = ["CentralMoments", "Difference", "FeatureReconstruction", "SumOrMean"]
 
 SumOrMean = Literal["mean", "sum"]
+_LEAST_LENGTH = 1e-6  # of the authors' code
 
 
 class CentralMoments(PairObjective):
@@ -80,7 +81,8 @@ class Difference(Objective):
     """Difference: what a modality shares and what it keeps are orthogonal, and so is what two modalities keep.
 
     Features are centred over the batch and every row gets unit length. Reads the outputs ``shared_MODALITY`` and
-    ``private_MODALITY``.
+    ``private_MODALITY``. Its gradient is that of the formula; in the authors' code no gradient goes through the lengths
+    that rows are divided by (``held_lengths``).
 
     Parameters
     ----------
@@ -88,6 +90,8 @@ class Difference(Objective):
         Mean of the squared entries of each product of two feature matrices, or their sum.
     weight : float
         Factor in the sum of losses.
+    held_lengths : bool
+        Take the lengths of rows for constants, as the authors' code does.
 
     Examples
     --------
@@ -100,10 +104,10 @@ class Difference(Objective):
 
     name: ClassVar[str] = "difference"
 
-    def __init__(self, scale: SumOrMean = "mean", weight: float = 1.0) -> None:
+    def __init__(self, scale: SumOrMean = "mean", weight: float = 1.0, held_lengths: bool = False) -> None:
         if scale not in get_args(SumOrMean):
             raise SpecificationError(f"scale cannot be {scale!r}", remedy="choose from mean, sum")
-        self.scale, self.weight = scale, weight
+        self.scale, self.weight, self.held_lengths = scale, weight, held_lengths
 
     def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
         """Sum over the modalities and over the pairs of modalities."""
@@ -118,9 +122,15 @@ class Difference(Objective):
         return torch.stack(terms).sum()
 
     def _overlap(self, x: Tensor, y: Tensor) -> Tensor:
-        a, b = (functional.normalize(part - part.mean(dim=0), dim=1) for part in (x, y))
+        a, b = (self._of_unit_length(part - part.mean(dim=0)) for part in (x, y))
         squared = (a.T @ b).square()
         return squared.mean() if self.scale == "mean" else squared.sum()
+
+    def _of_unit_length(self, rows: Tensor) -> Tensor:
+        if self.held_lengths:
+            lengths: Tensor = torch.linalg.vector_norm(rows.detach(), dim=1, keepdim=True)
+            return rows / (lengths + _LEAST_LENGTH)
+        return functional.normalize(rows, dim=1)
 
 
 class FeatureReconstruction(Objective):
