@@ -37,7 +37,12 @@ def command(
     track: Annotated[int, typer.Option(min=1, help="Which sound track, where there are several.")] = 1,
     modalities: Annotated[str, typer.Option(help="Which to extract, separated by commas.")] = "text,audio,vision",
     text: Annotated[str, typer.Option(help="What makes the columns of the words; see `trivium list`.")] = "minilm-l6",
-    audio: Annotated[str, typer.Option(help="What makes those of the voice; several: `voice,OTHER`.")] = "voice",
+    audio: Annotated[
+        str,
+        typer.Option(
+            help="What makes those of the voice, separated by commas; with `:words` behind it, means over each word."
+        ),
+    ] = "voice,whisper:words",
     vision: Annotated[str, typer.Option(help="What makes those of the face; `face`, `landmarks` or both.")] = "face",
     faces: Annotated[
         int,
