@@ -17,7 +17,7 @@ from trivium.cli import app
 from trivium.corpus import Corpus
 from trivium.embed import answer, embed, embed_to_file
 from trivium.errors import MediaError
-from trivium.extract import ClipExtractor, extract_clip
+from trivium.extract import ClipExtractor, Recording
 from trivium.weights import Weights
 from trivium.weights.example import example_weights
 
@@ -51,8 +51,8 @@ def test_weights_without_the_encoders_columns_do_not_have_them_made(
 def test_a_short_clip_is_one_vector(weights: Weights, make_clip: Callable[..., Path]) -> None:
     clip = make_clip("hi.wav", seconds=1.5, fps=None)
     table = embed(clip, weights, transcripts={"hi": "hello there"}, show=False)
-    one = extract_clip(clip, transcript="hello there", modalities=["text", "audio"])
-    alone = Corpus.from_utterances([one], weights.specification)
+    one = ClipExtractor(["text", "audio"], audio="voice").extract(Recording(clip, transcript="hello there"))
+    alone = Corpus.from_utterances([one.utterance], weights.specification)
     expected = weights.transform(align(alone, words=4, show=False))
     np.testing.assert_array_equal(np.array(table["vector"].to_pylist(), np.float32), expected)
 
