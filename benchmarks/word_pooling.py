@@ -32,7 +32,7 @@ from sklearn.preprocessing import StandardScaler
 from trivium.corpus import Corpus, Stream, Utterance
 from trivium.extract.audio.whisper import WhisperExtractor
 from trivium.extract.source.media import SOUND_RATE, open_clip
-from trivium.extract.word_pooling import pooled_by_word
+from trivium.extract.word_pooling import pooled_by_word, words_and_pauses
 from trivium.files import atomic_file
 
 ROOT = Path(__file__).parents[1]
@@ -108,12 +108,14 @@ def vectors_of(states: Stream, spoken: Utterance) -> dict[str, Numbers]:
     words, end = spoken.words.times, states.times[-1, 1]
     inner = (words[1:, 0] + words[:-1, 1]) / 2
     cells = np.stack([np.array([0.0, *inner]), np.array([*inner, end])], axis=1)
-    pauses = np.stack([np.array([0.0, *words[:, 1]]), np.array([*words[:, 0], end])], axis=1)
-    pauses = pauses[pauses[:, 1] - pauses[:, 0] > 0.01]
+    steps = words_and_pauses(words, 0.0, end)
+    pauses = np.array([step for step in steps.tolist() if step not in words.tolist()]).reshape(-1, 2)
 
     def pooled(spans: Numbers, statistics: Sequence[str] = ("mean",)) -> Numbers:
-        found = pooled_by_word(states, spans, tuple(statistics)).values
-        return found.astype(np.float64).mean(axis=0) if len(found) else np.zeros(len(statistics) * 384)
+        found = pooled_by_word(states, spans, tuple(statistics))
+        times = [] if found.times is None else found.times.tolist()
+        asked = [row for row, step in enumerate(times) if step in spans.tolist()]
+        return found.values[asked].astype(np.float64).mean(axis=0) if asked else np.zeros(len(statistics) * 384)
 
     whole = states.values.astype(np.float64)
     return {
@@ -123,7 +125,7 @@ def vectors_of(states: Stream, spoken: Utterance) -> dict[str, Numbers]:
         "words: mean": pooled(words),
         "words: mean, spread": pooled(words, ALL[:2]),
         "words: mean, spread, slope": pooled(words, ALL),
-        "words and pauses as steps: mean": pooled(np.concatenate([words, pauses])),
+        "words and pauses as steps: mean": pooled(steps),
         "words with half of each pause: mean": pooled(cells),
         "words: mean | pauses: mean": np.concatenate([pooled(words), pooled(pauses)]),
         "pauses: mean": pooled(pauses),
@@ -168,13 +170,13 @@ def fitted(vectors: Numbers, emotion: NDArray[Any], strength: float) -> Callable
 
 def told(name: str, made: dict[str, Any], emotion: NDArray[Any], actor: NDArray[Any]) -> dict[str, Any]:
     """Recall of one way, and how far it lies from the mean of the whole clip; intervals resample the actors."""
-    own, floor = made[name]["answers"], made["whole clip: mean"]["answers"]
-    rng = np.random.default_rng(0)
-    rows = {one: np.flatnonzero(actor == one) for one in np.unique(actor)}
+    own, floor = (hits(emotion, made[way]["answers"], actor) for way in (name, "whole clip: mean"))
+    rng, counts = np.random.default_rng(0), hits(emotion, emotion, actor)
     apart = []
     for _ in range(DRAWS):
-        drawn = np.concatenate([rows[one] for one in rng.choice(list(rows), len(rows))])
-        apart.append(recall(emotion[drawn], own[drawn]) - recall(emotion[drawn], floor[drawn]))
+        drawn = rng.choice(len(counts), len(counts))
+        apart.append(float(((own - floor)[drawn].sum(axis=0) / counts[drawn].sum(axis=0)).mean()))
+    own, floor = made[name]["answers"], made["whole clip: mean"]["answers"]
     folds = [recall(emotion[part], own[part]) for part in np.array_split(np.argsort(actor, kind="stable"), 6)]
     return {
         "columns": made[name]["columns"],
@@ -186,6 +188,13 @@ def told(name: str, made: dict[str, Any], emotion: NDArray[Any], actor: NDArray[
         "validation by fold": [round(value, 4) for value in made[name]["valid"]],
         "strengths": made[name]["strengths"],
     }
+
+
+def hits(emotion: NDArray[Any], answers: NDArray[Any], actor: NDArray[Any]) -> Numbers:
+    """Right answers of each actor (rows) to each emotion (columns)."""
+    right = [[np.sum((answers == one) & (emotion == one) & (actor == who)) for one in np.unique(emotion)]
+             for who in np.unique(actor)]  # fmt: skip
+    return np.array(right, np.float64)
 
 
 def recall(emotion: NDArray[Any], answers: NDArray[Any]) -> float:

@@ -184,11 +184,11 @@ def test_states_of_speech_encoders_are_pooled_by_word(tmp_path: Path, kind: str)
     native = maker.extractor.stream(_wave(1.0), None)
     pooled = pooled_by_word(native, np.array([[0.1, 0.3], [0.3, 0.34]]), choice.by_word)
     assert maker.named(pooled).specification == maker.specification
-    assert pooled.specification.columns[16].endswith("-layer-1-0000.spread") and pooled.values.shape == (2, 32)
+    assert pooled.specification.columns[16].endswith("-layer-1-0000.spread") and pooled.values.shape == (4, 32)
     inside = (native.times[:, 1] > 0.1 + 1e-5) & (native.times[:, 0] < 0.3 - 1e-5)
     shared = np.minimum(native.times[inside, 1], 0.3) - np.maximum(native.times[inside, 0], 0.1)
     mean = np.average(native.values[inside], axis=0, weights=shared)
-    np.testing.assert_allclose(pooled.values[0, :16], mean, atol=1e-5)
+    np.testing.assert_allclose(pooled.values[1, :16], mean, atol=1e-5)
 
 
 def test_a_layer_that_is_not_there_is_an_error(tmp_path: Path) -> None:

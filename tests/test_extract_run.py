@@ -289,7 +289,7 @@ def _interrupt(*_: Any) -> None:
 def test_columns_by_word_are_the_same_for_any_number_of_processes(spoken: Path, tmp_path: Path) -> None:
     usual: dict[str, Any] = {"transcripts": tmp_path / "texts", "modalities": ["text", "audio"], "show": False}
     corpus = extract_clips(spoken, tmp_path / "one", **usual)
-    assert corpus[0].streams["audio_whisper"].values.shape == (9, 384)
+    assert corpus[0].streams["audio_whisper"].steps > 9
     extract_clips(spoken, tmp_path / "two", workers=2, **usual)
     assert _content(tmp_path / "one") == _content(tmp_path / "two")
 

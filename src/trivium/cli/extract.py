@@ -40,7 +40,7 @@ def command(
     audio: Annotated[
         str,
         typer.Option(
-            help="What makes those of the voice, separated by commas; with `:words` behind it, means over each word."
+            help="What makes those of the voice, separated by commas; with `:words` behind it, means by word."
         ),
     ] = "voice,whisper:words",
     vision: Annotated[str, typer.Option(help="What makes those of the face; `face`, `landmarks` or both.")] = "face",
@@ -90,9 +90,9 @@ def command(
     Of several faces the one whose mouth moves with the voice is taken. `--faces 2` keeps the next best as `vision_2`,
     where it is followed for 0.4 seconds at least.
 
-    Columns of sound are steps of 10 or 20 milliseconds. With `:words` behind it, an extractor gives one step per word:
-    the mean over the word, or more (`--audio voice,whisper:words=mean+spread+slope`). The usual `whisper:words` are the
-    states of the recogniser's encoder; `--audio voice` leaves them out, and so do `--modalities` without text.
+    Columns of sound are steps of 10 or 20 milliseconds. With `:words` behind it, an extractor gives one step per
+    word and per pause: its mean, or more (`--audio voice,whisper:words=mean+spread+slope`). The usual `whisper:words`
+    are the states of the recogniser's encoder; `--audio voice` leaves them out, and so do `--modalities` without text.
 
     **Examples**
 
