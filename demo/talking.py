@@ -39,7 +39,9 @@ class TalkingClip:
     def __init__(self, path: Path, weights: Path) -> None:
         self.path = path
         self.weights: Weights = load_weights(weights)
-        self.corpus: Corpus = extract_clips(path, **requests_for(self.weights.specification.streams))
+        asked = requests_for(self.weights.specification.streams)  # no columns that the weights do not take
+        text, audio, vision = (asked.get(modality, "") for modality in ("text", "audio", "vision"))
+        self.corpus: Corpus = extract_clips(path, text=text, audio=audio, vision=vision)
         self.utterance: Utterance = self.corpus[0]
         if self.utterance.words is None or not len(self.utterance.words):
             raise MediaError("nobody was heard speaking", file=path, remedy="choose a clip with English speech")

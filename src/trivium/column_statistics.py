@@ -125,7 +125,7 @@ def column_statistics(
         return np.zeros((len(values), len(names) * values.shape[2]))
     filled = np.where(seen, values, 0).astype(np.float64)
     where = relative_places(np.any(seen, axis=2)) if places is None else places
-    counts = seen if weights is None else seen * weights[:, :, None]
+    counts: Counts = seen if weights is None else seen * weights[:, :, None]
     return np.concatenate([_MAKERS[name](filled, counts, where) for name in names], axis=1)
 
 

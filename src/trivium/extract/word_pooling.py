@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,7 +204,7 @@ def pooled_by_word(stream: Stream, words: NDArray[np.float64], statistics: tuple
 
 
 def _of_span(
-    values: NDArray[np.floating], times: NDArray[np.float64], shared: NDArray[np.float64], statistics: tuple[str, ...]
+    values: NDArray[Any], times: NDArray[np.float64], shared: NDArray[np.float64], statistics: tuple[str, ...]
 ) -> NDArray[np.float64]:
     """Statistics (S * D,) of the k steps of a word or pause."""
     steps = np.ones((1, len(values)), bool)
