@@ -1,10 +1,11 @@
 """Speed and memory of extraction: seconds per stage and per minute of clip, start-up, 1 and 2 processes, long clips.
 
 Usage: ``[TRIVIUM_DATA=FOLDER] python benchmarks/extract.py [--out docs/results/extract]``, about five minutes on two
-quiet cores; ``--hour`` measures only the peak memory of long clips (``--minutes 10 20 60``). The clips are the first
-real-life-trial clips that last two minutes together (480 pixels, 30 frames/s), else the demo's sample clip several
-times over. Faces are looked for at 12.5 frames/s. Every measurement runs in a process of its own; stages are timed in a
-second pass over the same clips, when all models are loaded.
+quiet cores; ``--hour`` measures only the peak memory of long clips (``--minutes 10 20 60``), ``--columns`` only what
+the columns of the encoder cost beside those of the voice; ``--modalities`` and ``--audio`` are the command's. Clips are
+the first real-life-trial clips that last two minutes together (480 pixels, 30 frames/s), else the demo's sample clip
+several times over. Faces are looked for at 12.5 frames/s. Every measurement runs in a process of its own; stages are
+timed in a second pass over the same clips, when all models are loaded.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 SECONDS = 120.0
+USUAL = {"modalities": "text,audio,vision", "audio": "voice,whisper:words"}
 WANTED = {"transcript given": 5.0, "recognised": 3.0, "start-up seconds": 4.0, "peak MB": 1500.0}
 LIBRARIES = ("av", "faster-whisper", "ctranslate2", "pocketsphinx", "ai-edge-litert", "numpy")
 ROOT = Path(__file__).parents[1]
@@ -131,7 +133,8 @@ class Clock:
 
 def stages(clock: Clock) -> None:
     """Put the clock on everything that costs."""
-    from trivium.extract.audio import voice
+    from trivium.extract import clip_sound
+    from trivium.extract.audio import voice, whisper
     from trivium.extract.source import media
     from trivium.extract.text import minilm
     from trivium.extract.vision import recorder
@@ -143,10 +146,12 @@ def stages(clock: Clock) -> None:
     clock.wrap(spoken, "time_words", "align words")
     clock.wrap(minilm.MinilmExtractor, "stream", "text")
     clock.wrap(voice.VoiceExtractor, "stream", "voice")
+    clock.wrap(whisper, "encoder_states", "encode")
+    clock.wrap(clip_sound, "pooled_by_word", "pool by word")
     clock.wrap(recorder.FaceRecorder, "add", "face")
 
 
-def measure_stages(folder: Path, transcripts: Path | None) -> dict[str, Any]:
+def measure_stages(folder: Path, transcripts: Path | None, options: dict[str, str]) -> dict[str, Any]:
     """Seconds by stage over all clips of a folder, in a second pass; start-up before the first."""
     from trivium.extract import extract_clips, find_recordings
     from trivium.extract.clip import ClipExtractor
@@ -160,15 +165,16 @@ def measure_stages(folder: Path, transcripts: Path | None) -> dict[str, Any]:
 
     ClipExtractor.extract_spans = noted  # type: ignore[method-assign]
     texts = transcripts
+    asked: dict[str, Any] = {"modalities": options["modalities"].split(","), "audio": options["audio"], "show": False}
     passes = []
     for _ in range(2):  # the second time all models are there
-        extract_clips(find_recordings(folder, texts)[:1], show=False)
+        extract_clips(find_recordings(folder, texts)[:1], **asked)
         passes.append((time.time() - first[-1][0], time.process_time() - first[-1][1]))
     loading = [once - again for once, again in zip(*passes, strict=True)]
     clock = Clock()
     stages(clock)
     extractor_began = time.process_time(), time.perf_counter()
-    corpus = extract_clips(folder, transcripts=texts, show=False)
+    corpus = extract_clips(folder, transcripts=texts, **asked)
     whole = [time.process_time() - extractor_began[0], time.perf_counter() - extractor_began[1]]
     other = [whole[place] - sum(row[place] for row in clock.spent.values()) for place in (0, 1)]
     return {
@@ -184,10 +190,11 @@ def measure_stages(folder: Path, transcripts: Path | None) -> dict[str, Any]:
     }
 
 
-def measure_run(folder: Path, transcripts: Path | None, workers: int) -> dict[str, Any]:
+def measure_run(folder: Path, transcripts: Path | None, workers: int, options: dict[str, str]) -> dict[str, Any]:
     """Wall and processor seconds of the command, processes and their start included, and its largest process."""
     line = [sys.executable, "-m", "trivium", "extract", str(folder), "--workers", str(workers)]
     line += ["--transcripts", str(transcripts)] if transcripts else []
+    line += [part for name, value in options.items() for part in (f"--{name}", value)]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as name:
         began = time.perf_counter()
@@ -224,11 +231,14 @@ def peak_mb(whose: int) -> float:
     return peak / (1e6 if sys.platform == "darwin" else 1e6 / 1024)
 
 
-def in_own_process(what: str, folder: Path, transcripts: Path | None, workers: int = 1) -> Any:
+def in_own_process(
+    what: str, folder: Path, transcripts: Path | None, workers: int = 1, options: dict[str, str] | None = None
+) -> Any:
     """Run one measurement in a fresh interpreter with one thread."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     line = [sys.executable, __file__, "--measure", what, "--folder", str(folder), "--workers", str(workers)]
     line += ["--transcripts", str(transcripts)] if transcripts else []
+    line += [part for name, value in (options or USUAL).items() for part in (f"--{name}", value)]
     environment = {**os.environ, **threads, "TRIVIUM_BEGAN": str(time.time())}
     done = subprocess.run(line, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
@@ -279,9 +289,23 @@ def _length(folder: Path, clip: Path, texts: Path, minutes: int) -> dict[str, An
     return {"minutes": told["clip_seconds"] / 60, "cpu": told["whole"][0], "stages": told["stages"]}
 
 
-def report_hour(minutes: list[int]) -> dict[str, Any]:
-    """Peak memory of one long clip, recognised and looked at, by its length."""
+def report_columns() -> dict[str, Any]:
+    """Stages of words and sound, without the columns of the encoder and with them."""
     result = facts()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        result["data"], result["clips"] = gather(folder)
+        for what, given in (("transcript given", folder / "texts"), ("recognised", None)):
+            for audio in ("voice", USUAL["audio"]):
+                options = {"modalities": "text,audio", "audio": audio}
+                result[f"{what}, {audio}"] = in_own_process("stages", folder / "clips", given, options=options)
+    result["load_after"] = os.getloadavg()[0]
+    return result
+
+
+def report_hour(minutes: list[int], options: dict[str, str]) -> dict[str, Any]:
+    """Peak memory of one long clip, recognised and looked at, by its length."""
+    result = facts() | {"options": options}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         result["data"], result["clips"] = gather(folder)
@@ -291,7 +315,7 @@ def report_hour(minutes: list[int]) -> dict[str, Any]:
             own = folder / f"long-{count}"
             own.mkdir()
             loop(first, own / "long.mp4", 60.0 * count)
-            result["long"].append({"minutes": count, **in_own_process("run", own, None, 1)})
+            result["long"].append({"minutes": count, **in_own_process("run", own, None, 1, options)})
             (own / "long.mp4").unlink()
     return result
 
@@ -392,18 +416,25 @@ def main() -> None:
     parser.add_argument("--minutes", type=int, nargs="+", help="lengths: 1 2 4, or with --hour 10 20 60")
     for name, kind in (("--measure", str), ("--folder", Path), ("--transcripts", Path), ("--workers", int)):
         parser.add_argument(name, type=kind, help=argparse.SUPPRESS)
+    parser.add_argument("--columns", action="store_true", help="measure the columns of the encoder instead")
+    for name, value in USUAL.items():
+        parser.add_argument(f"--{name}", default=value, help=f"as for the command: {value}")
     asked = parser.parse_args()
+    options = {name: getattr(asked, name) for name in USUAL}
     if asked.measure:
         found = (
-            measure_stages(asked.folder, asked.transcripts)
+            measure_stages(asked.folder, asked.transcripts, options)
             if asked.measure == "stages"
-            else measure_run(asked.folder, asked.transcripts, asked.workers)
+            else measure_run(asked.folder, asked.transcripts, asked.workers, options)
         )
         print(json.dumps(found))
         return
-    told = report_hour(asked.minutes or [10, 20, 60]) if asked.hour else report(asked.minutes or [1, 2, 4])
+    if asked.columns:
+        told = report_columns()
+    else:
+        told = report_hour(asked.minutes or [10, 20, 60], options) if asked.hour else report(asked.minutes or [1, 2, 4])
     print(json.dumps(told, indent=1))
-    if asked.out:
+    if asked.out and not asked.columns:
         write(told, asked.out, hour=asked.hour)
 
 

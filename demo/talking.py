@@ -11,6 +11,7 @@ from trivium.align import cut_into_windows
 from trivium.corpus import Aligned, Corpus, Utterance
 from trivium.errors import MediaError
 from trivium.extract import extract_clips
+from trivium.extract.choice import requests_for
 from trivium.report import Answer, MatrixPair, Note, Section, Step, Timeline, VectorStrip
 from trivium.represent import ConvAutoencoder
 from trivium.weights import Weights, load_weights
@@ -38,7 +39,9 @@ class TalkingClip:
     def __init__(self, path: Path, weights: Path) -> None:
         self.path = path
         self.weights: Weights = load_weights(weights)
-        self.corpus: Corpus = extract_clips(path)
+        asked = requests_for(self.weights.specification.streams)  # no columns that the weights do not take
+        text, audio, vision = (asked.get(modality, "") for modality in ("text", "audio", "vision"))
+        self.corpus: Corpus = extract_clips(path, text=text, audio=audio, vision=vision)
         self.utterance: Utterance = self.corpus[0]
         if self.utterance.words is None or not len(self.utterance.words):
             raise MediaError("nobody was heard speaking", file=path, remedy="choose a clip with English speech")

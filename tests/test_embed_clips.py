@@ -17,7 +17,7 @@ from trivium.cli import app
 from trivium.corpus import Corpus
 from trivium.embed import answer, embed, embed_to_file
 from trivium.errors import MediaError
-from trivium.extract import ClipExtractor, extract_clip
+from trivium.extract import ClipExtractor, Recording
 from trivium.weights import Weights
 from trivium.weights.example import example_weights
 
@@ -27,7 +27,7 @@ SAID = "kids are talking by the door"
 @pytest.fixture
 def weights(tmp_path: Path, need_models: Callable[..., None]) -> Weights:
     need_models("minilm-l6", "g2p-en")
-    return example_weights(tmp_path / "weights", ClipExtractor(["text", "audio"]).specification, words=4)
+    return example_weights(tmp_path / "weights", ClipExtractor(["text", "audio"], audio="voice").specification, words=4)
 
 
 def test_a_clip_becomes_stretches_of_words(weights: Weights, make_clip: Callable[..., Path]) -> None:
@@ -40,11 +40,19 @@ def test_a_clip_becomes_stretches_of_words(weights: Weights, make_clip: Callable
     assert table["modality_audio"].to_pylist() == [True, True]
 
 
+def test_weights_without_the_encoders_columns_do_not_have_them_made(
+    weights: Weights, make_clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trivium.extract.audio.whisper.encoder_states", lambda *_, **__: pytest.fail("encoded"))
+    table = embed(make_clip("hi.wav", seconds=1.5, fps=None), weights, transcripts={"hi": "hello"}, show=False)
+    assert len(table) == 1 and "modality_audio_whisper" not in table.column_names
+
+
 def test_a_short_clip_is_one_vector(weights: Weights, make_clip: Callable[..., Path]) -> None:
     clip = make_clip("hi.wav", seconds=1.5, fps=None)
     table = embed(clip, weights, transcripts={"hi": "hello there"}, show=False)
-    one = extract_clip(clip, transcript="hello there", modalities=["text", "audio"])
-    alone = Corpus.from_utterances([one], weights.specification)
+    one = ClipExtractor(["text", "audio"], audio="voice").extract(Recording(clip, transcript="hello there"))
+    alone = Corpus.from_utterances([one.utterance], weights.specification)
     expected = weights.transform(align(alone, words=4, show=False))
     np.testing.assert_array_equal(np.array(table["vector"].to_pylist(), np.float32), expected)
 
@@ -138,9 +146,11 @@ def test_a_clip_needs_no_torch(weights: Weights, make_clip: Callable[..., Path])
 def test_a_real_clip_with_a_face_is_answered(
     data_folder: Path, tmp_path: Path, need_models: Callable[..., None]
 ) -> None:
-    need_models("minilm-l6", "g2p-en", "face-landmarker")
+    need_models("minilm-l6", "g2p-en", "face-landmarker", "whisper-tiny-en")
     weights = example_weights(tmp_path / "weights", ClipExtractor().specification, words=20)
     clip = min((data_folder / "real-life-trial" / "clips").rglob("*.mp4"), key=lambda path: path.stat().st_size)
     rows = answer(clip, weights, transcripts={clip.stem: "I was never there that night"}, show=False)
     assert [(row["id"], row["clip"]) for row in rows] == [(clip.stem, clip.name)]
-    assert {"text", "audio"} <= set(rows[0]["modalities"]) <= {"text", "audio", "vision"}
+    assert (
+        {"text", "audio", "audio_whisper"} <= set(rows[0]["modalities"]) <= {"text", "audio", "audio_whisper", "vision"}
+    )

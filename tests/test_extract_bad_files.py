@@ -162,7 +162,7 @@ def test_two_people_talking(need_models: Callable[..., None], tmp_path: Path) ->
     path = _write(tmp_path / "two.wav", [((both * 16000 / np.abs(both).max()).astype(np.int16), SOUND_RATE, "mono")])
     words = "Unless to be rather cold-hearted and rather selfish is to be ill-disposed."
     corpus = extract_clips(path, transcripts={"two": words}, modalities=["text", "audio"], show=False)
-    assert corpus.provenance["failures"] == [] and set(corpus[0].streams) == {"text", "audio"}
+    assert corpus.provenance["failures"] == [] and set(corpus[0].streams) == {"text", "audio", "audio_whisper"}
     known = corpus[0].words
     assert known is not None and known.times is not None and len(known) == 14
     assert np.all(np.diff(known.times[:, 0]) >= 0) and known.times[-1, 1] <= corpus[0].end + 1e-9

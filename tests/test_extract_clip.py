@@ -53,7 +53,7 @@ def test_a_voice_without_picture_gives_words_text_and_audio(voice: Path) -> None
     assert one.text.startswith("Unless to be rather cold-hearted, and rather selfish")
     assert one.words is not None and one.words.times is not None
     assert one.words.text[:3] == ("unless", "to", "be")
-    assert set(one.streams) == {"text", "audio"}
+    assert set(one.streams) == {"text", "audio", "audio_whisper"}
     np.testing.assert_array_equal(one.streams["text"].times, one.words.times)
     assert one.streams["audio"].steps == 530 and one.start == 0.0 and one.end == pytest.approx(5.3)
     assert _actions(extracted) == {"text": "recognised, aligned", "vision": "no picture"}
@@ -318,7 +318,7 @@ def test_a_real_clip_goes_all_the_way(data_folder: Path, tmp_path: Path) -> None
     clip = data_folder / "real-life-trial" / "clips" / "trial_lie_003.mp4"
     corpus = extract_clips(clip, tmp_path / "out", show=False)
     (one,) = list(corpus)
-    assert set(one.streams) == {"text", "audio", "vision"} and one.words is not None
+    assert set(one.streams) == {"text", "audio", "audio_whisper", "vision"} and one.words is not None
     assert one.streams["audio"].steps == pytest.approx(100 * one.end, abs=6)
 
 

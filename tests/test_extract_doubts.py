@@ -87,7 +87,7 @@ def test_a_transcript_in_another_language(voice: Path, transcript: str, tmp_path
     corpus = extract_clips(
         voice, tmp_path / "out", transcripts={"voice": transcript}, modalities=["text", "audio"], show=False
     )
-    assert corpus.provenance["failures"] == [] and set(corpus[0].streams) == {"text", "audio"}
+    assert corpus.provenance["failures"] == [] and set(corpus[0].streams) == {"text", "audio", "audio_whisper"}
     assert [row["action"] for row in corpus.provenance["findings"] if row["kind"] == "doubt"] == [ANOTHER_LANGUAGE]
     assert read_notes(corpus.provenance)["voice"].doubts == [ANOTHER_LANGUAGE]
 

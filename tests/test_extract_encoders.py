@@ -10,7 +10,9 @@ import pytest
 
 from trivium.errors import DataError, DependencyError, UpstreamError
 from trivium.extract.audio.encoders import AudioEncoderExtractor
+from trivium.extract.choice import StreamMaker, choose
 from trivium.extract.text.encoders import TextEncoderExtractor
+from trivium.extract.word_pooling import pooled_by_word
 from trivium.extract.words.transcript import read_transcript
 
 torch = pytest.importorskip("torch")
@@ -172,6 +174,21 @@ def test_states_of_speech_encoders_equal_a_direct_pass(tmp_path: Path, kind: str
     assert len(stream.values) == (len(wave) - 400) // 320 + 1
     assert stream.times is not None and stream.times[0].tolist() == [0.0025, 0.0225]
     assert stream.times[-1, 1] <= 1.23 and np.array_equal(stream.times[1:, 0], stream.times[:-1, 1])
+
+
+@pytest.mark.parametrize("kind", ["Wav2Vec2", "Hubert", "WavLM"])
+def test_states_of_speech_encoders_are_pooled_by_word(tmp_path: Path, kind: str) -> None:
+    folder, _ = _audio_folder(tmp_path, kind)
+    (choice,) = choose("audio", f"hf:{folder}@1:words=mean+spread")
+    maker = StreamMaker(choice, choice.load())
+    native = maker.extractor.stream(_wave(1.0), None)
+    pooled = pooled_by_word(native, np.array([[0.1, 0.3], [0.3, 0.34]]), choice.by_word)
+    assert maker.named(pooled).specification == maker.specification
+    assert pooled.specification.columns[16].endswith("-layer-1-0000.spread") and pooled.values.shape == (4, 32)
+    inside = (native.times[:, 1] > 0.1 + 1e-5) & (native.times[:, 0] < 0.3 - 1e-5)
+    shared = np.minimum(native.times[inside, 1], 0.3) - np.maximum(native.times[inside, 0], 0.1)
+    mean = np.average(native.values[inside], axis=0, weights=shared)
+    np.testing.assert_allclose(pooled.values[1, :16], mean, atol=1e-5)
 
 
 def test_a_layer_that_is_not_there_is_an_error(tmp_path: Path) -> None:

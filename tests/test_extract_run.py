@@ -208,6 +208,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often the costly steps were taken."""
     from trivium.extract import clip_picture as picture
     from trivium.extract.audio import voice as audio
+    from trivium.extract.audio import whisper
     from trivium.extract.source import media
     from trivium.extract.text import minilm as text
     from trivium.extract.words import spoken as words
@@ -220,6 +221,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         (words, "time_words"),
         (text.MinilmExtractor, "stream"),
         (audio.VoiceExtractor, "stream"),
+        (whisper, "encoder_states"),
         (picture, "see_faces"),
     ]
     for owner, name in steps:
@@ -241,6 +243,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return counted
 
 
+# words that are recognised bring the encoder's states along; given ones do not
+_TIMED = {"Clip.sound": 1, "MinilmExtractor.stream": 1, "spoken.time_words": 1, "whisper.encoder_states": 1}
 _HEARD = {"Clip.sound": 1, "MinilmExtractor.stream": 1, "spoken.recognise": 1, "spoken.time_words": 1}
 # What changes, and the steps that are taken for it: all others are taken over.
 _CHANGES: list[tuple[str, dict[str, Any], dict[str, int]]] = [
@@ -249,6 +253,8 @@ _CHANGES: list[tuple[str, dict[str, Any], dict[str, int]]] = [
     ("a further extractor of text", {"text": "minilm-l6,lengths"}, {}),
     ("frames per second", {"frames_per_second": 4}, {"clip_picture.see_faces": 2, "Clip.frames": 2}),
     ("fewer modalities", {"modalities": ["audio"]}, {}),
+    ("statistics by word", {"audio": "voice,whisper:words=spread"}, {"Clip.sound": 1, "whisper.encoder_states": 1}),
+    ("another transcript", {"transcripts": {"sample-voice": "unless to be rather"}}, _TIMED),
     ("no transcript any more", {"transcripts": None}, _HEARD),
 ]
 
@@ -319,6 +325,14 @@ def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
+def test_columns_by_word_are_the_same_for_any_number_of_processes(spoken: Path, tmp_path: Path) -> None:
+    usual: dict[str, Any] = {"transcripts": tmp_path / "texts", "modalities": ["text", "audio"], "show": False}
+    corpus = extract_clips(spoken, tmp_path / "one", **usual)
+    assert corpus[0].streams["audio_whisper"].steps > 9
+    extract_clips(spoken, tmp_path / "two", workers=2, **usual)
+    assert _content(tmp_path / "one") == _content(tmp_path / "two")
+
+
 def test_new_clips_and_new_names_cost_themselves_alone(
     spoken: Path, tmp_path: Path, calls: Counter[str], make_clip: MakeClip, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -330,7 +344,10 @@ def test_new_clips_and_new_names_cost_themselves_alone(
     capfd.readouterr()
     corpus = extract_clips(spoken, tmp_path / "out", overwrite=True, **usual)
     assert dict(calls) == {"Clip.sound": 1, "spoken.recognise": 1, "VoiceExtractor.stream": 1}
-    assert "taken over: 2 audio, 1 text, 1 vision, 1 words; made anew: 1 audio\n" in capfd.readouterr().err
+    assert (
+        "taken over: 2 audio, 1 audio_whisper, 1 text, 1 vision, 1 words; made anew: 1 audio\n"
+        in capfd.readouterr().err
+    )
     assert {row["utterance"] for f in corpus.provenance["findings"] for row in f["examples"]} >= {"renamed"}
     extract_clips(spoken, tmp_path / "fresh", show=False, **usual)
     assert _content(tmp_path / "out") == _content(tmp_path / "fresh")

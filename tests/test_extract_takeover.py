@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from trivium.cli import app
-from trivium.corpus import Corpus, Specification, Stream, StreamSpecification, Utterance, Words
+from trivium.corpus import Specification, Stream, StreamSpecification, Utterance, Words
 from trivium.corpus.staging import Staging
 from trivium.corpus.writer import CorpusWriter
 from trivium.errors import DataError
@@ -23,7 +23,6 @@ from trivium.extract.earlier import Earlier
 from trivium.extract.run.folder import _provenance
 from trivium.extract.source.recording import Recording
 from trivium.extract.words import recogniser
-from trivium.formats.folds import require_modalities
 
 _VOICE = StreamSpecification("audio", ("f0",))
 _SPECIFICATION = Specification((_VOICE,))
@@ -157,13 +156,6 @@ def test_the_threads_of_nested_levels_are_read(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("OMP_NUM_THREADS", told)
     monkeypatch.setattr("os.cpu_count", lambda: 3)
     assert recogniser._threads() == (threads or 3)
-
-
-def test_a_modality_without_a_place_names_what_python_can_do() -> None:
-    second = StreamSpecification("vision_2", ("x",))
-    corpus = Corpus.from_utterances([Utterance("a")], Specification((_VOICE, second)))
-    with pytest.raises(DataError, match=r"no place for vision_2.*corpus\.select\(\['audio'\]\) in Python"):
-        require_modalities(corpus, ("text", "audio", "vision"), "mmsa")
 
 
 def test_a_picture_that_cannot_be_drawn_is_told_before_the_work(

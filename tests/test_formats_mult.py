@@ -112,7 +112,15 @@ def test_words_are_not_cut_where_only_one_modality_is_zero(tmp_path: Path) -> No
     assert corpus[0].streams["audio"].steps == corpus[0].streams["text"].steps > 1
 
 
-def test_a_corpus_with_a_fourth_modality_is_refused(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", audio_train=np.ones((2, 3, 1)), gaze_train=np.ones((2, 3, 1)))
+@pytest.mark.parametrize("format", ["mult", "mmsa"])
+def test_a_fourth_modality_is_left_out_and_told(tmp_path: Path, format: str) -> None:
+    ones = np.ones((2, 3, 1))
+    np.savez(tmp_path / "a.npz", audio_train=ones, gaze_train=ones, label_train=np.array([0.5, -1.5]))
+    corpus = trivium.read(tmp_path / "a.npz")
+    lost = trivium.write(corpus, tmp_path / "b.pkl", format=format)
+    told = [row for row in lost if row["modality"] == "gaze"]
+    assert [row["action"] for row in told] == [f"values of the stream: the format {format} has no place for it"]
+    assert told[0]["utterances"] == 2 and told[0]["count"] == 6
+    assert trivium.read(tmp_path / "b.pkl", format=format).specification.modalities == ("audio",)
     with pytest.raises(DataError, match="no place for gaze"):
-        trivium.write(trivium.read(tmp_path / "a.npz"), tmp_path / "b.pkl", format="mult")
+        trivium.write(corpus.select(["gaze"]), tmp_path / "c.pkl", format=format)

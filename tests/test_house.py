@@ -23,7 +23,19 @@ from trivium import registry
 SOURCE = Path(trivium.__file__).parent
 # The journey, top to bottom. A part may import the parts before it and itself.
 PARTS = (
-    *("errors", "wording", "registry", "progress", "files", "corpus", "formats", "upstream", "extract", "align"),
+    *(
+        "errors",
+        "wording",
+        "registry",
+        "progress",
+        "files",
+        "column_statistics",
+        "corpus",
+        "formats",
+        "upstream",
+        "extract",
+        "align",
+    ),
     *(
         "scale",
         "metrics",

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from trivium.column_statistics import STATISTICS, column_statistics, relative_places
 from trivium.corpus import Aligned, Corpus, Specification, Stream, StreamSpecification, Utterance, Words
 from trivium.errors import SpecificationError
 from trivium.represent import MeanStdPooling, Statistics
-from trivium.represent.column_statistics import STATISTICS, column_statistics, relative_places
 from trivium.represent.modules import StatisticsModule
 
 torch.set_num_threads(1)
@@ -83,6 +83,19 @@ def test_padding_on_either_side_changes_nothing(seed: int, before: int, behind: 
     np.testing.assert_allclose(
         column_statistics(*padded, STATISTICS), column_statistics(values, seen, STATISTICS), atol=1e-9
     )
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10_000))
+def test_a_step_of_weight_three_counts_as_three_steps_at_its_place(seed: int) -> None:
+    values, seen = holey(seed, n=3)
+    names = ("mean", "spread", "slope", "minimum", "maximum", "first-half", "second-half")
+    places = relative_places(np.any(seen, axis=2))
+    counts = np.random.default_rng(seed).integers(1, 4, values.shape[1])
+    weights = np.broadcast_to(counts.astype(float), places.shape)
+    found = column_statistics(values, seen, names, places, weights)
+    repeated = [np.repeat(one, counts, axis=1) for one in (values, seen, places)]
+    np.testing.assert_allclose(found, column_statistics(repeated[0], repeated[1], names, repeated[2]), atol=1e-9)
 
 
 @settings(max_examples=25)

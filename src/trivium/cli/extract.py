@@ -37,7 +37,12 @@ def command(
     track: Annotated[int, typer.Option(min=1, help="Which sound track, where there are several.")] = 1,
     modalities: Annotated[str, typer.Option(help="Which to extract, separated by commas.")] = "text,audio,vision",
     text: Annotated[str, typer.Option(help="What makes the columns of the words; see `trivium list`.")] = "minilm-l6",
-    audio: Annotated[str, typer.Option(help="What makes those of the voice; several: `voice,OTHER`.")] = "voice",
+    audio: Annotated[
+        str,
+        typer.Option(
+            help="What makes those of the voice, separated by commas; with `:words` behind it, means by word."
+        ),
+    ] = "voice,whisper:words",
     vision: Annotated[str, typer.Option(help="What makes those of the face; `face`, `landmarks` or both.")] = "face",
     faces: Annotated[
         int,
@@ -85,6 +90,10 @@ def command(
     Of several faces the one whose mouth moves with the voice is taken. `--faces 2` keeps the next best as `vision_2`,
     where it is followed for 0.4 seconds at least.
 
+    Columns of sound are steps of 10 or 20 milliseconds. With `:words` behind it, an extractor gives one step per
+    word and per pause: its mean, or more (`--audio voice,whisper:words=mean+spread+slope`). The usual `whisper:words`
+    are the states of the recogniser's encoder; `--audio voice` leaves them out, and so do `--modalities` without text.
+
     **Examples**
 
     `trivium extract interview.mp4 --out corpus`
@@ -96,6 +105,8 @@ def command(
     `trivium extract lecture.mp4 --transcripts lecture.srt --cut sentences --out corpus`
 
     `trivium extract clips --spans spans.csv --out corpus`
+
+    `trivium extract clips --audio voice,hf:wavlm-base:words --out corpus` with an encoder in your folder wavlm-base
 
     `trivium extract clips --fps 25 --out corpus --overwrite` looks at the pictures again, and at nothing else
     """

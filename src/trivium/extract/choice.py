@@ -3,6 +3,9 @@
 A request names one extractor of the registry or several, separated by commas: ``voice``, ``voice,whisper``. What
 follows a colon is an extractor's argument: ``glove:vectors.txt``. The first one makes the stream that is called like
 its modality; each further one makes a stream of its own, ``MODALITY_NAME``: ``audio`` and ``audio_whisper``.
+
+Any extractor of sound can be asked for statistics by word with ``:words`` behind it, as in ``whisper:words`` or
+``hf:FOLDER:words=mean+spread``: see :mod:`trivium.extract.word_pooling`.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from numpy.typing import NDArray
 
 from trivium.corpus import Stream, StreamSpecification
 from trivium.errors import DataError, SpecificationError, TriviumError
+from trivium.extract.word_pooling import asked_by_word, pooled_specification, request_of_pooled
 from trivium.extract.words.speech import Heard
 from trivium.extract.words.transcript import Transcript
 from trivium.registry import entries, load
@@ -34,7 +38,7 @@ __all__ = [
 ]
 
 MODALITIES = ("text", "audio", "vision")
-USUAL_EXTRACTORS: Mapping[str, str] = {"text": "minilm-l6", "audio": "voice", "vision": "face"}
+USUAL_EXTRACTORS: Mapping[str, str] = {"text": "minilm-l6", "audio": "voice,whisper:words", "vision": "face"}
 
 
 class Extractor(Protocol):
@@ -85,6 +89,8 @@ class Choice:
         Name of the stream in the corpus.
     name, argument : str
         Extractor, as the registry calls it, and what followed the colon.
+    by_word : tuple of str
+        Statistics that become a step of each word; empty for the stream as the extractor makes it.
 
     Examples
     --------
@@ -96,6 +102,7 @@ class Choice:
     stream: str
     name: str
     argument: str = ""
+    by_word: tuple[str, ...] = ()
 
     def load(self, local: str | Path | None = None) -> Any:
         """Make the extractor.
@@ -129,14 +136,15 @@ class Choice:
         return self.named(self.load(local).specification)
 
     def named(self, specification: StreamSpecification) -> StreamSpecification:
-        """The extractor's specification under the stream's name.
+        """The extractor's specification under the stream's name, by word where that is asked for.
 
         Parameters
         ----------
         specification : StreamSpecification
             Of the extractor.
         """
-        return replace(specification, modality=self.stream)
+        own = pooled_specification(specification, self.by_word) if self.by_word else specification
+        return replace(own, modality=self.stream)
 
 
 class StreamMaker(NamedTuple):
@@ -192,7 +200,7 @@ class StreamMaker(NamedTuple):
         return replace(stream, specification=replace(stream.specification, modality=name))
 
 
-def choose(modality: str, request: str = "") -> tuple[Choice, ...]:
+def choose(modality: str, request: str = "", *, words: bool = True) -> tuple[Choice, ...]:
     """Streams that a request asks for.
 
     Parameters
@@ -200,7 +208,9 @@ def choose(modality: str, request: str = "") -> tuple[Choice, ...]:
     modality : str
         ``text``, ``audio`` or ``vision``.
     request : str
-        Extractors by name; empty for the usual one.
+        Extractors by name; empty for the usual ones.
+    words : bool
+        Whether words are found. Without them there are no streams by word: the usual request leaves them out.
 
     Returns
     -------
@@ -210,23 +220,40 @@ def choose(modality: str, request: str = "") -> tuple[Choice, ...]:
     Raises
     ------
     DataError
-        There is no such modality, or an extractor is named twice.
+        There is no such modality, an extractor is named twice, or streams by word cannot be made.
+    SpecificationError
+        There is no such statistic by word.
 
     Examples
     --------
-    >>> [choice.stream for choice in choose("audio", "voice")]
-    ['audio']
+    >>> [choice.stream for choice in choose("audio")], [choice.stream for choice in choose("audio", words=False)]
+    (['audio', 'audio_whisper'], ['audio'])
     """
     if modality not in MODALITIES:
         raise DataError(f"there is no extractor for {modality}", remedy=f"use {', '.join(MODALITIES)}")
-    asked = [part.strip().partition(":") for part in (request or USUAL_EXTRACTORS[modality]).split(",") if part.strip()]
-    names = [name for name, _, _ in asked]
+    usual = USUAL_EXTRACTORS[modality]
+    asked = [_asked(modality, part.strip()) for part in (request or usual).split(",") if part.strip()]
+    names = [choice.name for choice in asked]
     if len(set(names)) != len(names):
         raise DataError(f"{modality} names an extractor twice: {request}", remedy="name each one once")
+    if not words and request not in ("", usual) and any(choice.by_word for choice in asked):
+        raise DataError(f"{request}: columns by word need the words", remedy="add text to the modalities")
+    kept = [choice for choice in asked if words or not choice.by_word]
     return tuple(
-        Choice(modality, f"{modality}_{name.replace('-', '_')}" if place else modality, name, argument)
-        for place, (name, _, argument) in enumerate(asked)
+        replace(choice, stream=f"{modality}_{choice.name.replace('-', '_')}" if place else modality)
+        for place, choice in enumerate(kept)
     )
+
+
+def _asked(modality: str, part: str) -> Choice:
+    request, by_word = asked_by_word(part)
+    if by_word and modality != "audio":
+        raise DataError(
+            f"{part}: only columns of the sound are pooled by word when they are made",
+            remedy="take the stream as it is: `trivium align` gives its mean over each word",
+        )
+    name, _, argument = request.partition(":")
+    return Choice(modality, modality, name, argument, by_word)
 
 
 def requests_for(streams: Sequence[StreamSpecification]) -> dict[str, str]:
@@ -260,14 +287,20 @@ def requests_for(streams: Sequence[StreamSpecification]) -> dict[str, str]:
             names.append(name)
     for modality, names in requests.items():
         if not any(stream.modality == modality for stream in streams):
-            names.insert(0, USUAL_EXTRACTORS[modality])
+            names.insert(0, _usual(modality))
     return {modality: ",".join(dict.fromkeys(names)) for modality, names in requests.items()}
 
 
+def _usual(modality: str) -> str:
+    """The usual extractor of the stream that is called like its modality."""
+    return choose(modality)[0].name
+
+
 def _extractor_of(modality: str, stream: StreamSpecification) -> str:
-    usual = USUAL_EXTRACTORS[modality]
+    usual = _usual(modality)
     if not stream.extractor:
         return usual
+    extractor, by_word = request_of_pooled(stream)
     refused: TriviumError | None = None
     known = sorted((entry.name for entry in entries(f"{modality}-extractor")), key=lambda name: name != usual)
     for name in known:
@@ -275,10 +308,10 @@ def _extractor_of(modality: str, stream: StreamSpecification) -> str:
         if made.takes:
             continue
         try:
-            if made().specification.extractor == stream.extractor:
-                return name
+            if made().specification.extractor == extractor:
+                return name + by_word
         except TriviumError as error:
-            refused = error if stream.extractor == name else refused
+            refused = error if extractor == name else refused
     if refused is not None:
         raise refused
     raise SpecificationError(

@@ -133,7 +133,7 @@ class ClipExtractor:
         self._makers = [
             StreamMaker(choice, choice.load(upstream))
             for modality in self.modalities
-            for choice in choose(modality, requests[modality])
+            for choice in choose(modality, requests[modality], words="text" in self.modalities)
         ]
         states = any(getattr(maker.extractor, "takes_states", False) for maker in self._makers)
         self._words = ClipWords("text" in self.modalities, cut, recogniser, language, upstream, states)

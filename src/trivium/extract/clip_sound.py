@@ -12,6 +12,7 @@ from trivium.extract.opened import OpenedClip
 from trivium.extract.products import Product
 from trivium.extract.scratch import let_go
 from trivium.extract.source.recording import Recording
+from trivium.extract.word_pooling import pooled_by_word
 from trivium.extract.words.spoken import Spoken
 from trivium.formats.findings import Finding
 
@@ -89,15 +90,25 @@ def stream_product(
     stream = None
     if maker.choice.modality == "text":
         stream = maker.extractor.stream(spoken.transcript, spoken.timed.times) if spoken else None
-    else:
-        sound = source.part(recording)
-        if sound is None or not len(sound):
-            findings = (Finding("missing", recording.id, name, action="no sound"),)
-        else:
-            heard = spoken.heard if spoken else None
-            stream = _later(maker.extractor.stream(sound, heard), source.begin(recording))
-            let_go(sound)
+    elif spoken or not maker.choice.by_word:
+        stream = _stream_of_sound(maker, source, recording, spoken)
+        findings = () if stream else (Finding("missing", recording.id, name, action="no sound"),)
     return Product(name, keys.streams[name], {} if stream is None else {name: maker.named(stream)}, findings)
+
+
+def _stream_of_sound(
+    maker: StreamMaker, source: OpenedClip, recording: Recording, spoken: Spoken | None
+) -> Stream | None:
+    """Steps in seconds of the clip, or of its words where that is asked for; None where there is no sound."""
+    sound = source.part(recording)
+    if sound is None or not len(sound):
+        return None
+    made = maker.extractor.stream(sound, spoken.heard if spoken else None)
+    stream = _later(made, source.begin(recording))
+    if spoken and maker.choice.by_word:
+        stream = pooled_by_word(stream, spoken.timed.times, maker.choice.by_word)
+    let_go(sound)
+    return stream
 
 
 def _later(stream: Stream, seconds: float) -> Stream:

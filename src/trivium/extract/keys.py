@@ -117,7 +117,7 @@ def keys_of(
         made_by = [_specification(maker), versions_of(maker.extractor.models)]
         if maker.choice.modality == "vision":
             seen.append(made_by)
-        elif maker.choice.modality == "text":
+        elif maker.choice.modality == "text" or maker.choice.by_word:
             streams[maker.choice.stream] = key_of(spoken, made_by)
         else:
             streams[maker.choice.stream] = key_of(base, made_by, "")

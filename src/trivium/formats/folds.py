@@ -20,9 +20,9 @@ from trivium.formats.pickles import load_pickle
 __all__ = [
     "FOLDS",
     "Duplicates",
+    "known_modalities",
     "like",
     "load_folds",
-    "require_modalities",
     "row_counts",
     "tell_absent",
     "text_of",
@@ -189,15 +189,19 @@ def tell_absent(
             findings.add(Finding("missing", name, row=row, column=key, action=action))
 
 
-def require_modalities(corpus: Corpus, known: Sequence[str], name: str) -> None:
-    """Refuse a corpus with modalities that the format has no key for."""
-    other = [m for m in corpus.specification.modalities if m not in known]
-    if other:
-        kept = [m for m in corpus.specification.modalities if m in known]
-        raise DataError(
-            f"{name} has no place for {', '.join(other)}",
-            remedy=f"write corpus.select({kept}) in Python, or extract a corpus without them",
-        )
+def known_modalities(corpus: Corpus, known: Sequence[str], name: str) -> Corpus:
+    """The modalities that a format has keys for; what becomes of the others is told with the losses.
+
+    Raises
+    ------
+    DataError
+        There is none of them.
+    """
+    kept = [m for m in corpus.specification.modalities if m in known]
+    if not kept and corpus.specification.modalities:
+        other = ", ".join(corpus.specification.modalities)
+        raise DataError(f"{name} has no place for {other}", remedy=f"it takes {', '.join(known)}")
+    return corpus.select(kept) if len(kept) < len(corpus.specification.modalities) else corpus
 
 
 def write_pickle(path: Path, value: dict[str, Any]) -> None:

@@ -18,9 +18,9 @@ from trivium.errors import DataError, FormatError
 from trivium.formats.findings import Finding, Findings, NonFinite
 from trivium.formats.folds import (
     Duplicates,
+    known_modalities,
     like,
     load_folds,
-    require_modalities,
     row_counts,
     tell_absent,
     texts_of,
@@ -140,7 +140,7 @@ class MmsaFormat:
             Which label becomes ``regression_labels``; default that of the source, ``sentiment``, or the only
             regression label.
         """
-        require_modalities(corpus, (*_MODALITIES, TOKENS), "an MMSA pickle")
+        corpus = known_modalities(corpus, (*_MODALITIES, TOKENS), "an MMSA pickle")
         layout = corpus.provenance.get("layout", {}) if corpus.provenance.get("format") == "mmsa" else {}
         writing = _Writing(corpus, layout, label)
         if layout.get("single") and len(corpus) == 1:
@@ -358,7 +358,8 @@ class _Writing:
         lost |= {"text"} if keys is not None and "raw_text" not in keys else set()
         has_words = keys is None or "align" in keys
         return Kept(
-            PARTS - lost - {"clip"}, columns=(TOKENS,), labels=labels, spans=(), groups=(), splits=splits,
+            PARTS - lost - {"clip"}, streams=(*_MODALITIES, TOKENS), columns=(TOKENS,), labels=labels, spans=(),
+            groups=(), splits=splits,
             words=lambda u: has_words and u.words is not None and u.words.times is not None, video=_video,
         )  # fmt: skip
 

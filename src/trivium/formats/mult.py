@@ -20,8 +20,8 @@ from trivium.formats.findings import Finding, Findings, NonFinite
 from trivium.formats.folds import (
     FOLDS,
     Duplicates,
+    known_modalities,
     load_folds,
-    require_modalities,
     row_counts,
     tell_absent,
     text_of,
@@ -123,7 +123,7 @@ class MultFormat:
         side : {"left", "right"}, optional
             Pad side; default that of the source, else left for MultiBench and right for MulT.
         """
-        require_modalities(corpus, _MODALITIES, "a MulT or MultiBench pickle")
+        corpus = known_modalities(corpus, _MODALITIES, "a MulT or MultiBench pickle")
         known = corpus.provenance.get("layout", {}) if corpus.provenance.get("format") in ("mult", "multibench") else {}
         labels = _written_label(corpus, known, label)
         parts = fold_rows(corpus, split, fold)
@@ -260,7 +260,8 @@ def _kept(
     spanned = [name for name in corpus.ids.tolist() if _TRIPLE.fullmatch(name)] if not known or known.get("id") else []
     parts = frozenset({"ranges", *(("clocks",) if shares_words(corpus) else ())})
     return Kept(
-        parts, columns=(), labels=keys, classes=keys if labels[1] else (), spans=spanned, groups=(), splits=(split,),
+        parts, streams=_MODALITIES, columns=(), labels=keys, classes=keys if labels[1] else (), spans=spanned,
+        groups=(), splits=(split,),
         words=lambda _: False, video=lambda name: match[1] if (match := _TRIPLE.fullmatch(name)) else "",
     )  # fmt: skip
 

@@ -21,10 +21,10 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from trivium.column_statistics import column_statistics
 from trivium.corpus import Aligned, Specification
 from trivium.errors import SpecificationError
 from trivium.registry import entries, load
-from trivium.represent.column_statistics import column_statistics
 from trivium.represent.inputs import corpora_of
 from trivium.represent.modules import SideBySide
 from trivium.represent.pretrained import OF_THE_MACHINE, Pretrained

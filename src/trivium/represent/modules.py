@@ -11,8 +11,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from trivium.column_statistics import STATISTICS
 from trivium.errors import SpecificationError
-from trivium.represent.column_statistics import STATISTICS
 from trivium.scale import POOLED, ScalerSet
 
 __all__ = ["Rescale", "SideBySide", "StatisticsModule"]
@@ -60,7 +60,7 @@ class Rescale(nn.Module):
 
 
 class StatisticsModule(nn.Module):
-    """What :func:`trivium.represent.column_statistics.column_statistics` computes, as a graph.
+    """What :func:`trivium.column_statistics.column_statistics` computes, as a graph.
 
     Parameters
     ----------

@@ -20,9 +20,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from trivium.column_statistics import column_statistics
 from trivium.corpus import Aligned, Corpus, Specification
 from trivium.errors import SpecificationError
-from trivium.represent.column_statistics import column_statistics
 from trivium.represent.inputs import ARRAY, axes_of, to_aligned
 
 __all__ = ["Flatten", "FlattenPCA", "MeanPooling", "MeanStdPooling", "Missingness"]

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trivium.column_statistics import column_statistics, parsed_statistics, relative_places
 from trivium.corpus import Specification
 from trivium.errors import SpecificationError
 from trivium.represent.by_modality import Block, ByModality
-from trivium.represent.column_statistics import column_statistics, parsed_statistics, relative_places
 from trivium.represent.inputs import ARRAY
 
 __all__ = ["Statistics"]
@@ -30,7 +30,7 @@ class Statistics(ByModality):
     ----------
     which : str
         Statistics, joined with commas: ``mean``, ``spread``, ``slope``, ``minimum``, ``maximum``, ``p10``, ``p90``,
-        ``first-half``, ``second-half`` (:func:`trivium.represent.column_statistics.column_statistics` defines them).
+        ``first-half``, ``second-half`` (:func:`trivium.column_statistics.column_statistics` defines them).
     words : int
         Steps that a corpus is cropped or padded to where `native` is false; aligned sets and arrays bring their own.
     native : bool

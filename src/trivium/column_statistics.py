@@ -19,6 +19,7 @@ __all__ = ["STATISTICS", "column_statistics", "parsed_statistics", "relative_pla
 
 Floats = NDArray[np.float64]
 Cells = NDArray[np.bool_]
+Counts = NDArray[np.bool_] | Floats  # how much a cell counts; 0, or False, where it was not seen
 _MIDDLE = 0.5
 
 
@@ -80,7 +81,11 @@ def relative_places(steps: Cells, times: Floats | None = None) -> Floats:
 
 
 def column_statistics(
-    values: NDArray[np.floating], seen: Cells, names: Sequence[str], places: Floats | None = None
+    values: NDArray[np.floating],
+    seen: Cells,
+    names: Sequence[str],
+    places: Floats | None = None,
+    weights: Floats | None = None,
 ) -> Floats:
     """Statistics of every column over the cells that were seen.
 
@@ -98,6 +103,9 @@ def column_statistics(
         From :data:`STATISTICS`.
     places : array of shape (N, T), optional
         Of :func:`relative_places`; default: even steps.
+    weights : array of shape (N, T), optional
+        How much a step counts in means, spreads and slopes, such as its seconds; default: all alike. Extremes and
+        percentiles take every step alike.
 
     Returns
     -------
@@ -110,61 +118,65 @@ def column_statistics(
     >>> x = np.array([[[1.0], [2.0], [6.0]]])
     >>> column_statistics(x, np.ones((1, 3, 1), bool), ["mean", "slope", "maximum"]).tolist()
     [[3.0, 5.0, 6.0]]
+    >>> column_statistics(x, np.ones((1, 3, 1), bool), ["mean"], weights=np.array([[1, 1, 2]])).tolist()
+    [[3.75]]
     """
     if not values.shape[1]:
         return np.zeros((len(values), len(names) * values.shape[2]))
     filled = np.where(seen, values, 0).astype(np.float64)
     where = relative_places(np.any(seen, axis=2)) if places is None else places
-    return np.concatenate([_MAKERS[name](filled, seen, where) for name in names], axis=1)
+    counts: Counts = seen if weights is None else seen * weights[:, :, None]
+    return np.concatenate([_MAKERS[name](filled, counts, where) for name in names], axis=1)
 
 
-def _mean(values: Floats, seen: Cells, places: Floats) -> Floats:
-    found: Floats = (values * seen).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+def _mean(values: Floats, counts: Counts, places: Floats) -> Floats:
+    whole = counts.sum(axis=1)
+    found: Floats = (values * counts).sum(axis=1) / np.where(whole > 0, whole, 1)
     return found
 
 
-def _spread(values: Floats, seen: Cells, places: Floats) -> Floats:
-    centred = values - _mean(values, seen, places)[:, None]
-    found: Floats = np.sqrt(_mean(centred**2, seen, places))
+def _spread(values: Floats, counts: Counts, places: Floats) -> Floats:
+    centred = values - _mean(values, counts, places)[:, None]
+    found: Floats = np.sqrt(_mean(centred**2, counts, places))
     return found
 
 
-def _slope(values: Floats, seen: Cells, places: Floats) -> Floats:
+def _slope(values: Floats, counts: Counts, places: Floats) -> Floats:
     when = np.broadcast_to(places[:, :, None], values.shape)
-    apart = (when - _mean(when, seen, places)[:, None]) * seen
-    around = values - _mean(values, seen, places)[:, None]
-    length = (apart**2).sum(axis=1)
-    found: Floats = (apart * around).sum(axis=1) / np.where(length > 0, length, 1)
+    apart = when - _mean(when, counts, places)[:, None]
+    around = values - _mean(values, counts, places)[:, None]
+    length = (apart * counts * apart).sum(axis=1)
+    found: Floats = (apart * counts * around).sum(axis=1) / np.where(length > 0, length, 1)
     return found
 
 
-def _percentile(share: float) -> Callable[[Floats, Cells, Floats], Floats]:
-    def make(values: Floats, seen: Cells, places: Floats) -> Floats:
+def _percentile(share: float) -> Callable[[Floats, Counts, Floats], Floats]:
+    def make(values: Floats, counts: Counts, places: Floats) -> Floats:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # columns that were never seen
-            found: Floats = np.nan_to_num(np.nanquantile(np.where(seen, values, np.nan), share, axis=1))
+            found: Floats = np.nan_to_num(np.nanquantile(np.where(counts, values, np.nan), share, axis=1))
         return found
 
     return make
 
 
-def _extreme(choose: np.ufunc, worst: float) -> Callable[[Floats, Cells, Floats], Floats]:
-    def make(values: Floats, seen: Cells, places: Floats) -> Floats:
-        found = choose.reduce(np.where(seen, values, worst), axis=1)
-        return np.where(seen.any(axis=1), found, 0.0)
+def _extreme(choose: np.ufunc, worst: float) -> Callable[[Floats, Counts, Floats], Floats]:
+    def make(values: Floats, counts: Counts, places: Floats) -> Floats:
+        found = choose.reduce(np.where(counts, values, worst), axis=1)
+        return np.where(counts.any(axis=1), found, 0.0)
 
     return make
 
 
-def _half(first: bool) -> Callable[[Floats, Cells, Floats], Floats]:
-    def make(values: Floats, seen: Cells, places: Floats) -> Floats:
+def _half(first: bool) -> Callable[[Floats, Counts, Floats], Floats]:
+    def make(values: Floats, counts: Counts, places: Floats) -> Floats:
         inside = places <= _MIDDLE if first else places >= _MIDDLE
-        return _mean(values, seen & inside[:, :, None], places)
+        return _mean(values, counts * inside[:, :, None], places)
 
     return make
 
 
-_MAKERS: dict[str, Callable[[Floats, Cells, Floats], Floats]] = {
+_MAKERS: dict[str, Callable[[Floats, Counts, Floats], Floats]] = {
     "mean": _mean,
     "spread": _spread,
     "slope": _slope,
