@@ -650,7 +650,7 @@ def processor() -> str:
     return f"{len(names)} of {names[0] if names else platform.machine()}"
 
 
-def page(runs: Runs, rows: dict[str, list[dict[str, Any]]]) -> str:
+def page(runs: Runs, rows: dict[str, list[dict[str, Any]]], note: str) -> str:
     """The page for people."""
     loads = [run["load"] for run in runs if "load" in run]
     lines = [
@@ -662,7 +662,8 @@ def page(runs: Runs, rows: dict[str, list[dict[str, Any]]]) -> str:
         f"One thread; processors: {processor()}; Python {platform.python_version()}, torch {torch.__version__}.",
         "",
         f"Other processes shared the machine: its load was {min(loads):.0f} to {max(loads):.0f}. They lengthen CPU",
-        "seconds through caches and memory, of both sides, which took turns.",
+        "seconds through caches and memory, of both sides, which took turns. A single pair of runs shows little.",
+        *([note] if note else []),
     ]
     titles = {"full": "every utterance has 50 steps", "ragged": "12 steps on average, zeros up to 50"}
     for kind, found in rows.items():
@@ -673,7 +674,7 @@ def page(runs: Runs, rows: dict[str, list[dict[str, Any]]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(runs: Runs, out: Path) -> None:
+def write(runs: Runs, out: Path, note: str = "") -> None:
     """Everything as JSON, and the page."""
     rows = {}
     for kind in KINDS:
@@ -685,8 +686,8 @@ def write(runs: Runs, out: Path) -> None:
     (out / "training-speed.json").write_text(
         json.dumps({**versions, **rows, "runs": runs}, indent=1) + "\n", encoding="utf-8"
     )
-    (out / "training-speed.md").write_text(page(runs, rows), encoding="utf-8")
-    print(page(runs, rows))
+    (out / "training-speed.md").write_text(page(runs, rows, note), encoding="utf-8")
+    print(page(runs, rows, note))
 
 
 def main() -> None:
@@ -694,6 +695,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("docs/results"), help="folder for training-speed.json and .md")
     parser.add_argument("--log", type=Path, default=Path("training-runs.jsonl"), help="all runs so far; is continued")
+    parser.add_argument("--note", default="", help="a sentence about the runs, for the page")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=1, help="of every timed run")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=KINDS)
@@ -705,7 +707,9 @@ def main() -> None:
         worker(*options.worker)
         return
     measured(options, options.log)
-    write([json.loads(line) for line in options.log.read_text(encoding="utf-8").splitlines()], options.out)
+    write(
+        [json.loads(line) for line in options.log.read_text(encoding="utf-8").splitlines()], options.out, options.note
+    )
 
 
 if __name__ == "__main__":
