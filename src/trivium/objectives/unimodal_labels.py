@@ -129,6 +129,10 @@ class UnimodalLabels(Objective):
         weights = torch.tanh((own - whole).abs())
         return (weights * (heads - own).abs()).sum() / len(whole)
 
+    def amount(self, batch: TensorBatch) -> float:
+        """Number of samples whose label is known."""
+        return float((~torch.isnan(batch.labels[self.label].reshape(-1))).sum())
+
     def _own(self, modality: str, batch: TensorBatch, whole: Tensor) -> Tensor:
         """Labels of a modality for the samples of a batch: those of the whole until they have been moved."""
         if modality not in self._labels:

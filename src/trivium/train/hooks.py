@@ -75,6 +75,19 @@ class Objective:
         """Loss of one batch, a scalar: a mean over its samples."""
         raise NotImplementedError
 
+    def amount(self, batch: TensorBatch) -> float:
+        """How much one batch weighs in the mean over several; the number of its samples.
+
+        An objective whose mean is over some samples only, or weighs them, says so here. The loss of accumulated
+        batches, of an epoch and of several processes is then the loss of all their samples at once.
+
+        Parameters
+        ----------
+        batch : TensorBatch
+            Of B samples.
+        """
+        return float(len(batch))
+
     def heads(self, outputs: Outputs) -> nn.Module | None:
         """Layers of its own, trained with the network: a module that gives further outputs from the network's.
 

@@ -30,11 +30,12 @@ from trivium.train.checkpoint import (
     set_random_state,
     unpack_optimizer,
 )
+from trivium.train.divergence import DivergenceWatch
 from trivium.train.hooks import Objective, Outputs, TrainingClock
 from trivium.train.losses import LossCurves
 from trivium.train.memory import kept_memory
 from trivium.train.processes import Precision, open_fabric
-from trivium.train.samples import Samples, TensorBatch, fingerprint, sample_names
+from trivium.train.samples import Samples, TensorBatch, fingerprint
 from trivium.train.schedules import Schedule, constant
 from trivium.train.selection import Selection
 
@@ -42,6 +43,7 @@ __all__ = ["CHECKPOINT", "Trainer", "TrainingRun"]
 
 CHECKPOINT = "checkpoint.safetensors"
 Rows = NDArray[np.int64]
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass
@@ -98,7 +100,8 @@ class Trainer:
     batch_size : int
         Samples per batch, over all processes.
     accumulate : int
-        Batches whose gradients make one step. A step weighs samples, not batches, so the last group may be smaller.
+        Batches whose gradients make one step. Every objective says what a batch weighs in its mean
+        (:meth:`Objective.amount`), so a step is that of all its batches at once, and the last group may be smaller.
     patience : int, optional
         Stop when the validation loss has not fallen for more than this many epochs; None never stops early.
     schedule : Schedule
@@ -201,8 +204,9 @@ class Trainer:
         Raises
         ------
         DataError
-            There are no samples, or a loss is not finite: epoch, step, objective and the batch's samples are named, and
-            the network is left with its best weights so far, or those of the last epoch that ended.
+            There are no samples, or losses or weights are not finite: epoch, step, objective and the batch's samples are
+            named, and the network is left with its best weights so far, or those of the last epoch that ended, or those
+            it began with.
         WeightsError
             The checkpoint to go on from was made with other settings or is damaged.
         """
@@ -229,7 +233,8 @@ class Trainer:
         epochs_left = self.max_epochs - run.epoch
         losses = LossCurves(self.folder if self.fabric.is_global_zero else None, events=self.tensorboard)
         steps = math.ceil(len(train) / (self.batch_size * self.accumulate))
-        good = best
+        self._watch = DivergenceWatch(network, self.objectives, train)
+        good = best or _copied(network)
         with progress_bar("training", max(epochs_left, 0) * steps, show=self._shows()) as bar, losses:
             while run.epoch < self.max_epochs and not self._is_exhausted(run):
                 for group in optimizer.param_groups:
@@ -237,7 +242,7 @@ class Trainer:
                 try:
                     row = self._epoch(module, stepper, train, valid, run, bar)
                 except DataError:
-                    network.load_state_dict(good or network.state_dict())
+                    network.load_state_dict(good)
                     raise
                 cost = row.get("valid_loss", math.inf) if self.selection is None else self.selection.cost(row)
                 if run.close_epoch(row, cost):
@@ -261,7 +266,9 @@ class Trainer:
         """Train and validate once; the epoch's row of the loss curves."""
         row = {"epoch": float(run.epoch), "learning_rate": float(stepper.param_groups[0]["lr"])}
         row |= self._train_epoch(module, stepper, train, run, bar)
-        if valid is not None:
+        if valid is None:
+            self._watch.answers(module)
+        else:
             row |= self._validate(module, valid, run)
         return row | {f"{o.name}_{name}": number for o in self.objectives for name, number in o.measures().items()}
 
@@ -276,46 +283,60 @@ class Trainer:
     ) -> dict[str, float]:
         module.train()
         order = np.random.default_rng([self.seed, run.epoch]).permutation(len(train))
-        sums = torch.zeros(1 + len(self.objectives), dtype=torch.float64)
+        sums = self._nothing()
         for rows in _pieces(order, self.batch_size * self.accumulate):
             for group in self._groups(train, rows):
                 sums += self._step(module, stepper, group, run, train)
             bar.advance()
-        return self._named("train", sums / len(train))
+        self._watch.weights()
+        return self._named("train", sums)
 
-    def _groups(self, train: Samples, rows: Rows) -> Iterator[list[tuple[TensorBatch, float]]]:
-        """Batches that make one step, each with its share of the step's gradient."""
-        batches = [(self._load(train, part), len(part) / len(rows)) for part in _pieces(rows, self.batch_size)]
+    def _groups(self, train: Samples, rows: Rows) -> Iterator[list[tuple[TensorBatch, bool]]]:
+        """Batches that make one step, each with whether this process has samples of it."""
+        batches = [self._load(train, part) for part in _pieces(rows, self.batch_size)]
         if self._owner is None:
-            yield [(batch, share * factor) for (batch, factor), share in batches]
+            yield batches
             return
-        for (batch, factor), _ in batches:
+        for batch, is_own in batches:
             for own in self._owner.steps(batch):
-                yield [(own, factor)]
+                yield [(own, is_own)]
 
-    def _load(self, samples: Samples, rows: Rows) -> tuple[TensorBatch, float]:
-        """Part of a batch for one process, and the factor that makes the mean over processes the mean over samples.
+    def _load(self, samples: Samples, rows: Rows) -> tuple[TensorBatch, bool]:
+        """Part of a batch for one process.
 
-        A process whose part is empty takes the first sample with factor 0, so that all take part in the exchange.
+        A process whose part is empty takes the first sample, which then weighs nothing, so that all take part in the
+        exchange.
         """
-        world = self.fabric.world_size
-        own = rows[self.fabric.global_rank :: world]
+        own = rows[self.fabric.global_rank :: self.fabric.world_size]
         batch = samples.batch(own if len(own) else rows[:1]).to(self.fabric.device)
-        return batch, len(own) * world / len(rows)
+        return batch, bool(len(own))
+
+    def _nothing(self) -> Tensor:
+        """For every objective, the sum of its losses times what they weigh, and the sum of what they weigh."""
+        return torch.zeros(2, len(self.objectives), dtype=torch.float64)
+
+    def _amounts(self, group: Sequence[tuple[TensorBatch, bool]]) -> Tensor:
+        """What each batch weighs in the mean of each objective, (batches, objectives)."""
+        return torch.tensor(
+            [[objective.amount(batch) * is_own for objective in self.objectives] for batch, is_own in group],
+            dtype=torch.float64,
+        )
 
     def _step(
-        self, module: Any, stepper: Any, group: list[tuple[TensorBatch, float]], run: TrainingRun, train: Samples
+        self, module: Any, stepper: Any, group: list[tuple[TensorBatch, bool]], run: TrainingRun, train: Samples
     ) -> Tensor:
         clock, network = run.clock(), module.module
-        sums = torch.zeros(1 + len(self.objectives), dtype=torch.float64)
+        sums, amounts = self._nothing(), self._amounts(group)
+        whole = self._sum_over_processes(amounts.sum(dim=0))
+        shares = self.fabric.world_size * amounts / whole.clamp(min=_TINY)  # the exchange takes the mean of processes
         used: list[tuple[Outputs, TensorBatch]] = []
         stepper.zero_grad()
-        for number, (batch, factor) in enumerate(group):
+        for number, (batch, _) in enumerate(group):
             with self.fabric.no_backward_sync(module, enabled=number + 1 < len(group)):
                 outputs = module(batch)
-                total, parts = self._losses(outputs, batch, clock, train)
-                self.fabric.backward(total * factor)
-            sums += parts * len(batch) * (factor > 0)
+                total, parts = self._losses(outputs, batch, clock, train, shares[number].tolist())
+                self.fabric.backward(total)
+            sums += torch.stack([parts * amounts[number], amounts[number]])
             for objective in self.objectives:
                 objective.after_backward(network, batch, clock)
             used.append(({name: tensor.detach() for name, tensor in outputs.items()}, batch))
@@ -324,6 +345,7 @@ class Trainer:
         if self.clip_norm is not None:
             self.fabric.clip_gradients(module, stepper, max_norm=self.clip_norm)
         stepper.step()
+        self._watch.stepped([batch for batch, _ in group], clock)
         for outputs, batch in used:
             for objective in self.objectives:
                 objective.after_step(outputs, batch, clock)
@@ -331,44 +353,30 @@ class Trainer:
         return self._sum_over_processes(sums)
 
     def _losses(
-        self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock, samples: Samples
+        self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock, samples: Samples, shares: Sequence[float]
     ) -> tuple[Tensor, Tensor]:
-        """Weighted sum with its graph, and (sum, then every objective's own) as plain numbers."""
+        """Sum of the weighted shares with its graph, and every objective's own loss as a plain number."""
         losses = [objective.loss(outputs, batch, clock) for objective in self.objectives]
-        total = torch.stack([o.weight * loss for o, loss in zip(self.objectives, losses, strict=True)]).sum()
-        parts = torch.stack([total, *losses]).detach().to("cpu", torch.float64)
-        if not bool(torch.isfinite(parts).all()):
-            raise self._diverged(parts, batch, clock, samples)
-        return total, parts
-
-    def _diverged(self, parts: Tensor, batch: TensorBatch, clock: TrainingClock, samples: Samples) -> DataError:
-        named = zip(self.objectives, parts[1:].tolist(), strict=True)
-        bad = ", ".join(f"{objective.name} is {loss}" for objective, loss in named if not math.isfinite(loss))
-        for name, values in batch.values.items():
-            rows = batch.rows[~torch.isfinite(values.float()).reshape(len(batch), -1).all(dim=1)]
-            if len(rows):
-                bad += f"; {name} is not finite in samples {', '.join(sample_names(samples, rows.cpu().numpy())[:6])}"
-        names = sample_names(samples, batch.rows.cpu().numpy())
-        fold = "" if clock.training else "validation "
-        return DataError(
-            f"a loss is not finite: {bad or 'their sum'}; the {fold}batch holds {', '.join(names)}",
-            place=f"epoch {clock.epoch + 1}, step {clock.step + 1}",
-            remedy="lower the learning rate, clip the gradients, or mend the samples that are named",
-        )
+        weighted = [o.weight * share * loss for o, share, loss in zip(self.objectives, shares, losses, strict=True)]
+        total = torch.stack(weighted).sum()
+        numbers = torch.stack([total, *losses]).detach().to("cpu", torch.float64)
+        self._watch.losses(numbers[0], numbers[1:], batch, clock, samples)
+        return total, numbers[1:]
 
     @torch.no_grad()
     def _validate(self, module: nn.Module, valid: Samples, run: TrainingRun) -> dict[str, float]:
         module.eval()
-        sums = torch.zeros(1 + len(self.objectives), dtype=torch.float64)
+        sums = self._nothing()
         seen: list[tuple[Tensor, Tensor]] = []
         for rows in _pieces(np.arange(len(valid)), self.batch_size):
-            batch, factor = self._load(valid, rows)
+            batch, is_own = self._load(valid, rows)
             outputs = module(batch)
-            _, parts = self._losses(outputs, batch, run.clock(training=False), valid)
-            sums += parts * len(batch) * (factor > 0)
+            amounts = self._amounts([(batch, is_own)])[0]
+            _, parts = self._losses(outputs, batch, run.clock(training=False), valid, [1.0] * len(amounts))
+            sums += torch.stack([parts * amounts, amounts])
             if self.selection is not None:
                 seen.append(self.selection.seen(outputs, batch.labels))
-        row = self._named("valid", self._sum_over_processes(sums) / len(valid))
+        row = self._named("valid", self._sum_over_processes(sums))
         return row if self.selection is None else row | {self.selection.column: self.selection.of(seen)}
 
     def _sum_over_processes(self, sums: Tensor) -> Tensor:
@@ -377,8 +385,9 @@ class Trainer:
         total = self.fabric.all_reduce(sums.to(self.fabric.device), reduce_op="sum")
         return torch.as_tensor(total).cpu()
 
-    def _named(self, fold: str, means: Tensor) -> dict[str, float]:
-        total, *parts = means.tolist()
+    def _named(self, fold: str, sums: Tensor) -> dict[str, float]:
+        parts = (sums[0] / sums[1].clamp(min=_TINY)).tolist()
+        total = sum(o.weight * part for o, part in zip(self.objectives, parts, strict=True))
         by_objective = {f"{fold}_{o.name}": part for o, part in zip(self.objectives, parts, strict=True)}
         return {f"{fold}_loss": total} | (by_objective if len(parts) > 1 else {})
 
