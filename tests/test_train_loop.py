@@ -372,16 +372,50 @@ def test_a_loss_that_is_not_finite_names_epoch_step_objective_and_samples() -> N
         Trainer([Squared()], max_epochs=2, batch_size=6, show=False).fit(network, adam(network), broken)
 
 
-def test_a_diverging_run_leaves_the_weights_of_the_last_epoch_that_ended() -> None:
-    class Breaks(Remembering):
-        def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
-            return super().loss(outputs, batch, clock) * (float("nan") if clock.epoch == 2 else 1.0)
+class Exploding(Squared):
+    """From some epoch on, one sample gives a gradient that is not finite, while the loss of its batch still is."""
 
-    two, broken = Line(), Line()
-    fit(two, [Remembering()], max_epochs=2)
-    with pytest.raises(DataError, match="epoch 3"):
-        fit(broken, [Breaks()], max_epochs=5)
-    assert weights(broken) == weights(two)
+    name: ClassVar[str] = "exploding"
+
+    def __init__(self, epoch: int, row: int = 13) -> None:
+        self.epoch, self.row = epoch, row
+
+    def after_backward(self, network: nn.Module, batch: TensorBatch, clock: TrainingClock) -> None:
+        if clock.epoch == self.epoch and self.row in batch.rows.tolist():
+            for parameter in network.parameters():
+                assert parameter.grad is not None
+                parameter.grad.fill_(float("inf"))
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+@pytest.mark.parametrize("with_valid", [True, False])
+def test_a_run_that_explodes_in_the_middle_of_an_epoch_names_the_step_and_gives_the_good_weights_back(
+    epoch: int, with_valid: bool
+) -> None:
+    """Squared itself keeps the best of the epochs before; in the first epoch those are the initial weights."""
+    network, other = Line(), Line()
+    valid = samples(9, seed=1) if with_valid else None
+    options = {"batch_size": 4, "show": False, "seed": 3}
+    Trainer([Squared()], max_epochs=epoch, **options).fit(other, adam(other), samples(), valid)  # type: ignore[arg-type]
+    order = np.random.default_rng([3, epoch]).permutation(22)
+    number = int(np.flatnonzero(order == 13)[0]) // 4
+    assert 0 < number < 5, "in the middle of the epoch"
+    names = ", ".join(map(str, order[4 * number : 4 * number + 4]))
+    step = epoch * 6 + number + 1
+    with pytest.raises(DataError, match=rf"epoch {epoch + 1}, step {step}: the weights are not finite .* holds {names}"):
+        Trainer([Exploding(epoch)], max_epochs=5, **options).fit(network, adam(network), samples(), valid)  # type: ignore[arg-type]
+    assert weights(network) == weights(other)
+
+
+@pytest.mark.parametrize("rate", [1e30, 3e37, math.inf])
+def test_weights_of_no_use_after_the_last_step_are_an_error_though_nothing_validates(rate: float) -> None:
+    """One step, after which no loss is computed; at 1e30 the weights are finite and what they answer is not."""
+    network = Line()
+    before = weights(network)
+    trainer = Trainer([Squared()], max_epochs=1, batch_size=22, show=False)
+    with pytest.raises(DataError, match="epoch 1, step 1: .* not finite after this step; its batch holds "):
+        trainer.fit(network, adam(network, rate), samples())
+    assert weights(network) == before
 
 
 def test_loss_curves_are_a_table_that_pandas_and_people_read(tmp_path: Path) -> None:

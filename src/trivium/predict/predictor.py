@@ -336,7 +336,7 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         DataError
             The folder exists.
         WeightsError
-            The network's exported graph gives other numbers.
+            The network's exported graph gives other numbers, or its weights are not finite.
         """
         check_is_fitted(self)
         return save_fitted(self, folder, learned=learned, card=card, export=export, overwrite=overwrite)
