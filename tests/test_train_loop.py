@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import socket
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -202,14 +203,17 @@ def test_a_run_does_not_go_on_from_other_samples_of_the_same_number(tmp_path: Pa
     network = Line()
     trainer.fit(network, adam(network), samples(), samples(9, seed=1))
     for train, valid in ((samples(seed=2), samples(9, seed=1)), (samples(), samples(9, seed=2))):
-        with pytest.raises(WeightsError, match="other data"):
+        with pytest.raises(WeightsError, match="other settings: data"):
             trainer.fit(network, adam(network), train, valid)
 
 
 def test_a_run_does_not_go_on_with_another_optimiser_or_schedule(tmp_path: Path) -> None:
     network = Line()
     Trainer([Squared()], max_epochs=1, batch_size=4, folder=tmp_path, show=False).fit(network, adam(network), samples())
-    for rate, rule, named in ((0.5, "constant", "optimizer"), (0.05, "plateau", "schedule")):
+    for rate, rule, named in (
+        (0.5, "constant", r"optimizer 1 initial_lr \(was 0.05, is 0.5\)"),
+        (0.05, "plateau", r"schedule \(was constant, is Plateau\(patience=10, factor=0.1\)\)"),
+    ):
         trainer = Trainer(
             [Squared()],
             max_epochs=2,
@@ -219,8 +223,56 @@ def test_a_run_does_not_go_on_with_another_optimiser_or_schedule(tmp_path: Path)
             resume=True,
             show=False,
         )
-        with pytest.raises(WeightsError, match=f"other {named}[.;]"):
+        with pytest.raises(WeightsError, match=f"other settings: {named}[.;]"):
             trainer.fit(network, adam(network, rate), samples())
+
+
+class Margin(Squared):
+    """An objective with an option."""
+
+    name: ClassVar[str] = "margin"
+
+    def __init__(self, margin: float) -> None:
+        self.margin = margin
+
+
+def test_a_run_does_not_go_on_with_other_objectives_or_options_of_them(tmp_path: Path) -> None:
+    fit(Line(), [Margin(0.5)], epochs=1, folder=tmp_path)
+    for objectives, named in (
+        ([Margin(0.6)], r"objectives margin margin \(was 0.5, is 0.6\)"),
+        ([Squared()], r"objectives margin \(was there, is not\), objectives squared \(was not there, is\)"),
+        ([Margin(0.5), Squared()], r"objectives squared \(was not there, is\)"),
+    ):
+        with pytest.raises(WeightsError, match=f"other settings: {named}[.;]"):
+            fit(Line(), objectives, epochs=2, folder=tmp_path, resume=True)
+    assert fit(Line(), [Margin(0.5)], epochs=2, folder=tmp_path, resume=True).epoch == 2
+
+
+def test_two_objectives_of_one_name_are_refused() -> None:
+    with pytest.raises(SpecificationError, match="margin is asked for twice.*one of each name"):
+        fit(Line(), [Margin(0.5), Squared(), Margin(0.6)])
+
+
+class Faint(Squared):
+    name: ClassVar[str] = "faint"
+
+    def __init__(self, weight: float, from_epoch: int = 0) -> None:
+        self.weight, self.from_epoch = weight, from_epoch
+
+    def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
+        return super().loss(outputs, batch, clock) * (clock.epoch >= self.from_epoch)
+
+
+def test_an_objective_too_small_to_be_seen_beside_the_task_is_told_once() -> None:
+    with pytest.warns(UserWarning, match="faint adds .* changes nothing that can be seen; raise its weight") as told:
+        fit(Line(), [Squared(), Faint(0.9e-3)], epochs=3)
+    assert len(told) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(Line(), [Squared(), Faint(1.1e-3)], epochs=2)
+        fit(Line(), [Faint(1e-9), Margin(0.5)], epochs=2)  # the first is the task
+        fit(Line(), [Squared(), Faint(0.0)], epochs=2)
+        fit(Line(), [Squared(), Faint(1e-9, from_epoch=1)], epochs=2)  # such as begin later
 
 
 def test_a_checkpoint_cut_off_is_one_clear_error(tmp_path: Path) -> None:

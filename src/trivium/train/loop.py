@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,10 +39,12 @@ from trivium.train.processes import Precision, open_fabric
 from trivium.train.samples import Samples, TensorBatch, fingerprint
 from trivium.train.schedules import Schedule, constant
 from trivium.train.selection import Selection
+from trivium.train.settings import differences, objective_settings
 
 __all__ = ["CHECKPOINT", "Trainer", "TrainingRun"]
 
 CHECKPOINT = "checkpoint.safetensors"
+_FAINT = 1e-3
 Rows = NDArray[np.int64]
 _TINY = float(np.finfo(np.float64).tiny)
 
@@ -178,6 +181,7 @@ class Trainer:
         self.seed, self.device, self.precision, self.selection = seed, device, precision, selection
         self.folder, self.resume, self.tensorboard, self.show = folder, resume, tensorboard, show
         self._owner = self._step_owner()
+        self._require_names()
 
     def _step_owner(self) -> Objective | None:
         owners = [o for o in self.objectives if o.owns_steps]
@@ -186,6 +190,16 @@ class Trainer:
                 f"{', '.join(o.name for o in owners)}: one objective at most may own the steps, without accumulation"
             )
         return owners[0] if owners else None
+
+    def _require_names(self) -> None:
+        """Names are columns of the loss curves and names of heads' outputs: two of one name would overwrite them."""
+        names = [objective.name for objective in self.objectives]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise SpecificationError(
+                f"the objective {', '.join(twice)} is asked for twice",
+                remedy="give one of each name; several pairs of modalities fit into one (pairs=text+audio,text+vision)",
+            )
 
     def fit(
         self, network: nn.Module, optimizer: Optimizer, train: Samples, valid: Samples | None = None
@@ -245,6 +259,8 @@ class Trainer:
                     network.load_state_dict(good)
                     raise
                 cost = row.get("valid_loss", math.inf) if self.selection is None else self.selection.cost(row)
+                if not run.epoch:
+                    self._tell_faint(row)
                 if run.close_epoch(row, cost):
                     best = _copied(network)
                 good = best or _copied(network)
@@ -271,6 +287,20 @@ class Trainer:
         else:
             row |= self._validate(module, valid, run)
         return row | {f"{o.name}_{name}": number for o in self.objectives for name, number in o.measures().items()}
+
+    def _tell_faint(self, row: dict[str, float]) -> None:
+        """Warn of objectives beside the first, the task, that are too small after the first epoch to change anything.
+
+        One that is exactly 0 says nothing yet: there are such as begin in the second epoch.
+        """
+        sizes = [abs(o.weight * row.get(f"train_{o.name}", 0.0)) for o in self.objectives]
+        for objective, size in zip(self.objectives[1:], sizes[1:], strict=True):
+            if 0 < size < _FAINT * sizes[0]:
+                warnings.warn(
+                    f"{objective.name} adds {size:.1e} to a task loss of {sizes[0]:.1e}: this objective changes nothing "
+                    "that can be seen; raise its weight",
+                    stacklevel=4,
+                )
 
     def _shows(self) -> bool:
         return self.show and bool(self.fabric.is_global_zero)
@@ -402,7 +432,7 @@ class Trainer:
             "clip_norm": self.clip_norm,
             "data": [fingerprint(samples) for samples in (train, valid) if samples is not None],
             "network": repr(network),
-            "objectives": [[o.name, o.weight] for o in self.objectives],
+            "objectives": objective_settings(self.objectives),
             "optimizer": json.loads(json.dumps(groups, default=str)),  # as the checkpoint gives it back
             "precision": self.precision,
             "parameters": {name: list(tensor.shape) for name, tensor in network.state_dict().items()},
@@ -437,10 +467,12 @@ class Trainer:
         if path is None or not self.resume or not path.exists():
             return TrainingRun(), {}
         parts, state = load_checkpoint(path)
-        differing = [key for key, value in settings.items() if state["settings"].get(key) != value]
+        differing = differences(state["settings"], settings)
         if differing:
             raise WeightsError(
-                f"the checkpoint was made with other {', '.join(differing)}", file=path, remedy="start anew"
+                f"the checkpoint was made with other settings: {', '.join(differing)}",
+                file=path,
+                remedy="give the same settings, or start anew",
             )
         network.load_state_dict(parts["network"])
         unpack_optimizer(optimizer, parts.get("optimizer", {}), state["optimizer"])
