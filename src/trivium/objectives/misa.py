@@ -5,7 +5,7 @@ arXiv 2005.03545. Faithful: the central moment discrepancy of the invariant feat
 invariant and specific features of one modality and of the specific features of two (equation 8), the squared error of
 the reconstruction (equation 9). Different: any number of modalities; the likeness leaves out rows where a modality is
 missing; the difference is the mean of the squared entries, as in the authors' code, where the paper writes the squared
-Frobenius norm (``scale="sum"``).
+Frobenius norm (``scale="sum"``), and as there no gradient flows through the length of a row (``detach=false`` lets it).
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from torch.nn import functional
 from trivium.errors import SpecificationError
 from trivium.objectives.distances import moment_distance
 from trivium.objectives.pairs import PairObjective
-from trivium.train import Objective, Outputs, TensorBatch, TrainingClock
+from trivium.train import Objective, Outputs, TensorBatch, TrainingClock, require_weight
 
 __all__ = ["CentralMoments", "Difference", "FeatureReconstruction", "SumOrMean"]
 
 SumOrMean = Literal["mean", "sum"]
+_TINY = 1e-12  # that of torch's normalize
 
 
 class CentralMoments(PairObjective):
@@ -86,6 +87,8 @@ class Difference(Objective):
     ----------
     scale : {"mean", "sum"}
         Mean of the squared entries of each product of two feature matrices, or their sum.
+    detach : bool
+        Hold the length of every row fixed, so that no gradient flows through it; False: the gradient of the formula.
     weight : float
         Factor in the sum of losses.
 
@@ -100,10 +103,10 @@ class Difference(Objective):
 
     name: ClassVar[str] = "difference"
 
-    def __init__(self, scale: SumOrMean = "mean", weight: float = 1.0) -> None:
+    def __init__(self, scale: SumOrMean = "mean", detach: bool = True, weight: float = 1.0) -> None:
         if scale not in get_args(SumOrMean):
             raise SpecificationError(f"scale cannot be {scale!r}", remedy="choose from mean, sum")
-        self.scale, self.weight = scale, weight
+        self.scale, self.detach, self.weight = scale, detach, require_weight(self.name, weight)
 
     def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
         """Sum over the modalities and over the pairs of modalities."""
@@ -118,9 +121,14 @@ class Difference(Objective):
         return torch.stack(terms).sum()
 
     def _overlap(self, x: Tensor, y: Tensor) -> Tensor:
-        a, b = (functional.normalize(part - part.mean(dim=0), dim=1) for part in (x, y))
+        a, b = (self._of_unit_length(part - part.mean(dim=0)) for part in (x, y))
         squared = (a.T @ b).square()
         return squared.mean() if self.scale == "mean" else squared.sum()
+
+    def _of_unit_length(self, rows: Tensor) -> Tensor:
+        if not self.detach:
+            return functional.normalize(rows, dim=1)
+        return rows / torch.linalg.vector_norm(rows.detach(), dim=1, keepdim=True).clamp(min=_TINY)
 
 
 class FeatureReconstruction(Objective):
@@ -147,7 +155,7 @@ class FeatureReconstruction(Objective):
     data_parallel: ClassVar[bool] = True
 
     def __init__(self, weight: float = 1.0) -> None:
-        self.weight = weight
+        self.weight = require_weight(self.name, weight)
 
     def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
         """Mean over the modalities."""

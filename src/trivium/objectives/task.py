@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from trivium.errors import SpecificationError
-from trivium.train import Objective, Outputs, TensorBatch, TrainingClock
+from trivium.train import Objective, Outputs, TensorBatch, TrainingClock, require_weight
 
 __all__ = ["Classes", "Distance", "Multilabel", "Ordinal", "Regression", "TaskLoss"]
 
@@ -36,7 +36,7 @@ class TaskLoss(Objective):
     data_parallel: ClassVar[bool] = True
 
     def __init__(self, label: str, output: str = "prediction", weight: float = 1.0) -> None:
-        self.label, self.output, self.weight = label, output, weight
+        self.label, self.output, self.weight = label, output, require_weight(self.name, weight)
 
     def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
         """Mean over the samples whose label is known; 0 where there is none."""
