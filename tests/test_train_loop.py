@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import resource
 import signal
 import socket
 import warnings
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from trivium.corpus import Corpus, Specification, Stream, StreamSpecification, Utterance
-from trivium.errors import DataError, SpecificationError, WeightsError
+from trivium.errors import DataError, DiskError, SpecificationError, WeightsError
 from trivium.train import (
     CHECKPOINT,
     SCHEDULES,
@@ -385,6 +386,40 @@ def test_hooks_are_called_in_the_documented_order() -> None:
         *("a loss valid", "b loss valid"),
         *("a epoch_end", "b epoch_end", "a task_end", "b task_end"),
     ]
+
+
+def test_what_remembers_a_batch_is_called_after_the_step_of_the_optimiser() -> None:
+    class Holding(Squared):
+        before: list[bytes]
+        changed: ClassVar[list[bool]] = []
+
+        def before_step(self, network: nn.Module, clock: TrainingClock) -> None:
+            self.before = weights(network)
+
+        def after_step(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> None:
+            self.changed.append(weights(network) != self.before)
+
+    network = Line()
+    fit(network, [Holding()], epochs=1)
+    assert Holding.changed == [True] * math.ceil(22 / 4)
+
+
+def train_on_a_full_disk(folder: Path) -> None:
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, resource.RLIM_INFINITY))
+    try:
+        fit(Line(), epochs=2, folder=folder)
+    except DiskError as error:
+        os._exit(3 if f"{folder.name}/{CHECKPOINT}: cannot be written" in str(error) else 4)
+
+
+def test_a_disk_that_is_full_is_one_clear_error_and_leaves_nothing(tmp_path: Path) -> None:
+    process = FORKS.Process(target=train_on_a_full_disk, args=(tmp_path,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 3
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_losses_of_several_objectives_are_summed_with_their_weights() -> None:
