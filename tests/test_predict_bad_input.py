@@ -254,7 +254,7 @@ def test_objectives_that_cannot_stand_beside_the_task_are_refused(
 @pytest.mark.parametrize("label", ["mood", "emotions"])
 def test_labels_of_modalities_need_one_number(make_spoken: Callable[..., Corpus], label: str) -> None:
     made = EmotionClassifier("self-mm", ["unimodal_labels:limit=3"], label=label, **QUICK)
-    with pytest.raises(SpecificationError, match="give several numbers.*learn a number"):
+    with pytest.raises(SpecificationError, match=r"give several numbers.*learn a number"):
         made.fit(make_spoken())
 
 

@@ -250,7 +250,7 @@ def test_a_run_does_not_go_on_with_other_objectives_or_options_of_them(tmp_path:
 
 
 def test_two_objectives_of_one_name_are_refused() -> None:
-    with pytest.raises(SpecificationError, match="margin is asked for twice.*one of each name"):
+    with pytest.raises(SpecificationError, match=r"margin is asked for twice.*one of each name"):
         fit(Line(), [Margin(0.5), Squared(), Margin(0.6)])
 
 
@@ -489,7 +489,9 @@ def test_a_run_that_explodes_in_the_middle_of_an_epoch_names_the_step_and_gives_
     assert 0 < number < 5, "in the middle of the epoch"
     names = ", ".join(map(str, order[4 * number : 4 * number + 4]))
     step = epoch * 6 + number + 1
-    with pytest.raises(DataError, match=rf"epoch {epoch + 1}, step {step}: the weights are not finite .* holds {names}"):
+    with pytest.raises(
+        DataError, match=rf"epoch {epoch + 1}, step {step}: the weights are not finite .* holds {names}"
+    ):
         Trainer([Exploding(epoch)], max_epochs=5, **options).fit(network, adam(network), samples(), valid)  # type: ignore[arg-type]
     assert weights(network) == weights(other)
 
@@ -500,7 +502,7 @@ def test_weights_of_no_use_after_the_last_step_are_an_error_though_nothing_valid
     network = Line()
     before = weights(network)
     trainer = Trainer([Squared()], max_epochs=1, batch_size=22, show=False)
-    with pytest.raises(DataError, match="epoch 1, step 1: .* not finite after this step; its batch holds "):
+    with pytest.raises(DataError, match=r"epoch 1, step 1: .* not finite after this step; its batch holds "):
         trainer.fit(network, adam(network, rate), samples())
     assert weights(network) == before
 

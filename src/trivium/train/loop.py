@@ -218,7 +218,7 @@ class Trainer:
         Raises
         ------
         DataError
-            There are no samples, or losses or weights are not finite: epoch, step, objective and the batch's samples are
+            There are no samples, or losses or weights are not finite: epoch, step, objective and the samples are
             named, and the network is left with its best weights so far, or those of the last epoch that ended, or those
             it began with.
         WeightsError
@@ -297,8 +297,8 @@ class Trainer:
         for objective, size in zip(self.objectives[1:], sizes[1:], strict=True):
             if 0 < size < _FAINT * sizes[0]:
                 warnings.warn(
-                    f"{objective.name} adds {size:.1e} to a task loss of {sizes[0]:.1e}: this objective changes nothing "
-                    "that can be seen; raise its weight",
+                    f"{objective.name} adds {size:.1e} to a task loss of {sizes[0]:.1e}: "
+                    "this objective changes nothing that can be seen; raise its weight",
                     stacklevel=4,
                 )
 
