@@ -65,8 +65,8 @@ def number(settings: dict[str, Any], *objectives: str) -> Averaged:
 
 
 def alignment(weight: float = WEIGHT, options: str = "width=16") -> str:
-    """Modal alignment of all pairs."""
-    return f"modal_alignment:{options}:weight={weight}"
+    """Modal alignment of all pairs, of covariances as they are."""
+    return f"modal_alignment:{options}:scale=none:weight={weight}"
 
 
 def parts_of_the_paper(data: Aligned) -> dict[str, Any]:

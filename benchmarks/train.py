@@ -69,7 +69,7 @@ KINDS = ("full", "ragged")
 # What MMSA's trainers have beside the task.
 OBJECTIVES = {
     "misa": (
-        "difference:weight=0.1:held_lengths=true",
+        "difference:weight=0.1",
         "central_moments:weight=0.3",
         "feature_reconstruction:weight=1.0",
     ),
@@ -416,7 +416,7 @@ def compare_losses(name: str, path: Path, epochs: int) -> dict[str, Any]:
     found = {"mmsa": mmsa, "trivium": train_ours(name, ours, path, epochs)[1]}
     if name == "misa":
         ours.load_state_dict(first)
-        requests = [request.replace(":held_lengths=true", "") for request in OBJECTIVES["misa"]]
+        requests = [request.replace("difference:", "difference:detach=false:") for request in OBJECTIVES["misa"]]
         found["formula"] = train_ours(name, ours, path, epochs, requests)[1]
     for module in (attention, mfn, mult, recurrence, tensor_product):
         module.is_eager = lambda x: False  # type: ignore[attr-defined]
@@ -631,8 +631,8 @@ PROSE = """
 
 ## Equal weights, equal losses
 
-MISA: the authors' code divides rows by their lengths without a gradient through them; `difference` takes the formula's
-gradient unless `held_lengths=true`. With it the difference vanishes, without it it is the row below.
+MISA: the authors' code divides rows by their lengths without a gradient through them, and so does `difference` unless
+`detach=false`. So the difference vanishes; with the formula's own gradient it is the row below.
 
 Where the difference is above rounding (1e-7), the last column tells what another order of summation does to our own
 result: Adam makes steps of equal size of gradients that are nothing but rounding.

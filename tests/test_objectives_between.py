@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,9 +32,10 @@ from trivium.objectives.distances import (
     covariance_distance,
     info_nce,
     moment_distance,
+    standardised,
 )
 from trivium.objectives.pairs import parsed_pairs
-from trivium.train import TensorBatch, TrainingClock, WithHeads
+from trivium.train import Objective, TensorBatch, TrainingClock, WithHeads
 
 START = TrainingClock(0, 0)
 Array = NDArray[np.float64]
@@ -180,12 +183,12 @@ def test_pairs_have_factors_and_missing_modalities_are_left_out() -> None:
     outputs = {"feature_text": x, "feature_audio": y, "feature_vision": x * 0}
     seen = torch.tensor([[True], [True], [True], [False]])
     batch = batch_of(4, audio=seen)
-    alone = ModalAlignment("text+audio", width=0).loss(outputs, batch, START)
+    alone = ModalAlignment("text+audio", width=0, scale="none").loss(outputs, batch, START)
     expected = covariance_distance(covariance(x[:3]), covariance(y[:3]))
     assert alone.item() == pytest.approx(expected.item())
-    twice = ModalAlignment("text+audio*2,text+vision*0", width=0).loss(outputs, batch, START)
+    twice = ModalAlignment("text+audio*2,text+vision*0", width=0, scale="none").loss(outputs, batch, START)
     assert twice.item() == pytest.approx(2 * expected.item())
-    everything = ModalAlignment(width=0).loss(outputs, batch_of(4), START)
+    everything = ModalAlignment(width=0, scale="none").loss(outputs, batch_of(4), START)
     pairs = [(x, y), (x, x * 0), (y, x * 0)]
     assert everything.item() == pytest.approx(
         sum(covariance_distance(covariance(a), covariance(b)).item() for a, b in pairs)
@@ -219,20 +222,118 @@ def test_heads_bring_features_to_one_width_and_are_trained() -> None:
         ModalAlignment(width=0).loss(outputs, batch_of(8), START)
 
 
-def test_a_scaled_distance_does_not_fall_by_shrinking() -> None:
+SCALE_FREE = [
+    "modal_alignment:width=0",
+    "modal_alignment:width=0:scale=trace",
+    "canonical_correlation:width=0",
+    "kernel_alignment",
+    "kernel_alignment:kernel=gaussian",
+    "barlow_twins:width=0",
+    "pair_contrast:width=0",
+]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from(SCALE_FREE), st.floats(-6, 6), st.floats(-6, 6), st.integers(0, 99))
+def test_distances_do_not_change_with_the_scale_of_the_features(
+    request_: str, power: float, other: float, seed: int
+) -> None:
+    """From 1e-6 to 1e6, each modality by a factor of its own, in single precision as networks give them."""
+    x, y = (part.float() for part in features(seed))
+    one = objective(request_)
+    found = [
+        one.loss({"feature_text": f * x, "feature_audio": g * y}, batch_of(40), START).item()
+        for f, g in ((1.0, 1.0), (10**power, 10**other))
+    ]
+    assert found[1] == pytest.approx(found[0], rel=1e-3, abs=1e-5)
+
+
+def test_nothing_is_gained_by_collapsing_and_constant_columns_are_no_noise() -> None:
+    x, y = (part.float() for part in features())
+    for request_ in (one for one in SCALE_FREE if "gaussian" not in one):  # its width, the median, is held fixed
+        start = (1e-7 * x).requires_grad_()
+        loss = objective(request_).loss({"feature_text": start, "feature_audio": y}, batch_of(40), START)
+        (slope,) = torch.autograd.grad(loss, start)
+        along = (slope * start).sum().item()  # the derivative by the logarithm of the scale
+        assert abs(along) < 1e-3, request_
+    constant = torch.cat([x[:, :1] * 0 + 0.1, x[:, 1:]], dim=1)
+    assert not standardised(constant)[:, 0].abs().gt(1e-2).any()
+    assert standardised(x * 0 + 0.1).abs().max() < 0.2
+
+
+def test_the_scale_that_is_told_is_that_of_numpy() -> None:
+    """Two samples of one population, 32 rows of 32 independent columns; and of two populations in 8 dimensions."""
+    rng = np.random.default_rng(0)
+
+    def mean_of(scale: str, rank: int | None, spread: float = 1.0) -> float:
+        found = []
+        for _ in range(60):
+            maps = [np.eye(32) if rank is None else rng.normal(size=(rank, 32)) / rank**0.5 for _ in range(2)]
+            x, y = (torch.tensor(spread * rng.normal(size=(32, len(one))) @ one) for one in maps)
+            made = ModalAlignment(width=0, scale=scale)  # type: ignore[arg-type]
+            found.append(made.loss({"feature_text": x, "feature_audio": y}, batch_of(32), START).item())
+        return float(np.mean(found))
+
+    assert mean_of("standard", None) == pytest.approx(0.016, abs=0.001)
+    assert mean_of("none", None) == pytest.approx(0.017, abs=0.001)
+    assert mean_of("standard", 8) == pytest.approx(0.07, abs=0.01)
+    assert mean_of("none", 8) == pytest.approx(0.08, abs=0.015)
+    assert mean_of("none", 8, 0.1) < 1e-5
+
+
+def test_by_default_columns_are_standardised() -> None:
     x, y = features()
-    for scale in ("trace", "standard"):
-        one = ModalAlignment(width=0, scale=scale)
-        values = [
-            one.loss({"feature_text": f * x, "feature_audio": f * y}, batch_of(40), START).item() for f in (1, 0.01)
-        ]
-        assert values[1] == pytest.approx(values[0], rel=1e-3)
+    outputs = {"feature_text": 1e-3 * x, "feature_audio": y}
+    expected = np.square(np.corrcoef(x.numpy().T) - np.corrcoef(y.numpy().T)).sum() / (4 * x.shape[1] ** 2)
+    assert ModalAlignment(width=0).loss(outputs, batch_of(40), START).item() == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_negative_factor_counts_up_to_the_cap_only() -> None:
+@pytest.mark.parametrize(
+    ("pairs", "weight", "counted"),
+    [("text+audio*-1", 1.0, -2.0), ("text+audio", -1.0, -2.0), ("text+audio", -1000.0, -2000.0)],
+)
+def test_a_pair_that_is_pushed_apart_counts_up_to_the_cap_only(pairs: str, weight: float, counted: float) -> None:
     x, _ = features()
-    apart = {"feature_text": 100 * x, "feature_audio": 0 * x}
-    assert ModalAlignment("text+audio*-1", width=0, cap=2.0).loss(apart, batch_of(40), START).item() == -2.0
+    apart = {"feature_text": (100 * x).requires_grad_(), "feature_audio": 0 * x}
+    one = ModalAlignment(pairs, width=0, scale="none", cap=2.0, weight=weight)
+    loss = one.weight * one.loss(apart, batch_of(40), START)
+    assert loss.item() == counted
+    assert not torch.autograd.grad(loss, apart["feature_text"])[0].any()
+
+
+def test_two_minuses_draw_a_pair_together_without_a_cap() -> None:
+    x, _ = features()
+    one = ModalAlignment("text+audio*-1", width=0, scale="none", cap=2.0, weight=-1.0)
+    assert one.weight * one.loss({"feature_text": 100 * x, "feature_audio": 0 * x}, batch_of(40), START).item() > 1e4
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        (lambda: ModalAlignment(weight=math.nan), "weight cannot be nan"),
+        (lambda: ModalAlignment(weight=math.inf), "weight cannot be inf"),
+        (lambda: ModalAlignment(cap=math.nan), "cap"),
+        (lambda: ModalAlignment(cap=math.inf), "cap"),
+        (lambda: ModalAlignment("text+audio*inf"), "pair"),
+        (lambda: ModalAlignment("text+audio*nan"), "pair"),
+        (lambda: ModalAlignment(width=-3), "width cannot be -3"),
+        (lambda: PairContrast(weight=-1), "weight cannot be -1"),
+        (lambda: CentralMoments("text+audio*-1"), "below 0"),
+        (lambda: Difference(weight=-0.1), "difference: weight"),
+        (lambda: objective("modal_alignment:weight=NaN"), "weight cannot be 'NaN'"),
+    ],
+)
+def test_weights_that_would_run_away_are_refused(made: Callable[[], Objective], says: str) -> None:
+    with pytest.raises(SpecificationError, match=says):
+        made()
+
+
+@pytest.mark.parametrize("request_", ["central_moments:layer=feature", "pair_contrast:width=0", "barlow_twins:width=0"])
+def test_features_of_different_widths_are_refused_before_the_training(request_: str) -> None:
+    outputs = {"feature_text": torch.randn(8, 6), "feature_audio": torch.randn(8, 3)}
+    with pytest.raises(SpecificationError, match="text has 6 features and audio 3"):
+        objective(request_).heads(outputs)
+    assert objective("kernel_alignment").heads(outputs) is None
 
 
 def test_traces_are_measured_in_training_only() -> None:
@@ -248,10 +349,10 @@ def test_traces_are_measured_in_training_only() -> None:
 
 def test_remembered_covariances_are_a_moving_mean_and_part_of_the_state() -> None:
     x, y = features()
-    one, outputs = ModalAlignment(width=0, memory=0.75), {"feature_text": x, "feature_audio": y}
+    one, outputs = ModalAlignment(width=0, scale="none", memory=0.75), {"feature_text": x, "feature_audio": y}
     one.loss({"feature_text": 2 * x, "feature_audio": y}, batch_of(40), START)
     one.after_step(outputs, batch_of(40), START)
-    restored = ModalAlignment(width=0, memory=0.75)
+    restored = ModalAlignment(width=0, scale="none", memory=0.75)
     restored.load_state_dict(one.state_dict())
     text = 0.25 * covariance(x) + 0.75 * covariance(2 * x)
     expected = covariance_distance(text, covariance(y)).item()
@@ -279,10 +380,26 @@ def test_misas_difference_does_not_change_with_the_scale_unless_lengths_are_held
     for held, degree in ((False, 0), (True, 4)):  # two factors, both squared
         scale = torch.ones((), dtype=x.dtype, requires_grad=True)
         outputs = {"shared_text": scale * x, "private_text": scale * y}
-        found = objective(f"difference:held_lengths={str(held).lower()}").loss(outputs, batch_of(6), START)
+        found = objective(f"difference:detach={str(held).lower()}").loss(outputs, batch_of(6), START)
         assert found.item() == pytest.approx(Difference().loss(outputs, batch_of(6), START).item(), rel=1e-5)
         (slope,) = torch.autograd.grad(found, scale)
         assert slope.item() == pytest.approx(degree * found.item(), rel=1e-4, abs=1e-6)
+
+
+def test_no_gradient_flows_through_the_length_of_a_row_unless_asked_for() -> None:
+    """Of one pair of rows of width 1 that are centred already: normalised they are 1 and -1, whatever their length."""
+    given = torch.tensor([[2.0], [-2.0]])
+
+    def slope(detach: bool) -> Tensor:
+        x, y = given.clone().requires_grad_(), given.clone()
+        loss = Difference(detach=detach).loss({"private_text": x, "shared_text": y}, batch_of(2), START)
+        assert loss.item() == pytest.approx(4.0, rel=1e-5)
+        (found,) = torch.autograd.grad(loss, x)
+        return found
+
+    assert not slope(detach=False).any()  # longer rows are the same rows
+    # (sum of a b)^2 with a = x / 2: 2 * 2 * b / 2 = 2 for the first row and -2 for the second; centring keeps both
+    torch.testing.assert_close(slope(detach=True), torch.tensor([[2.0], [-2.0]]))
 
 
 def test_misas_other_losses_by_hand() -> None:

@@ -117,6 +117,64 @@ def test_the_label_memory_is_that_of_plain_loops() -> None:
     assert memory.measures()["largest_shift"] == pytest.approx(np.abs(loops.own - given).max(), rel=0.5)
 
 
+def moved(memory: UnimodalLabels, labels: list[float], stored: list[Tensor], now: tuple[list[float], float]) -> float:
+    """Label of the text of sample 1 after a second epoch; `stored` is text (n, D) and fused (n, 1) of the first."""
+    given = torch.tensor(labels)
+    memory.setup(Specification(()), len(labels))
+    text, fused = stored
+    first = {"prediction_text": fused, "feature_text": text, "fused": fused}
+    memory.after_step(first, batch_of(given), START)
+    second = {"feature_text": torch.tensor([now[0]]), "fused": torch.tensor([[now[1]]])}
+    second["prediction_text"] = second["fused"]
+    memory.after_step(second, TensorBatch(torch.tensor([1]), {}, {}, {"y": given[1:2]}), TrainingClock(1, 1))
+    return float(memory.labels("text")[1])
+
+
+def test_the_papers_formula_by_hand() -> None:
+    """Centres of the text at (2, 0, 0, 0) and 0, of the fused at 3 and 0; distances are squares over the root of D.
+
+    The fused 2 has D+ = 1 and D- = 4, so leans by (4 - 1) / 1 = 3.
+    """
+    text = torch.tensor([[0.0, 0, 0, 0], [2.0, 0, 0, 0]])
+    stored = [text, torch.tensor([[0.0], [3.0]])]
+    # text (1, 1, 0, 0): D+ = D- = 2 / 2, leans by 0; 1 + (0 - 3) / 2 * (1 + 3) / 3 = -1, and 1 / 3 + 2 / 3 * -1
+    middle = moved(UnimodalLabels("y", "paper", limit=9), [-1.0, 1.0], stored, ([1.0, 1.0, 0, 0], 2.0))
+    assert middle == pytest.approx(-1 / 3, rel=1e-5)
+    # at the centre of the positive ones D+ = 0 and D- = 4 / 2, so it leans by 2 / 1e-8: there the root of D shows
+    centre = moved(UnimodalLabels("y", "paper", limit=1e12), [-1.0, 1.0], stored, ([2.0, 0, 0, 0], 2.0))
+    assert centre == pytest.approx(1 / 3 + 2 / 3 * (1 + (2e8 - 3) / 2 * 4 / 3), rel=1e-4)
+
+
+@pytest.mark.parametrize(("exclude_zero", "expected"), [(True, -0.875), (False, 11.125)])
+def test_a_sample_of_label_zero_is_positive_or_nothing(exclude_zero: bool, expected: float) -> None:
+    """Text: 4 of label 0, 0 of label 1, -3 of label -1; the fused are 1, 1, -1, so 2 leans by (9 - 1) / 1 = 8.
+
+    Without the 0 the positive centre is 0, and 3 leans by (36 - 9) / 9 = 3; with it the centre is 2, and 3 leans by 35.
+    1 + (3 - 8) / 2 * 9 / 8 = -1.8125, and 1 + (35 - 8) / 2 * 9 / 8 = 16.1875; a third of 1 and two of these.
+    """
+    stored = [torch.tensor([[4.0], [0.0], [-3.0]]), torch.tensor([[1.0], [1.0], [-1.0]])]
+    memory = UnimodalLabels("y", "paper", exclude_zero=exclude_zero, limit=100)
+    assert moved(memory, [0.0, 1.0, -1.0], stored, ([3.0], 2.0)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_remembered_features_are_part_of_the_state() -> None:
+    """The second epoch moves labels by features of the first, those of all samples."""
+    given, rng = torch.tensor([1.0, -1.0, 2.0]), torch.Generator().manual_seed(0)
+    steps = [{"prediction_text": torch.zeros(3, 1), "feature_text": torch.randn(3, 2, generator=rng)} for _ in range(2)]
+    for one in steps:
+        one["fused"] = torch.randn(3, 2, generator=rng)
+    memory, restored = UnimodalLabels("y", limit=3.0), UnimodalLabels("y", limit=3.0)
+    for one in (memory, restored):
+        one.setup(Specification(()), 3)
+    memory.after_step(steps[0], batch_of(given), START)
+    restored.load_state_dict(memory.state_dict())
+    for one in (memory, restored):
+        part = {name: tensor[:1] for name, tensor in steps[1].items()}
+        one.after_step(part, batch_of(given[:1]), TrainingClock(1, 1))
+    assert memory.labels("text")[0] != given[0], "it was moved"
+    assert restored.labels("text").tolist() == memory.labels("text").tolist()
+
+
 def outputs_of(x: Tensor) -> dict[str, Tensor]:
     return {"prediction_text": x, "feature_text": x, "fused": x}
 

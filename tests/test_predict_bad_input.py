@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from trivium.corpus import Aligned, Corpus, Specification, Stream, StreamSpecification, Utterance
-from trivium.errors import DataError, SpecificationError
+from trivium.errors import DataError, SpecificationError, WeightsError
 from trivium.evaluate import ReadLedger, named_protocol, plan_evaluation
 from trivium.fuse import ModalityDropout
 from trivium.predict import EmotionClassifier, SentimentRegressor, network_request
@@ -207,3 +207,61 @@ def test_options_of_a_network_reach_it(make_spoken: Callable[..., Corpus]) -> No
     assert made.outputs(make_spoken())["feature_text"].shape[1] != made.outputs(make_spoken())["feature_audio"].shape[1]
     with pytest.raises(SpecificationError, match="lf-dnn"):
         SentimentRegressor("lf-dnn:fusion=wide", label="sentiment", **QUICK).fit(make_spoken())
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"learning_rate": -1.0}, "learning rate cannot be -1.0"),
+        ({"learning_rate": float("nan")}, "learning rate cannot be nan"),
+        ({"weight_decay": -1.0}, "weight decay cannot be -1.0"),
+        ({"clip_norm": -1.0}, "clip norm cannot be -1.0"),
+        ({"clip_norm": 0.0}, "clip norm cannot be 0.0"),
+        ({"random_state": -1}, "the seed cannot be -1"),
+        ({"max_epochs": -1}, "max epochs cannot be -1"),
+        ({"batch_size": 0}, "batch size cannot be 0"),
+    ],
+)
+def test_settings_out_of_their_range_are_refused(
+    make_spoken: Callable[..., Corpus], settings: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(SpecificationError, match=problem):
+        SentimentRegressor("concat", label="sentiment", **{**QUICK, **settings}).fit(make_spoken(20))
+
+
+@pytest.mark.parametrize(
+    ("network", "objectives", "problem"),
+    [
+        ("tfn:fusion=0", [], "tfn:fusion=0: "),
+        ("self-mm", ["reconstruction"], "reconstruction is of representations"),
+        ("self-mm", ["regression:label=nope"], "regression is the task"),
+        ("self-mm", ["classes"], "classes is the task"),
+        ("self-mm", ["ordinal"], "ordinal is the task"),
+        ("self-mm", ["unimodal_labels:label=nope"], "asks for the label nope"),
+        ("self-mm", ["central_moments:layer=raw"], "features and .*; give a width|does not give raw"),
+        ("self-mm", ["pair_contrast:width=0:layer=raw"], "features and .*|does not give raw"),
+        ("self-mm", ["modal_alignment:width=-3"], "width cannot be -3"),
+        ("self-mm", ["modal_alignment:weight=1", "modal_alignment:weight=2"], "one of each name"),
+    ],
+)
+def test_objectives_that_cannot_stand_beside_the_task_are_refused(
+    make_spoken: Callable[..., Corpus], network: str, objectives: list[str], problem: str
+) -> None:
+    with pytest.raises(SpecificationError, match=problem):
+        SentimentRegressor(network, objectives, label="sentiment", **QUICK).fit(make_spoken(20))
+
+
+@pytest.mark.parametrize("label", ["mood", "emotions"])
+def test_labels_of_modalities_need_one_number(make_spoken: Callable[..., Corpus], label: str) -> None:
+    made = EmotionClassifier("self-mm", ["unimodal_labels:limit=3"], label=label, **QUICK)
+    with pytest.raises(SpecificationError, match=r"give several numbers.*learn a number"):
+        made.fit(make_spoken())
+
+
+def test_weights_that_are_not_finite_are_not_saved(make_spoken: Callable[..., Corpus], tmp_path: Path) -> None:
+    made = SentimentRegressor("concat", label="sentiment", **QUICK).fit(make_spoken(20))
+    with torch.no_grad():
+        next(made.network_.parameters()).fill_(float("inf"))
+    with pytest.raises(WeightsError, match="not finite"):
+        made.save(tmp_path / "w", export=False)
+    assert not (tmp_path / "w").exists()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import math
 import os
+import resource
 import signal
 import socket
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -17,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from trivium.corpus import Corpus, Specification, Stream, StreamSpecification, Utterance
-from trivium.errors import DataError, SpecificationError, WeightsError
+from trivium.errors import DataError, DiskError, SpecificationError, WeightsError
 from trivium.train import (
     CHECKPOINT,
     SCHEDULES,
@@ -202,14 +204,17 @@ def test_a_run_does_not_go_on_from_other_samples_of_the_same_number(tmp_path: Pa
     network = Line()
     trainer.fit(network, adam(network), samples(), samples(9, seed=1))
     for train, valid in ((samples(seed=2), samples(9, seed=1)), (samples(), samples(9, seed=2))):
-        with pytest.raises(WeightsError, match="other data"):
+        with pytest.raises(WeightsError, match="other settings: data"):
             trainer.fit(network, adam(network), train, valid)
 
 
 def test_a_run_does_not_go_on_with_another_optimiser_or_schedule(tmp_path: Path) -> None:
     network = Line()
     Trainer([Squared()], max_epochs=1, batch_size=4, folder=tmp_path, show=False).fit(network, adam(network), samples())
-    for rate, rule, named in ((0.5, "constant", "optimizer"), (0.05, "plateau", "schedule")):
+    for rate, rule, named in (
+        (0.5, "constant", r"optimizer 1 initial_lr \(was 0.05, is 0.5\)"),
+        (0.05, "plateau", r"schedule \(was constant, is Plateau\(patience=10, factor=0.1\)\)"),
+    ):
         trainer = Trainer(
             [Squared()],
             max_epochs=2,
@@ -219,8 +224,56 @@ def test_a_run_does_not_go_on_with_another_optimiser_or_schedule(tmp_path: Path)
             resume=True,
             show=False,
         )
-        with pytest.raises(WeightsError, match=f"other {named}[.;]"):
+        with pytest.raises(WeightsError, match=f"other settings: {named}[.;]"):
             trainer.fit(network, adam(network, rate), samples())
+
+
+class Margin(Squared):
+    """An objective with an option."""
+
+    name: ClassVar[str] = "margin"
+
+    def __init__(self, margin: float) -> None:
+        self.margin = margin
+
+
+def test_a_run_does_not_go_on_with_other_objectives_or_options_of_them(tmp_path: Path) -> None:
+    fit(Line(), [Margin(0.5)], epochs=1, folder=tmp_path)
+    for objectives, named in (
+        ([Margin(0.6)], r"objectives margin margin \(was 0.5, is 0.6\)"),
+        ([Squared()], r"objectives margin \(was there, is not\), objectives squared \(was not there, is\)"),
+        ([Margin(0.5), Squared()], r"objectives squared \(was not there, is\)"),
+    ):
+        with pytest.raises(WeightsError, match=f"other settings: {named}[.;]"):
+            fit(Line(), objectives, epochs=2, folder=tmp_path, resume=True)
+    assert fit(Line(), [Margin(0.5)], epochs=2, folder=tmp_path, resume=True).epoch == 2
+
+
+def test_two_objectives_of_one_name_are_refused() -> None:
+    with pytest.raises(SpecificationError, match=r"margin is asked for twice.*one of each name"):
+        fit(Line(), [Margin(0.5), Squared(), Margin(0.6)])
+
+
+class Faint(Squared):
+    name: ClassVar[str] = "faint"
+
+    def __init__(self, weight: float, from_epoch: int = 0) -> None:
+        self.weight, self.from_epoch = weight, from_epoch
+
+    def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
+        return super().loss(outputs, batch, clock) * (clock.epoch >= self.from_epoch)
+
+
+def test_an_objective_too_small_to_be_seen_beside_the_task_is_told_once() -> None:
+    with pytest.warns(UserWarning, match="faint adds .* changes nothing that can be seen; raise its weight") as told:
+        fit(Line(), [Squared(), Faint(0.9e-3)], epochs=3)
+    assert len(told) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(Line(), [Squared(), Faint(1.1e-3)], epochs=2)
+        fit(Line(), [Faint(1e-9), Margin(0.5)], epochs=2)  # the first is the task
+        fit(Line(), [Squared(), Faint(0.0)], epochs=2)
+        fit(Line(), [Squared(), Faint(1e-9, from_epoch=1)], epochs=2)  # such as begin later
 
 
 def test_a_checkpoint_cut_off_is_one_clear_error(tmp_path: Path) -> None:
@@ -335,6 +388,40 @@ def test_hooks_are_called_in_the_documented_order() -> None:
     ]
 
 
+def test_what_remembers_a_batch_is_called_after_the_step_of_the_optimiser() -> None:
+    class Holding(Squared):
+        before: list[bytes]
+        changed: ClassVar[list[bool]] = []
+
+        def before_step(self, network: nn.Module, clock: TrainingClock) -> None:
+            self.before = weights(network)
+
+        def after_step(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> None:
+            self.changed.append(weights(network) != self.before)
+
+    network = Line()
+    fit(network, [Holding()], epochs=1)
+    assert Holding.changed == [True] * math.ceil(22 / 4)
+
+
+def train_on_a_full_disk(folder: Path) -> None:
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, resource.RLIM_INFINITY))
+    try:
+        fit(Line(), epochs=2, folder=folder)
+    except DiskError as error:
+        os._exit(3 if f"{folder.name}/{CHECKPOINT}: cannot be written" in str(error) else 4)
+
+
+def test_a_disk_that_is_full_is_one_clear_error_and_leaves_nothing(tmp_path: Path) -> None:
+    process = FORKS.Process(target=train_on_a_full_disk, args=(tmp_path,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 3
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_losses_of_several_objectives_are_summed_with_their_weights() -> None:
     half, double = Squared(), Remembering()
     half.weight, double.weight = 0.5, 2.0
@@ -372,16 +459,52 @@ def test_a_loss_that_is_not_finite_names_epoch_step_objective_and_samples() -> N
         Trainer([Squared()], max_epochs=2, batch_size=6, show=False).fit(network, adam(network), broken)
 
 
-def test_a_diverging_run_leaves_the_weights_of_the_last_epoch_that_ended() -> None:
-    class Breaks(Remembering):
-        def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
-            return super().loss(outputs, batch, clock) * (float("nan") if clock.epoch == 2 else 1.0)
+class Exploding(Squared):
+    """From some epoch on, one sample gives a gradient that is not finite, while the loss of its batch still is."""
 
-    two, broken = Line(), Line()
-    fit(two, [Remembering()], max_epochs=2)
-    with pytest.raises(DataError, match="epoch 3"):
-        fit(broken, [Breaks()], max_epochs=5)
-    assert weights(broken) == weights(two)
+    name: ClassVar[str] = "exploding"
+
+    def __init__(self, epoch: int, row: int = 13) -> None:
+        self.epoch, self.row = epoch, row
+
+    def after_backward(self, network: nn.Module, batch: TensorBatch, clock: TrainingClock) -> None:
+        if clock.epoch == self.epoch and self.row in batch.rows.tolist():
+            for parameter in network.parameters():
+                assert parameter.grad is not None
+                parameter.grad.fill_(float("inf"))
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+@pytest.mark.parametrize("with_valid", [True, False])
+def test_a_run_that_explodes_in_the_middle_of_an_epoch_names_the_step_and_gives_the_good_weights_back(
+    epoch: int, with_valid: bool
+) -> None:
+    """Squared itself keeps the best of the epochs before; in the first epoch those are the initial weights."""
+    network, other = Line(), Line()
+    valid = samples(9, seed=1) if with_valid else None
+    options = {"batch_size": 4, "show": False, "seed": 3}
+    Trainer([Squared()], max_epochs=epoch, **options).fit(other, adam(other), samples(), valid)  # type: ignore[arg-type]
+    order = np.random.default_rng([3, epoch]).permutation(22)
+    number = int(np.flatnonzero(order == 13)[0]) // 4
+    assert 0 < number < 5, "in the middle of the epoch"
+    names = ", ".join(map(str, order[4 * number : 4 * number + 4]))
+    step = epoch * 6 + number + 1
+    with pytest.raises(
+        DataError, match=rf"epoch {epoch + 1}, step {step}: the weights are not finite .* holds {names}"
+    ):
+        Trainer([Exploding(epoch)], max_epochs=5, **options).fit(network, adam(network), samples(), valid)  # type: ignore[arg-type]
+    assert weights(network) == weights(other)
+
+
+@pytest.mark.parametrize("rate", [1e30, 3e37, math.inf])
+def test_weights_of_no_use_after_the_last_step_are_an_error_though_nothing_validates(rate: float) -> None:
+    """One step, after which no loss is computed; at 1e30 the weights are finite and what they answer is not."""
+    network = Line()
+    before = weights(network)
+    trainer = Trainer([Squared()], max_epochs=1, batch_size=22, show=False)
+    with pytest.raises(DataError, match=r"epoch 1, step 1: .* not finite after this step; its batch holds "):
+        trainer.fit(network, adam(network, rate), samples())
+    assert weights(network) == before
 
 
 def test_loss_curves_are_a_table_that_pandas_and_people_read(tmp_path: Path) -> None:

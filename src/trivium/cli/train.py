@@ -77,7 +77,7 @@ def command(
     ] = "constant",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Utterances per batch.")] = 32,
     accumulate: Annotated[int, typer.Option("--accumulate", min=1, help="Batches per step.")] = 1,
-    epochs: Annotated[int, typer.Option("--epochs", min=0, help="Most passes over the data.")] = 100,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Most passes over the data.")] = 100,
     patience: Annotated[int, typer.Option("--patience", min=0, help="Epochs without a better one, then stop.")] = 8,
     clip_norm: Annotated[float | None, typer.Option("--clip-norm", help="Largest norm of a step's gradients.")] = None,
     validation: Annotated[

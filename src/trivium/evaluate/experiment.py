@@ -147,7 +147,8 @@ def train_and_score(
     Examples
     --------
     >>> import tempfile
-    >>> from trivium.corpus import Specification, StreamSpecification
+    >>> import numpy as np
+    >>> from trivium.corpus import Aligned, LabelSpecification, Specification, StreamSpecification
     >>> from trivium.evaluate import ReadLedger, named_protocol, plan_evaluation
     >>> from trivium.predict import SentimentRegressor
     >>> spec = Specification(

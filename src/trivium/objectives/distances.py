@@ -22,10 +22,12 @@ __all__ = [
     "info_nce",
     "moment_distance",
     "nt_xent",
+    "standardised",
     "vicreg",
 ]
 
 _TINY = 1e-8
+_NOTHING, _ROUNDING = 1e-20, 1e-6
 _VICREG_TINY = 1e-4  # the paper's
 
 
@@ -111,14 +113,13 @@ def cka_distance(x: Tensor, y: Tensor, kernel: str = "linear") -> Tensor:
     >>> round(cka_distance(x, 3 * x).item(), 6)
     0.0
     """
-    k, m = (_centred_kernel(part, kernel) for part in (x, y))
+    k, m = (_centred_kernel(_at_unit_scale(part), kernel) for part in (x, y))
     return 1 - (k * m).sum() / (k.square().sum() * m.square().sum()).clamp(min=_TINY**2).sqrt()
 
 
 def _centred_kernel(x: Tensor, kernel: str) -> Tensor:
     if kernel == "linear":
-        centred = x - x.mean(dim=0)
-        return centred @ centred.T
+        return x @ x.T
     squared = (x[:, None] - x[None]).square().sum(dim=-1)
     apart = squared[~torch.eye(len(x), dtype=torch.bool, device=x.device)]
     k = torch.exp(-squared / (2 * apart.detach().median().clamp(min=_TINY)))
@@ -146,7 +147,7 @@ def canonical_distance(x: Tensor, y: Tensor, ridge: float = 1e-2) -> Tensor:
     >>> canonical_distance(x, x @ torch.tensor([[2.0, 1.0], [0.0, 1.0]]), ridge=1e-5).item() < 1e-3
     True
     """
-    a, b = x - x.mean(dim=0), y - y.mean(dim=0)
+    a, b = _at_unit_scale(x), _at_unit_scale(y)
     between = _whitened(a, ridge) @ _whitened(b, ridge).T
     found = torch.linalg.svdvals(between)
     distance: Tensor = 1 - found.sum() / min(x.shape[1], y.shape[1])
@@ -182,16 +183,44 @@ def barlow_twins(x: Tensor, y: Tensor, redundancy: float = 0.005) -> Tensor:
     >>> round(barlow_twins(x, -x).item(), 4)
     4.0
     """
-    a, b = (_standard(part) for part in (x, y))
+    a, b = (standardised(part, correction=0) for part in (x, y))
     correlation = a.T @ b / len(x)
     on = (correlation.diagonal() - 1).square().sum()
     off = correlation.square().sum() - correlation.diagonal().square().sum()
     return (on + redundancy * off) / len(correlation)
 
 
-def _standard(x: Tensor) -> Tensor:
+def standardised(x: Tensor, correction: int = 1) -> Tensor:
+    """Columns of `x` (N, D) with mean 0 and variance 1, whatever the scale of `x`; constant ones are 0.
+
+    Parameters
+    ----------
+    x : tensor of shape (N, D)
+        Features.
+    correction : int
+        The variance is the sum of squares over N minus this.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[1.0, 5.0], [3.0, 5.0], [5.0, 5.0]])
+    >>> standardised(x * 1e-6).round(decimals=4).tolist()
+    [[-1.0, 0.0], [0.0, 0.0], [1.0, 0.0]]
+    """
+    centred = _at_unit_scale(x)
+    return centred / (centred.square().sum(dim=0) / (len(x) - correction) + _TINY).sqrt()
+
+
+def _at_unit_scale(x: Tensor) -> Tensor:
+    """Centred columns, all divided by their one root mean square, so that what keeps from dividing by 0 is relative.
+
+    What rounding leaves of constant columns is not brought to that scale. The divisor has no gradient: what is
+    measured behind it does not depend on the scale.
+    """
     centred = x - x.mean(dim=0)
-    return centred / (centred.square().mean(dim=0) + _TINY).sqrt()
+    with torch.no_grad():
+        noise = _ROUNDING * x.abs().max()
+        scale = centred.square().mean().sqrt().clamp(min=_NOTHING).maximum(noise)
+    return centred / scale
 
 
 def info_nce(x: Tensor, y: Tensor, temperature: float = 0.1) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from trivium.errors import SpecificationError
-from trivium.train import Objective, Outputs, TensorBatch, TrainingClock
+from trivium.train import Objective, Outputs, TensorBatch, TrainingClock, require_weight
 
 __all__ = ["HiddenSteps"]
 
@@ -54,7 +54,7 @@ class HiddenSteps(Objective):
     name: ClassVar[str] = "hidden_steps"
 
     def __init__(self, weight: float = 1.0) -> None:
-        self.weight = weight
+        self.weight = require_weight(self.name, weight)
 
     def heads(self, outputs: Outputs) -> nn.Module | None:
         """A linear map for each modality, from states to columns."""

@@ -5,7 +5,7 @@ arXiv 2005.03545. Faithful: the central moment discrepancy of the invariant feat
 invariant and specific features of one modality and of the specific features of two (equation 8), the squared error of
 the reconstruction (equation 9). Different: any number of modalities; the likeness leaves out rows where a modality is
 missing; the difference is the mean of the squared entries, as in the authors' code, where the paper writes the squared
-Frobenius norm (``scale="sum"``).
+Frobenius norm (``scale="sum"``), and as there no gradient flows through the length of a row (``detach=false`` lets it).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.nn import functional
 from trivium.errors import SpecificationError
 from trivium.objectives.distances import moment_distance
 from trivium.objectives.pairs import PairObjective
-from trivium.train import Objective, Outputs, TensorBatch, TrainingClock
+from trivium.train import Objective, Outputs, TensorBatch, TrainingClock, require_weight
 
 __all__ = ["CentralMoments", "Difference", "FeatureReconstruction", "SumOrMean"]
 
@@ -81,17 +81,16 @@ class Difference(Objective):
     """Difference: what a modality shares and what it keeps are orthogonal, and so is what two modalities keep.
 
     Features are centred over the batch and every row gets unit length. Reads the outputs ``shared_MODALITY`` and
-    ``private_MODALITY``. Its gradient is that of the formula; in the authors' code no gradient goes through the lengths
-    that rows are divided by (``held_lengths``).
+    ``private_MODALITY``.
 
     Parameters
     ----------
     scale : {"mean", "sum"}
         Mean of the squared entries of each product of two feature matrices, or their sum.
+    detach : bool
+        Hold the length of every row fixed, so that no gradient flows through it; False: the gradient of the formula.
     weight : float
         Factor in the sum of losses.
-    held_lengths : bool
-        Take the lengths of rows for constants, as the authors' code does.
 
     Examples
     --------
@@ -104,10 +103,10 @@ class Difference(Objective):
 
     name: ClassVar[str] = "difference"
 
-    def __init__(self, scale: SumOrMean = "mean", weight: float = 1.0, held_lengths: bool = False) -> None:
+    def __init__(self, scale: SumOrMean = "mean", detach: bool = True, weight: float = 1.0) -> None:
         if scale not in get_args(SumOrMean):
             raise SpecificationError(f"scale cannot be {scale!r}", remedy="choose from mean, sum")
-        self.scale, self.weight, self.held_lengths = scale, weight, held_lengths
+        self.scale, self.detach, self.weight = scale, detach, require_weight(self.name, weight)
 
     def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
         """Sum over the modalities and over the pairs of modalities."""
@@ -127,10 +126,10 @@ class Difference(Objective):
         return squared.mean() if self.scale == "mean" else squared.sum()
 
     def _of_unit_length(self, rows: Tensor) -> Tensor:
-        if self.held_lengths:
-            lengths: Tensor = torch.linalg.vector_norm(rows.detach(), dim=1, keepdim=True)
-            return rows / (lengths + _LEAST_LENGTH)
-        return functional.normalize(rows, dim=1)
+        if not self.detach:
+            return functional.normalize(rows, dim=1)
+        lengths: Tensor = torch.linalg.vector_norm(rows.detach(), dim=1, keepdim=True)
+        return rows / (lengths + _LEAST_LENGTH)
 
 
 class FeatureReconstruction(Objective):
@@ -157,7 +156,7 @@ class FeatureReconstruction(Objective):
     data_parallel: ClassVar[bool] = True
 
     def __init__(self, weight: float = 1.0) -> None:
-        self.weight = weight
+        self.weight = require_weight(self.name, weight)
 
     def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
         """Mean over the modalities."""

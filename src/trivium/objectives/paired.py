@@ -37,6 +37,7 @@ class CanonicalCorrelation(PairObjective):
     """
 
     name: ClassVar[str] = "canonical_correlation"
+    same_width: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class KernelAlignment(PairObjective):
     """
 
     name: ClassVar[str] = "kernel_alignment"
+    same_width: ClassVar[bool] = False
 
     def __init__(
         self,

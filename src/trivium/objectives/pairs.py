@@ -7,6 +7,7 @@ is trained with the network and thrown away afterwards.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import combinations
 from typing import ClassVar
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from trivium.errors import SpecificationError
-from trivium.train import Objective, Outputs, TensorBatch, TrainingClock
+from trivium.train import Objective, Outputs, TensorBatch, TrainingClock, require_weight
 
 __all__ = ["PairObjective", "parsed_pairs"]
 
@@ -47,8 +48,8 @@ def parsed_pairs(request: str) -> dict[tuple[str, str], float]:
         try:
             weight = float(factor or 1)
         except ValueError:
-            weight = float("nan")
-        if not (first and sign and second) or first == second or "+" in second or weight != weight:
+            weight = math.nan
+        if not (first and sign and second) or first == second or "+" in second or not math.isfinite(weight):
             raise SpecificationError(f"{part!r} is no pair of modalities", remedy="write text+audio or text+audio*0.5")
         if (first, second) in found or (second, first) in found:
             raise SpecificationError(f"the pair {first}+{second} is named twice", remedy="name each pair once")
@@ -87,21 +88,41 @@ class PairObjective(Objective):
         as much when shuffled does not come from knowing what belongs together.
     weight : float
         Factor in the sum of losses.
+
+    Raises
+    ------
+    SpecificationError
+        The width is below 0; a weight or factor is not finite; or one is below 0, of a distance that is not capped: it
+        could be made larger without end.
     """
 
     name: ClassVar[str]
+    same_width: ClassVar[bool] = True
+    capped: ClassVar[bool] = False
 
     def __init__(
         self, pairs: str = "", layer: str = "feature", width: int = 0, shuffled: bool = False, weight: float = 1.0
     ) -> None:
-        self.pairs, self.layer, self.width, self.shuffled, self.weight = pairs, layer, width, shuffled, weight
+        if width < 0:
+            raise SpecificationError(f"{self.name}: width cannot be {width}", remedy="give at least 1, or 0 for none")
+        self.pairs, self.layer, self.width, self.shuffled = pairs, layer, width, shuffled
+        self.weight = require_weight(self.name, weight, negative=self.capped)
         self._factors = parsed_pairs(pairs)
+        below = [pair for pair, factor in self._factors.items() if factor < 0]
+        if below and not self.capped:
+            raise SpecificationError(
+                f"{self.name}: the factor of {'+'.join(below[0])} cannot be below 0, as its distance has no end",
+                remedy="give a number of at least 0, or push apart with modal_alignment, which has a cap",
+            )
 
     def heads(self, outputs: Outputs) -> nn.Module | None:
         """Linear maps of the modalities, where a width is given."""
+        pairs = self._pairs(outputs)
         if not self.width:
+            for pair in pairs:
+                self._require_widths(pair, outputs)
             return None
-        used = {name for pair in self._pairs(outputs) for name in pair}
+        used = {name for pair in pairs for name in pair}
         widths = {name: outputs[f"{self.layer}_{name}"].shape[-1] for name in sorted(used)}
         return _Projections(widths, self.width, self.layer, self.name)
 
@@ -129,8 +150,17 @@ class PairObjective(Objective):
             )
         return self._factors or dict.fromkeys(combinations(there, 2), 1.0)
 
+    def _require_widths(self, pair: tuple[str, str], outputs: Outputs) -> None:
+        first, second = (outputs[f"{self.layer}_{name}"].shape[-1] for name in pair)
+        if self.same_width and first != second:
+            raise SpecificationError(
+                f"{self.name}: {pair[0]} has {first} features and {pair[1]} {second}", remedy="give a width"
+            )
+
     def _term(self, pair: tuple[str, str], factor: float, outputs: Outputs, batch: TensorBatch) -> Tensor:
         layer = self.name if self.width else self.layer
+        if not self.width:
+            self._require_widths(pair, outputs)
         x, y = (outputs[f"{layer}_{name}"] for name in pair)
         both = _present(batch, pair[0], len(x)) & _present(batch, pair[1], len(x))
         if int(both.sum()) < _LEAST_ROWS:

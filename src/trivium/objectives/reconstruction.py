@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, get_args
 from torch import Tensor
 
 from trivium.errors import SpecificationError
-from trivium.train import ALIGNED, Objective, Outputs, TensorBatch, TrainingClock
+from trivium.train import ALIGNED, Objective, Outputs, TensorBatch, TrainingClock, require_weight
 
 __all__ = ["Padding", "Reconstruction"]
 
@@ -68,7 +68,7 @@ class Reconstruction(Objective):
     def __init__(self, padding: Padding = "count", weight: float = 1.0) -> None:
         if padding not in get_args(Padding):
             raise SpecificationError(f"padding cannot be {padding!r}", remedy="choose from count, ignore")
-        self.padding, self.weight = padding, weight
+        self.padding, self.weight = padding, require_weight(self.name, weight)
 
     def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
         """Mean squared error of the cells that count."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 from typing import Any
 
 from trivium.errors import SpecificationError
@@ -61,7 +62,7 @@ def _value(name: str, option: str, text: str, default: Any) -> Any:
         value = json.loads(text)
     except json.JSONDecodeError:
         value = None
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     fits = {
         bool: isinstance(value, bool),
         int: isinstance(value, int) and number,

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from trivium.errors import SpecificationError
-from trivium.train import Objective, Outputs, TensorBatch, TrainingClock
+from trivium.train import Objective, Outputs, TensorBatch, TrainingClock, require_weight
 
 __all__ = ["Classes", "Distance", "Multilabel", "Ordinal", "Regression", "TaskLoss"]
 
@@ -36,22 +36,37 @@ class TaskLoss(Objective):
     data_parallel: ClassVar[bool] = True
 
     def __init__(self, label: str, output: str = "prediction", weight: float = 1.0) -> None:
-        self.label, self.output, self.weight = label, output, weight
+        self.label, self.output, self.weight = label, output, require_weight(self.name, weight)
 
     def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
         """Mean over the samples whose label is known; 0 where there is none."""
         if self.output not in outputs:
             given = ", ".join(sorted(outputs))
             raise SpecificationError(f"the network does not give {self.output}", remedy=f"it gives {given}")
-        output, label = outputs[self.output], batch.labels[self.label]
-        known = ~torch.isnan(label.reshape(len(batch), -1)).any(dim=1)
+        output, label, known = outputs[self.output], batch.labels[self.label], self._known(batch)
         if not bool(known.any()):
             return output.sum() * 0.0
-        return self.by_sample(output[known], label[known]).mean()
+        losses, factors = self.by_sample(output[known], label[known]), self.factors(label[known])
+        if factors is None:
+            return losses.mean()
+        return (losses * factors).sum() / factors.sum().clamp(min=torch.finfo(losses.dtype).tiny)
+
+    def amount(self, batch: TensorBatch) -> float:
+        """Number of samples whose label is known, or the sum of their factors."""
+        known = self._known(batch)
+        factors = self.factors(batch.labels[self.label][known])
+        return float(known.sum() if factors is None else factors.sum())
 
     def by_sample(self, output: Tensor, label: Tensor) -> Tensor:
         """Losses (n,) of outputs (n, K) and known labels (n,) or (n, K)."""
         raise NotImplementedError
+
+    def factors(self, label: Tensor) -> Tensor | None:
+        """What each of n samples weighs in the mean (n,), by their known labels; None where all weigh the same."""
+        return None
+
+    def _known(self, batch: TensorBatch) -> Tensor:
+        return ~torch.isnan(batch.labels[self.label].reshape(len(batch), -1)).any(dim=1)
 
 
 class Regression(TaskLoss):
@@ -118,13 +133,14 @@ class Classes(TaskLoss):
         self.class_weights = tuple(class_weights)
 
     def by_sample(self, output: Tensor, label: Tensor) -> Tensor:
-        """Cross entropy of every sample, on the scale that makes their mean the weighted mean."""
-        number = label.long()
-        losses = functional.cross_entropy(output, number, reduction="none")
+        """Cross entropy of every sample."""
+        return functional.cross_entropy(output, label.long(), reduction="none")
+
+    def factors(self, label: Tensor) -> Tensor | None:
+        """Weights of the samples' classes."""
         if not self.class_weights:
-            return losses
-        factors = torch.tensor(self.class_weights, dtype=losses.dtype, device=losses.device)[number]
-        return losses * factors / factors.mean().clamp(min=torch.finfo(losses.dtype).tiny)
+            return None
+        return torch.tensor(self.class_weights, dtype=torch.float32, device=label.device)[label.long()]
 
 
 class Multilabel(TaskLoss):

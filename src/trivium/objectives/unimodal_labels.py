@@ -14,15 +14,16 @@ alone. The first epoch moves nothing, hence all weights are 0 and the unimodal h
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar, Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trivium.corpus import Specification
 from trivium.errors import SpecificationError
-from trivium.train import Objective, Outputs, TensorBatch, TrainingClock
+from trivium.train import Objective, Outputs, TensorBatch, TrainingClock, require_weight
 
 __all__ = ["Formula", "UnimodalLabels"]
 
@@ -90,16 +91,21 @@ class UnimodalLabels(Objective):
     ) -> None:
         if formula not in get_args(Formula):
             raise SpecificationError(f"formula cannot be {formula!r}", remedy="choose from code, paper")
-        if limit < 0:
+        if not 0 <= limit < math.inf:
             raise SpecificationError(f"limit cannot be {limit}", remedy="give a positive number, or 0")
         self.label, self.formula, self.exclude_zero = label, formula, exclude_zero
-        self.limit, self.weight = limit, weight
+        self.limit, self.weight = limit, require_weight(self.name, weight)
         self._limit, self._n = limit, 0
         self._given = torch.zeros(0)
         self._labels: dict[str, Tensor] = {}
         self._features: dict[str, Tensor] = {}
         self._seen = torch.zeros(0, dtype=torch.bool)
         self._moved = 0.0
+
+    def heads(self, outputs: Outputs) -> nn.Module | None:
+        """None; raises where the network has no unimodal heads of one number."""
+        _modalities(outputs)
+        return None
 
     def setup(self, specification: Specification, n: int) -> None:
         """Forget everything; make room for `n` samples."""
@@ -128,6 +134,10 @@ class UnimodalLabels(Objective):
         heads, own, whole = heads[:, known], own[:, known], whole[known]
         weights = torch.tanh((own - whole).abs())
         return (weights * (heads - own).abs()).sum() / len(whole)
+
+    def amount(self, batch: TensorBatch) -> float:
+        """Number of samples whose label is known."""
+        return float((~torch.isnan(batch.labels[self.label].reshape(-1))).sum())
 
     def _own(self, modality: str, batch: TensorBatch, whole: Tensor) -> Tensor:
         """Labels of a modality for the samples of a batch: those of the whole until they have been moved."""

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from trivium.errors import SpecificationError
 from trivium.objectives.distances import contrast, nt_xent, vicreg
-from trivium.train import Objective, Outputs, TensorBatch, TrainingClock
+from trivium.train import Objective, Outputs, TensorBatch, TrainingClock, require_weight
 
 __all__ = ["CrossModalPrediction", "TwoViews", "Vicreg", "ViewContrast"]
 
@@ -74,7 +74,7 @@ class TwoViews(Objective):
     def __init__(self, width: int = 64, weight: float = 1.0) -> None:
         if width < 1:
             raise SpecificationError(f"{self.name}: width cannot be {width}", remedy="give at least 1")
-        self.width, self.weight = width, weight
+        self.width, self.weight = width, require_weight(self.name, weight)
 
     def heads(self, outputs: Outputs) -> nn.Module | None:
         """A projection for each modality, shared by its views."""
@@ -193,7 +193,7 @@ class CrossModalPrediction(Objective):
     def __init__(self, width: int = 64, temperature: float = 0.2, weight: float = 1.0) -> None:
         if width < 1:
             raise SpecificationError(f"{self.name}: width cannot be {width}", remedy="give at least 1")
-        self.width, self.weight = width, weight
+        self.width, self.weight = width, require_weight(self.name, weight)
         self.temperature = _positive(self.name, temperature)
 
     def heads(self, outputs: Outputs) -> nn.Module | None:

@@ -24,13 +24,14 @@ from trivium.corpus.ranges import require_in_range
 from trivium.errors import DataError, SpecificationError
 from trivium.fuse import ModalityDropout, Network, TextEncoder, WithTextEncoder, open_text_encoder, parameter_groups
 from trivium.fuse.text_encoder import TextSteps
-from trivium.objectives import objective
+from trivium.objectives import Reconstruction, objective
 from trivium.objectives.task import TaskLoss
 from trivium.predict.inputs import SequenceSamples
 from trivium.predict.lengths import longest_steps, most_words, shared_steps, with_margin
 from trivium.predict.request import network_request
 from trivium.predict.saved import save_fitted
 from trivium.predict.selection import LOSS, selection_of
+from trivium.predict.settings import require_training
 from trivium.registry import load
 from trivium.represent.inputs import array_to_aligned
 from trivium.scale import TEXT, Sequences, SpelledSequences, StreamScaler, sequences
@@ -157,6 +158,7 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         validation: tuple[Given, NDArray[np.float64]] | None,
     ) -> Self:
         """Train on numbers (N,) or (N, K) with NaN where missing."""
+        require_training(self.get_params(deep=False))
         given = self._given(X, reset=False)
         self.seed_ = seed = self._seed()
         if not known_rows(target).any():
@@ -240,8 +242,7 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         self, task: TaskLoss, outputs: int, samples: SequenceSamples, seed: int
     ) -> tuple[torch.nn.Module, list[Objective]]:
         """Network with the heads of its objectives, and the objectives, the task first."""
-        objectives: list[Objective] = [task]
-        objectives += [objective(request, label=task.label) for request in self.objectives]
+        objectives: list[Objective] = [task, *self._beside(task)]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             made, tower = self._network(outputs), self.text_encoder_
@@ -256,13 +257,35 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
             whole = ModalityDropout(whole, self.drop_modalities, self.drop_steps)
         return whole, objectives
 
+    def _beside(self, task: TaskLoss) -> list[Objective]:
+        """Objectives beside the task."""
+        found = [objective(request, label=task.label) for request in self.objectives]
+        for one in found:
+            if isinstance(one, TaskLoss | Reconstruction):
+                whose = "of representations" if isinstance(one, Reconstruction) else "the task, which the label decides"
+                raise SpecificationError(
+                    f"{one.name} is {whose}, and no objective beside the task of {task.label}",
+                    remedy="leave it out; loss and class_weight (--loss, --class-weight) change the task",
+                )
+            if getattr(one, "label", task.label) != task.label:
+                raise SpecificationError(
+                    f"{one.name} asks for the label {one.label}, and {task.label} is learned",  # type: ignore[attr-defined]
+                    remedy="leave out its label",
+                )
+        return found
+
     def _network(self, outputs: int) -> Network:
         name, options = network_request(self.network)
         options |= self.network_options or {}
         try:
             network: Network = load("network", name).from_specification(self.specification_, outputs, **options)
-        except (TypeError, ValueError, AttributeError) as cause:
+        except (TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as cause:
             raise SpecificationError(f"{self.network}: {cause}", remedy="see the network's parameters") from cause
+        empty = [name for name, parameter in network.named_parameters() if not parameter.numel()]
+        if empty:
+            raise SpecificationError(
+                f"{self.network}: {empty[0]} has no weights, as a width is 0", remedy="give widths of at least 1"
+            )
         return network
 
     def _train(
@@ -336,7 +359,7 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         DataError
             The folder exists.
         WeightsError
-            The network's exported graph gives other numbers.
+            The network's exported graph gives other numbers, or its weights are not finite.
         """
         check_is_fitted(self)
         return save_fitted(self, folder, learned=learned, card=card, export=export, overwrite=overwrite)

@@ -15,7 +15,7 @@ from safetensors.numpy import save
 
 from trivium.corpus import LabelSpecification, Specification
 from trivium.corpus.specification import LabelKind
-from trivium.errors import SpecificationError
+from trivium.errors import SpecificationError, WeightsError
 from trivium.fuse import Network, TextEncoder, WithTextEncoder, export_network
 from trivium.predict.request import network_request
 from trivium.scale import StreamScaler
@@ -62,6 +62,8 @@ def save_fitted(
     """Write a fitted predictor as weights; parameters and errors: see :meth:`trivium.predict.Predictor.save`."""
     name, options = network_request(predictor.network)
     whole = predictor.network_
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in whole.parameters()):
+        raise WeightsError("weights that are not finite are not saved", remedy="train with a lower learning rate")
     network, encoder = (whole.network, whole.encoder) if isinstance(whole, WithTextEncoder) else (whole, None)
     classes = tuple(str(one) for one in getattr(predictor, "classes_", ()))
     config = PredictorConfig(

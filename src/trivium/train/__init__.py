@@ -1,7 +1,7 @@
 """Training: the one loop, what plugs into it, and what it trains on. Needs torch."""
 
 from trivium.train.hold_out import hold_out
-from trivium.train.hooks import Objective, Outputs, TrainingClock, WithHeads
+from trivium.train.hooks import Objective, Outputs, TrainingClock, WithHeads, require_weight
 from trivium.train.loop import CHECKPOINT, Trainer, TrainingRun
 from trivium.train.losses import write_losses
 from trivium.train.parts import rates_by_part
@@ -29,6 +29,7 @@ __all__ = [
     "WithHeads",
     "hold_out",
     "rates_by_part",
+    "require_weight",
     "schedule",
     "write_losses",
 ]

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-from trivium.errors import WeightsError
+from trivium.errors import DiskError, WeightsError
 from trivium.files import atomic_file
 
 __all__ = [
@@ -39,6 +39,11 @@ def save_checkpoint(path: Path, parts: Mapping[str, Mapping[str, Tensor]], state
         Groups of named tensors; any shapes.
     state : mapping
         Plain builtins; infinities are allowed.
+
+    Raises
+    ------
+    DiskError
+        The disk is full, or may not be written to; what was there stays.
     """
     # cloned, because the format refuses tensors that share memory
     tensors = {
@@ -47,7 +52,14 @@ def save_checkpoint(path: Path, parts: Mapping[str, Mapping[str, Tensor]], state
         for name, tensor in group.items()
     }
     with atomic_file(path) as draft:
-        save_file(tensors, draft, metadata={_STATE: json.dumps(state, sort_keys=True)})
+        try:
+            save_file(tensors, draft, metadata={_STATE: json.dumps(state, sort_keys=True)})
+        except SafetensorError as cause:
+            raise DiskError(
+                f"cannot be written: {cause}",
+                file=path,
+                remedy="check the folder, its permissions and the space left; `--resume` goes on from the last epoch",
+            ) from cause
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:

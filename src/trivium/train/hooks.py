@@ -16,6 +16,7 @@ The order of calls is part of the contract, because some objectives remember wha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
@@ -23,9 +24,10 @@ from typing import ClassVar, TypeAlias
 from torch import Tensor, nn
 
 from trivium.corpus import Specification
+from trivium.errors import SpecificationError
 from trivium.train.samples import TensorBatch
 
-__all__ = ["Objective", "Outputs", "TrainingClock", "WithHeads"]
+__all__ = ["Objective", "Outputs", "TrainingClock", "WithHeads", "require_weight"]
 
 Outputs: TypeAlias = Mapping[str, Tensor]
 """What a network gives, by name: ``representation``, ``reconstruction``, ``prediction`` ..."""
@@ -75,6 +77,19 @@ class Objective:
         """Loss of one batch, a scalar: a mean over its samples."""
         raise NotImplementedError
 
+    def amount(self, batch: TensorBatch) -> float:
+        """How much one batch weighs in the mean over several; the number of its samples.
+
+        An objective whose mean is over some samples only, or weighs them, says so here. The loss of accumulated
+        batches, of an epoch and of several processes is then the loss of all their samples at once.
+
+        Parameters
+        ----------
+        batch : TensorBatch
+            Of B samples.
+        """
+        return float(len(batch))
+
     def heads(self, outputs: Outputs) -> nn.Module | None:
         """Layers of its own, trained with the network: a module that gives further outputs from the network's.
 
@@ -122,6 +137,34 @@ class Objective:
     def owns_steps(self) -> bool:
         """Whether this objective turns a batch into steps of its own."""
         return type(self).steps is not Objective.steps
+
+
+def require_weight(name: str, weight: float, *, negative: bool = False) -> float:
+    """The weight of an objective, checked.
+
+    Parameters
+    ----------
+    name : str
+        Of the objective, for the message.
+    weight : float
+        Factor in the sum of losses.
+    negative : bool
+        Whether it may be below 0, which makes the loss larger; only of losses that are bounded above.
+
+    Raises
+    ------
+    SpecificationError
+        It is not finite, or below 0 where it may not be.
+
+    Examples
+    --------
+    >>> require_weight("regression", 0.5)
+    0.5
+    """
+    if not math.isfinite(weight) or (weight < 0 and not negative):
+        least = "finite number" if negative else "number of at least 0"
+        raise SpecificationError(f"{name}: weight cannot be {weight}", remedy=f"give a {least}")
+    return weight
 
 
 class WithHeads(nn.Module):

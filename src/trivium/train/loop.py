@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from trivium.train.checkpoint import (
     set_random_state,
     unpack_optimizer,
 )
-from trivium.train.divergence import diverged
+from trivium.train.divergence import DivergenceWatch
 from trivium.train.hooks import Objective, Outputs, TrainingClock
 from trivium.train.losses import LossCurves
 from trivium.train.memory import kept_memory
@@ -38,11 +39,14 @@ from trivium.train.run import TrainingRun
 from trivium.train.samples import Samples, TensorBatch, fingerprint
 from trivium.train.schedules import Schedule, constant
 from trivium.train.selection import Selection
+from trivium.train.settings import differences, objective_settings
 
 __all__ = ["CHECKPOINT", "Trainer", "TrainingRun"]
 
 CHECKPOINT = "checkpoint.safetensors"
+_FAINT = 1e-3
 Rows = NDArray[np.int64]
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 class Trainer:
@@ -57,7 +61,8 @@ class Trainer:
     batch_size : int
         Samples per batch, over all processes.
     accumulate : int
-        Batches whose gradients make one step. A step weighs samples, not batches, so the last group may be smaller.
+        Batches whose gradients make one step. Every objective says what a batch weighs in its mean
+        (:meth:`Objective.amount`), so a step is that of all its batches at once, and the last group may be smaller.
     patience : int, optional
         Stop when the validation loss has not fallen for more than this many epochs; None never stops early.
     schedule : Schedule
@@ -134,6 +139,7 @@ class Trainer:
         self.seed, self.device, self.precision, self.selection = seed, device, precision, selection
         self.folder, self.resume, self.tensorboard, self.show = folder, resume, tensorboard, show
         self._owner = self._step_owner()
+        self._require_names()
 
     def _step_owner(self) -> Objective | None:
         owners = [o for o in self.objectives if o.owns_steps]
@@ -142,6 +148,16 @@ class Trainer:
                 f"{', '.join(o.name for o in owners)}: one objective at most may own the steps, without accumulation"
             )
         return owners[0] if owners else None
+
+    def _require_names(self) -> None:
+        """Names are columns of the loss curves and names of heads' outputs: two of one name would overwrite them."""
+        names = [objective.name for objective in self.objectives]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise SpecificationError(
+                f"the objective {', '.join(twice)} is asked for twice",
+                remedy="give one of each name; several pairs of modalities fit into one (pairs=text+audio,text+vision)",
+            )
 
     def fit(
         self, network: nn.Module, optimizer: Optimizer, train: Samples, valid: Samples | None = None
@@ -160,8 +176,9 @@ class Trainer:
         Raises
         ------
         DataError
-            There are no samples, or a loss is not finite: epoch, step, objective and the batch's samples are named, and
-            the network is left with its best weights so far, or those of the last epoch that ended.
+            There are no samples, or losses or weights are not finite: epoch, step, objective and the samples are
+            named, and the network is left with its best weights so far, or those of the last epoch that ended, or those
+            it began with.
         WeightsError
             The checkpoint to go on from was made with other settings or is damaged.
         """
@@ -188,7 +205,8 @@ class Trainer:
         epochs_left = self.max_epochs - run.epoch
         losses = LossCurves(self.folder if self.fabric.is_global_zero else None, events=self.tensorboard)
         steps = math.ceil(len(train) / (self.batch_size * self.accumulate))
-        good = best
+        self._watch = DivergenceWatch(network, self.objectives, train)
+        good = best or _copied(network)
         with progress_bar("training", max(epochs_left, 0) * steps, show=self._shows()) as bar, losses:
             while run.epoch < self.max_epochs and not self._is_exhausted(run):
                 for group in optimizer.param_groups:
@@ -196,9 +214,11 @@ class Trainer:
                 try:
                     row = self._epoch(module, stepper, train, valid, run, bar)
                 except DataError:
-                    network.load_state_dict(good or network.state_dict())
+                    network.load_state_dict(good)
                     raise
                 cost = row.get("valid_loss", math.inf) if self.selection is None else self.selection.cost(row)
+                if not run.epoch:
+                    self._tell_faint(row)
                 if run.close_epoch(row, cost):
                     best = _copied(network)
                 good = best or _copied(network)
@@ -220,9 +240,25 @@ class Trainer:
         """Train and validate once; the epoch's row of the loss curves."""
         row = {"epoch": float(run.epoch), "learning_rate": float(stepper.param_groups[0]["lr"])}
         row |= self._train_epoch(module, stepper, train, run, bar)
-        if valid is not None:
+        if valid is None:
+            self._watch.answers(module)
+        else:
             row |= self._validate(module, valid, run)
         return row | {f"{o.name}_{name}": number for o in self.objectives for name, number in o.measures().items()}
+
+    def _tell_faint(self, row: dict[str, float]) -> None:
+        """Warn of objectives beside the first, the task, that are too small after the first epoch to change anything.
+
+        One that is exactly 0 says nothing yet: there are such as begin in the second epoch.
+        """
+        sizes = [abs(o.weight * row.get(f"train_{o.name}", 0.0)) for o in self.objectives]
+        for objective, size in zip(self.objectives[1:], sizes[1:], strict=True):
+            if 0 < size < _FAINT * sizes[0]:
+                warnings.warn(
+                    f"{objective.name} adds {size:.1e} to a task loss of {sizes[0]:.1e}: "
+                    "this objective changes nothing that can be seen; raise its weight",
+                    stacklevel=4,
+                )
 
     def _shows(self) -> bool:
         return self.show and bool(self.fabric.is_global_zero)
@@ -235,46 +271,60 @@ class Trainer:
     ) -> dict[str, float]:
         module.train()
         order = np.random.default_rng([self.seed, run.epoch]).permutation(len(train))
-        sums = torch.zeros(1 + len(self.objectives), dtype=torch.float64)
+        sums = self._nothing()
         for rows in _pieces(order, self.batch_size * self.accumulate):
             for group in self._groups(train, rows):
                 sums += self._step(module, stepper, group, run, train)
             bar.advance()
-        return self._named("train", sums / len(train))
+        self._watch.weights()
+        return self._named("train", sums)
 
-    def _groups(self, train: Samples, rows: Rows) -> Iterator[list[tuple[TensorBatch, float]]]:
-        """Batches that make one step, each with its share of the step's gradient."""
-        batches = [(self._load(train, part), len(part) / len(rows)) for part in _pieces(rows, self.batch_size)]
+    def _groups(self, train: Samples, rows: Rows) -> Iterator[list[tuple[TensorBatch, bool]]]:
+        """Batches that make one step, each with whether this process has samples of it."""
+        batches = [self._load(train, part) for part in _pieces(rows, self.batch_size)]
         if self._owner is None:
-            yield [(batch, share * factor) for (batch, factor), share in batches]
+            yield batches
             return
-        for (batch, factor), _ in batches:
+        for batch, is_own in batches:
             for own in self._owner.steps(batch):
-                yield [(own, factor)]
+                yield [(own, is_own)]
 
-    def _load(self, samples: Samples, rows: Rows) -> tuple[TensorBatch, float]:
-        """Part of a batch for one process, and the factor that makes the mean over processes the mean over samples.
+    def _load(self, samples: Samples, rows: Rows) -> tuple[TensorBatch, bool]:
+        """Part of a batch for one process.
 
-        A process whose part is empty takes the first sample with factor 0, so that all take part in the exchange.
+        A process whose part is empty takes the first sample, which then weighs nothing, so that all take part in the
+        exchange.
         """
-        world = self.fabric.world_size
-        own = rows[self.fabric.global_rank :: world]
+        own = rows[self.fabric.global_rank :: self.fabric.world_size]
         batch = samples.batch(own if len(own) else rows[:1]).to(self.fabric.device)
-        return batch, len(own) * world / len(rows)
+        return batch, bool(len(own))
+
+    def _nothing(self) -> Tensor:
+        """For every objective, the sum of its losses times what they weigh, and the sum of what they weigh."""
+        return torch.zeros(2, len(self.objectives), dtype=torch.float64)
+
+    def _amounts(self, group: Sequence[tuple[TensorBatch, bool]]) -> Tensor:
+        """What each batch weighs in the mean of each objective, (batches, objectives)."""
+        return torch.tensor(
+            [[objective.amount(batch) * is_own for objective in self.objectives] for batch, is_own in group],
+            dtype=torch.float64,
+        )
 
     def _step(
-        self, module: Any, stepper: Any, group: list[tuple[TensorBatch, float]], run: TrainingRun, train: Samples
+        self, module: Any, stepper: Any, group: list[tuple[TensorBatch, bool]], run: TrainingRun, train: Samples
     ) -> Tensor:
         clock, network = run.clock(), module.module
-        sums = torch.zeros(1 + len(self.objectives), dtype=torch.float64)
+        sums, amounts = self._nothing(), self._amounts(group)
+        whole = self._sum_over_processes(amounts.sum(dim=0))
+        shares = self.fabric.world_size * amounts / whole.clamp(min=_TINY)  # the exchange takes the mean of processes
         used: list[tuple[Outputs, TensorBatch]] = []
         stepper.zero_grad()
-        for number, (batch, factor) in enumerate(group):
+        for number, (batch, _) in enumerate(group):
             with self.fabric.no_backward_sync(module, enabled=number + 1 < len(group)):
                 outputs = module(batch)
-                total, parts = self._losses(outputs, batch, clock, train)
-                self.fabric.backward(total * factor)
-            sums += parts * len(batch) * (factor > 0)
+                total, parts = self._losses(outputs, batch, clock, train, shares[number].tolist())
+                self.fabric.backward(total)
+            sums += torch.stack([parts * amounts[number], amounts[number]])
             for objective in self.objectives:
                 objective.after_backward(network, batch, clock)
             used.append(({name: tensor.detach() for name, tensor in outputs.items()}, batch))
@@ -283,6 +333,7 @@ class Trainer:
         if self.clip_norm is not None:
             self.fabric.clip_gradients(module, stepper, max_norm=self.clip_norm)
         stepper.step()
+        self._watch.stepped([batch for batch, _ in group], clock)
         for outputs, batch in used:
             for objective in self.objectives:
                 objective.after_step(outputs, batch, clock)
@@ -290,29 +341,30 @@ class Trainer:
         return self._sum_over_processes(sums)
 
     def _losses(
-        self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock, samples: Samples
+        self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock, samples: Samples, shares: Sequence[float]
     ) -> tuple[Tensor, Tensor]:
-        """Weighted sum with its graph, and (sum, then every objective's own) as plain numbers."""
+        """Sum of the weighted shares with its graph, and every objective's own loss as a plain number."""
         losses = [objective.loss(outputs, batch, clock) for objective in self.objectives]
-        total = torch.stack([o.weight * loss for o, loss in zip(self.objectives, losses, strict=True)]).sum()
-        parts = torch.stack([total, *losses]).detach().to("cpu", torch.float64)
-        if not bool(torch.isfinite(parts).all()):
-            raise diverged(self.objectives, parts, batch, clock, samples)
-        return total, parts
+        weighted = [o.weight * share * loss for o, share, loss in zip(self.objectives, shares, losses, strict=True)]
+        total = torch.stack(weighted).sum()
+        numbers = torch.stack([total, *losses]).detach().to("cpu", torch.float64)
+        self._watch.losses(numbers[0], numbers[1:], batch, clock, samples)
+        return total, numbers[1:]
 
     @torch.no_grad()
     def _validate(self, module: nn.Module, valid: Samples, run: TrainingRun) -> dict[str, float]:
         module.eval()
-        sums = torch.zeros(1 + len(self.objectives), dtype=torch.float64)
+        sums = self._nothing()
         seen: list[tuple[Tensor, Tensor]] = []
         for rows in _pieces(np.arange(len(valid)), self.batch_size):
-            batch, factor = self._load(valid, rows)
+            batch, is_own = self._load(valid, rows)
             outputs = module(batch)
-            _, parts = self._losses(outputs, batch, run.clock(training=False), valid)
-            sums += parts * len(batch) * (factor > 0)
+            amounts = self._amounts([(batch, is_own)])[0]
+            _, parts = self._losses(outputs, batch, run.clock(training=False), valid, [1.0] * len(amounts))
+            sums += torch.stack([parts * amounts, amounts])
             if self.selection is not None:
                 seen.append(self.selection.seen(outputs, batch.labels))
-        row = self._named("valid", self._sum_over_processes(sums) / len(valid))
+        row = self._named("valid", self._sum_over_processes(sums))
         return row if self.selection is None else row | {self.selection.column: self.selection.of(seen)}
 
     def _sum_over_processes(self, sums: Tensor) -> Tensor:
@@ -321,8 +373,9 @@ class Trainer:
         total = self.fabric.all_reduce(sums.to(self.fabric.device), reduce_op="sum")
         return torch.as_tensor(total).cpu()
 
-    def _named(self, fold: str, means: Tensor) -> dict[str, float]:
-        total, *parts = means.tolist()
+    def _named(self, fold: str, sums: Tensor) -> dict[str, float]:
+        parts = (sums[0] / sums[1].clamp(min=_TINY)).tolist()
+        total = sum(o.weight * part for o, part in zip(self.objectives, parts, strict=True))
         by_objective = {f"{fold}_{o.name}": part for o, part in zip(self.objectives, parts, strict=True)}
         return {f"{fold}_loss": total} | (by_objective if len(parts) > 1 else {})
 
@@ -337,7 +390,7 @@ class Trainer:
             "clip_norm": self.clip_norm,
             "data": [fingerprint(samples) for samples in (train, valid) if samples is not None],
             "network": repr(network),
-            "objectives": [[o.name, o.weight] for o in self.objectives],
+            "objectives": objective_settings(self.objectives),
             "optimizer": json.loads(json.dumps(groups, default=str)),  # as the checkpoint gives it back
             "precision": self.precision,
             "parameters": {name: list(tensor.shape) for name, tensor in network.state_dict().items()},
@@ -372,10 +425,12 @@ class Trainer:
         if path is None or not self.resume or not path.exists():
             return TrainingRun(), {}
         parts, state = load_checkpoint(path)
-        differing = [key for key, value in settings.items() if state["settings"].get(key) != value]
+        differing = differences(state["settings"], settings)
         if differing:
             raise WeightsError(
-                f"the checkpoint was made with other {', '.join(differing)}", file=path, remedy="start anew"
+                f"the checkpoint was made with other settings: {', '.join(differing)}",
+                file=path,
+                remedy="give the same settings, or start anew",
             )
         network.load_state_dict(parts["network"])
         unpack_optimizer(optimizer, parts.get("optimizer", {}), state["optimizer"])
