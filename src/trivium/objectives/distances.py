@@ -207,7 +207,9 @@ def standardised(x: Tensor, correction: int = 1) -> Tensor:
     [[-1.0, 0.0], [0.0, 0.0], [1.0, 0.0]]
     """
     centred = _at_unit_scale(x)
-    return centred / (centred.square().sum(dim=0) / (len(x) - correction) + _TINY).sqrt()
+    squares = centred.square()
+    missing = (1 - squares.detach().mean()).clamp(min=0)  # 0, and nearly 1 where all is constant but for rounding
+    return centred / (squares.sum(dim=0) / (len(x) - correction) + missing + _TINY).sqrt()
 
 
 def _at_unit_scale(x: Tensor) -> Tensor:

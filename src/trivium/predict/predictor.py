@@ -7,6 +7,7 @@ that is held out of the training data, whole groups at a time, or given; a test 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeAlias
@@ -278,7 +279,9 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         name, options = network_request(self.network)
         options |= self.network_options or {}
         try:
-            network: Network = load("network", name).from_specification(self.specification_, outputs, **options)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Initializing zero-element tensors")  # an error below
+                network: Network = load("network", name).from_specification(self.specification_, outputs, **options)
         except (TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as cause:
             raise SpecificationError(f"{self.network}: {cause}", remedy="see the network's parameters") from cause
         empty = [name for name, parameter in network.named_parameters() if not parameter.numel()]
