@@ -9,7 +9,9 @@ the run that was under way goes on from its checkpoint.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from trivium.corpus import Aligned, Corpus, LabelSpecification
-from trivium.errors import SpecificationError, WeightsError
+from trivium.errors import SpecificationError, TriviumError, WeightsError
 from trivium.evaluate.answers import answers_of
 from trivium.evaluate.named_protocols import NamedProtocol
 from trivium.evaluate.plan import EvaluationPlan
@@ -35,6 +37,7 @@ __all__ = [
     "Experiment",
     "FittedFold",
     "FoldRun",
+    "configuration_of",
     "data_content",
     "experiment_configuration",
     "fit_folds",
@@ -192,8 +195,8 @@ def train_and_score(
     """
     where = None if folder is None else Path(folder)
     told = experiment_configuration(plan, predictor)
-    _require_same(where, told)
-    runs = tuple(_finished_runs(plan, predictor, seeds, where, told, show))
+    with _noted(where, told):
+        runs = tuple(_finished_runs(plan, predictor, seeds, where, told, show))
     reads = reads_of(plan, told, seeds)
     table = joined_tables([run.table for run in runs], {"configuration": told, "test_reads": reads_sentence(reads)})
     answers = answers_of(table, plan.protocol)
@@ -263,9 +266,9 @@ def fit_folds(
     whole = None if folder is None else Path(folder)
     told = experiment_configuration(plan, predictor)
     lasting = {k: v for k, v in told["parameters"].items() if k not in _MAY_CHANGE}
-    _require_same(whole, told | {"parameters": lasting}, resume=resume)
-    for seed, learning, door, where in _runs(plan, seeds, whole):
-        yield _fitted(plan, _settled(plan, predictor, seed, where, resume, show), learning, door)
+    with _noted(whole, told | {"parameters": lasting}, resume=resume):
+        for seed, learning, door, where in _runs(plan, seeds, whole):
+            yield _fitted(plan, _settled(plan, predictor, seed, where, resume, show), learning, door)
 
 
 def _runs(
@@ -376,14 +379,25 @@ def _run_of(table: PredictionTable, seed: int, fold: str) -> FoldRun:
     return FoldRun(seed, fold, table, valid, int(facts["best_epoch"]), int(facts["epochs"]))
 
 
-def _require_same(folder: Path | None, told: Mapping[str, Any], *, resume: bool = True) -> None:
-    """Refuse a folder of an experiment with other settings, before anything is trained; note the settings in it."""
+@contextmanager
+def _noted(folder: Path | None, told: Mapping[str, Any], *, resume: bool = True) -> Iterator[None]:
+    """Refuse a folder of an experiment with other settings, and note the settings in it as long as runs are there.
+
+    What is refused before its first epoch leaves nothing, so that the corrected start finds its place free.
+    """
     if folder is None:
+        yield
         return
     note = folder / "configuration.json"
     if resume and note.is_file() and read_json(note) != dict(told):
         raise _other_settings(folder, told, read_json(note))
     write_json(note, dict(told))
+    try:
+        yield
+    except TriviumError:
+        if not [file for file in folder.rglob("*") if file.is_file() and file != note]:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _other_settings(where: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> WeightsError:
@@ -404,12 +418,37 @@ def experiment_configuration(plan: EvaluationPlan[Data], predictor: Any) -> dict
     predictor : estimator
         Its settings.
     """
-    parameters = {k: _plain(v) for k, v in predictor.get_params(deep=False).items() if k not in _UNTOLD}
-    parameters["selection"] = plan.protocol.selection
-    parameters["label"] = plan.label
+    settled = {"selection": plan.protocol.selection, "label": plan.label}
+    return configuration_of(plan, type(predictor).__name__, predictor.get_params(deep=False) | settled)
+
+
+def configuration_of(plan: EvaluationPlan[Data], estimator: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of an estimator by name and parameters, which stored weights tell too: one hash in training and after.
+
+    Parameters
+    ----------
+    plan : EvaluationPlan
+        Protocol, label, folds and data.
+    estimator : str
+        Name of its class.
+    parameters : mapping
+        Its settings; what decides no prediction is left out, and of a text encoder's folder only the name counts.
+
+    Raises
+    ------
+    SpecificationError
+        A setting is not finite.
+    """
+    told = {k: _plain(v) for k, v in sorted(parameters.items()) if k not in _UNTOLD}
+    wrong = [k for k, v in told.items() if isinstance(v, float) and not np.isfinite(v)]
+    if wrong:
+        raise SpecificationError(f"{wrong[0]} cannot be {told[wrong[0]]}", remedy="give a finite number")
+    kind, sign, place = (told.get("text_encoder") or "").partition(":")
+    if sign:  # stored weights name the encoder behind any kind, a request behind `hf` alone
+        told["text_encoder"] = f"{kind}:{Path(place).name}" if kind == "hf" else kind
     return {
-        "predictor": type(predictor).__name__,
-        "parameters": parameters,
+        "predictor": estimator,
+        "parameters": told,
         "protocol": plan.protocol.name,
         "folds": plan.folds.description,
         "data": data_content(plan.data),

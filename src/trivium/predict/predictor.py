@@ -6,6 +6,7 @@ that is held out of the training data, whole groups at a time, or given; a test 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -157,6 +158,7 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         validation: tuple[Given, NDArray[np.float64]] | None,
     ) -> Self:
         """Train on numbers (N,) or (N, K) with NaN where missing."""
+        self._require_rates()
         given = self._given(X, reset=False)
         self.seed_ = seed = self._seed()
         if not known_rows(target).any():
@@ -182,6 +184,14 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         network, objectives = self._assemble(task, outputs, samples, seed)
         self._train(network, objectives, samples, self._valid(valid, task.label), seed)
         return self
+
+    def _require_rates(self) -> None:
+        for name in ("learning_rate", "weight_decay", "text_learning_rate", "text_weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise SpecificationError(f"{name} cannot be {getattr(self, name)}", remedy="give a number, 0 or above")
+        for name in ("drop_modalities", "drop_steps"):
+            if not 0 <= getattr(self, name) < 1:
+                raise SpecificationError(f"{name} cannot be {getattr(self, name)}", remedy="give 0 up to below 1")
 
     def _tower(self, seed: int) -> TextEncoder | None:
         """The text encoder that is trained along, as it begins."""
