@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from trivium.align import align
-from trivium.corpus import Aligned, Corpus, LabelSpecification, Specification, Stream, StreamSpecification, Utterance
+from trivium.corpus import (
+    Aligned,
+    Corpus,
+    LabelSpecification,
+    Specification,
+    Stream,
+    StreamSpecification,
+    Utterance,
+    concat,
+)
 from trivium.errors import DataError, FormatError, SpecificationError
 from trivium.evaluate import answers_of, named_protocol, score_answers
 from trivium.evaluate.plan import EvaluationPlan, plan_evaluation
@@ -36,43 +48,64 @@ def corpus_of(splits: list[str] = SPLITS, scale: float = 1.0) -> Corpus:
     return Corpus.from_utterances(clips, Specification((VOICE,), (SENTIMENT, MOOD)))
 
 
-def everything_reachable(thing: Any, seen: set[int] | None = None) -> str:
+def everything_reachable(thing: Any, seen: dict[int, Any] | None = None) -> str:
     """Text of all strings and arrays that attributes of our own objects lead to."""
-    seen = set() if seen is None else seen
+    seen = {} if seen is None else seen
     if id(thing) in seen:
         return ""
-    seen.add(id(thing))
+    seen[id(thing)] = thing  # kept, or another object could get its number
     if isinstance(thing, np.ndarray):
         return " ".join(map(str, thing.ravel().tolist()))
     if isinstance(thing, str):
         return thing
-    if isinstance(thing, dict):
+    if isinstance(thing, pa.RecordBatch | pa.Table | pa.Array):
+        return str(thing.to_pylist())
+    if isinstance(thing, Mapping):
         return " ".join(everything_reachable(v, seen) for pair in thing.items() for v in pair)
-    if isinstance(thing, list | tuple):
+    if isinstance(thing, list | tuple | set | frozenset):
         return " ".join(everything_reachable(v, seen) for v in thing)
-    return " ".join(everything_reachable(v, seen) for v in getattr(thing, "__dict__", {}).values())
+    slots = [getattr(thing, name, None) for name in getattr(type(thing), "__slots__", ())]
+    held = [*getattr(thing, "__dict__", {}).values(), *slots]
+    return " ".join(everything_reachable(v, seen) for v in held)
 
 
-@pytest.mark.parametrize("form", ["corpus", "aligned"])
-def test_what_training_is_given_holds_no_test_row(form: str, tmp_path: Path) -> None:
+def corpus_in(form: str, folder: Path) -> Any:
+    """The corpus in memory, on disk, joined of two, with fewer modalities, or aligned."""
     corpus = corpus_of()
-    data: Any = corpus if form == "corpus" else align(corpus, words=2)
-    plan: EvaluationPlan[Any] = plan_evaluation(
-        data, named_protocol("mosi"), "sentiment", ledger=ReadLedger(tmp_path / "r.jsonl")
-    )
+    corpus.ids, corpus.group("video")  # what was asked before must not be handed on
+    if form == "disk":
+        corpus.save(folder / "stored")
+        opened = Corpus.open(folder / "stored")
+        assert len(opened.ids) == len(list(opened))
+        return opened
+    if form == "joined":
+        return concat([corpus[np.arange(0, 13, 2)], corpus[np.arange(1, 13, 2)]], ["even", "odd"])
+    if form == "selected":
+        return corpus.select(["audio"])[np.arange(12, -1, -1)]
+    return align(corpus, words=2) if form == "aligned" else corpus
+
+
+@pytest.mark.parametrize("form", ["memory", "disk", "joined", "selected", "aligned"])
+def test_what_training_is_given_holds_no_test_row(form: str, tmp_path: Path) -> None:
+    data = corpus_in(form, tmp_path)
+    ledger = ReadLedger(tmp_path / "r.jsonl")
+    plan: EvaluationPlan[Any] = plan_evaluation(data, named_protocol("mosi"), "sentiment", ledger=ledger)
     learning, door = next(plan.runs(0))
-    tested = {f"u{k:02d}" for k in range(9, 13)}
-    assert learning.train.ids.tolist() == [f"u{k:02d}" for k in range(6)]
-    assert learning.valid is not None and learning.valid.ids.tolist() == ["u06", "u07", "u08"]
-    if form == "aligned":
-        assert not tested & set(everything_reachable(learning).split())
-    else:
-        for part in (learning.train, learning.valid):
-            source = part.source
-            assert not tested & set(source.column("id").tolist())
-            assert len(source) == len(part) and len(source.utterances(np.arange(len(source)))) == len(part)
+    assert learning.valid is not None
+    assert sorted(learning.train.ids.tolist()) == [f"u{k:02d}" for k in range(6)]
+    assert sorted(learning.valid.ids.tolist()) == ["u06", "u07", "u08"]
+    for part in (learning.train, learning.valid):
+        if isinstance(part, Corpus):
+            batch = part.batch(np.array([1, 0]))
+            assert list(batch.ids) == part.ids[[1, 0]].tolist() == [part[1].id, part[0].id]
+            assert [f"u{int(v):02d}" for v in batch.values["audio"][:, 0, 0]] == list(batch.ids)
+            assert part.lengths("audio").tolist() == [2] * len(part)
+            assert part[np.array([1])].source.only(np.array([2])).utterances(np.array([0]))[0].id == part.ids[2]
             with pytest.raises(IndexError):
                 part[len(part)]
+    reached = re.findall(r"u\d\d", everything_reachable(learning))
+    assert set(reached) == {f"u{k:02d}" for k in range(9)}
+    assert not {"9.0", "10.0", "11.0", "12.0"} & set(everything_reachable(learning).split())  # their values
     assert len(door) == 4
     assert not (tmp_path / "r.jsonl").exists()
 

@@ -177,6 +177,9 @@ def test_dropout_of_steps_drops_single_steps_and_none_in_evaluation() -> None:
     module = ModalityDropout(Seen(), steps=0.4)
     assert module(tensor_batch())["text"].mean().item() == pytest.approx(0.6, abs=0.02)
     assert module.eval()(tensor_batch())["text"].mean().item() == 1.0
+    few = ModalityDropout(Seen(), modalities=0.5, steps=0.98)(tensor_batch(steps=2))
+    left = torch.cat([few["text"], few["audio"]], dim=1).sum(dim=1)
+    assert left.min() == 1 and left.float().mean() < 1.2  # nobody loses the last step
     for rate in (-0.1, 1.0):
         with pytest.raises(SpecificationError, match="cannot be dropped"):
             ModalityDropout(Seen(), modalities=rate)

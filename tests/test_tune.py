@@ -299,3 +299,19 @@ def test_the_command_goes_on_and_says_how_to_train(tmp_path: Path, monkeypatch: 
     assert not (tmp_path / "home" / "test-reads").exists()
     with pytest.raises(SpecificationError, match="declared twice or not at all"):
         CliRunner().invoke(app, words, catch_exceptions=False)
+
+
+def test_a_trial_that_torch_refuses_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SpecificationError, match="no setting of the training is below 0"):
+        SearchSpace.parsed(["learning_rate=uniform(-1, 1)"]).require_known(SentimentRegressor())
+
+    def refused(self: Bowl, *_: Any, **__: Any) -> Any:
+        if self.batch_size != 64:
+            raise ValueError("some value is not allowed")
+        return fit(self, *_, **__)
+
+    fit = Bowl.fit
+    monkeypatch.setattr(Bowl, "fit", refused)
+    plan = learning_part(plan_of(made_corpus(), tmp_path))
+    found = tune(plan, Bowl(), SearchSpace.parsed(["batch_size=int(4, 8)"]), trials=2, show=False)
+    assert [trial.problem for trial in found.trials] == ["", *["some value is not allowed"] * 2]

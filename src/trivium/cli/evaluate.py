@@ -40,6 +40,10 @@ def command(
         bool, typer.Option("--missing", help="Also with a rising share of the input missing, and every subset.")
     ] = False,
     drop: Annotated[str, typer.Option("--drop", help="With --missing: whole `modalities`, or `steps`.")] = "modalities",
+    rates: Annotated[
+        str | None,
+        typer.Option("--rates", help="With --missing: which shares. [default: 0,0.1 ... 1]", metavar="0,0.5,..."),
+    ] = None,
     draws: Annotated[int, typer.Option("--draws", min=1, help="With --missing: draws for every share.")] = 3,
     measures: Annotated[
         str | None, typer.Option("--measures", help="With --missing: which numbers are shown and drawn.", metavar="A,B")
@@ -59,7 +63,8 @@ def command(
     is measured on its own test fold, several seeds give mean and spread, and every read of a test fold is recorded in
     your folder of trivium and counted in what is printed. `--missing` drops whole modalities (or steps) of the same
     rows at shares 0, 0.1 ... 1, with several draws, and gives the curve, the area under it, and every subset of the
-    modalities; what is missing at one share is missing at every higher one.
+    modalities. Where a number is not defined at the last shares (a correlation of answers that are all the same), its
+    area ends before, and says where. What is missing at one share is missing at every higher one.
 
     **Examples**
 
@@ -70,6 +75,7 @@ def command(
     from trivium.evaluate.predictions import write_predictions
     from trivium.evaluate.stored import evaluate_weights
 
+    shares = _shares(rates)
     opened = _opened(weights)
     learned = opened[0].config.learned
     if split is None and group is None:
@@ -81,7 +87,7 @@ def command(
     done = evaluate_weights(plan, opened, resamples=resamples)
     if predictions is not None:
         write_predictions(predictions, done.table)
-    robust = _robustness(done, drop, draws, measures) if missing else None
+    robust = _robustness(done, drop, draws, shares, measures) if missing else None
     if out is not None:
         _write(out, done, robust)
     if as_json:
@@ -108,7 +114,23 @@ def _opened(given: Sequence[Path]) -> list[PredictorWeights]:
     return found
 
 
-def _robustness(done: StoredEvaluation, drop: str, draws: int, measures: str | None) -> dict[str, Any]:
+def _shares(rates: str | None) -> tuple[float, ...]:
+    from trivium.evaluate.missing import RATES
+
+    if rates is None:
+        return RATES
+    try:
+        found = tuple(float(text) for text in rates.split(","))
+    except ValueError:
+        found = ()
+    if len(found) < 2 or not all(0 <= one <= 1 for one in found) or list(found) != sorted(set(found)):
+        raise typer.BadParameter("give rising shares from 0 to 1, such as 0,0.25,0.5", param_hint="--rates")
+    return found
+
+
+def _robustness(
+    done: StoredEvaluation, drop: str, draws: int, rates: Sequence[float], measures: str | None
+) -> dict[str, Any]:
     """Curve and subsets as plain builtins, NaN where a number is not defined."""
     from trivium.evaluate.stored import missing_scores, subset_scores
 
@@ -118,7 +140,7 @@ def _robustness(done: StoredEvaluation, drop: str, draws: int, measures: str | N
     wrong = [name for name in wanted if name not in known]
     if wrong:
         raise typer.BadParameter(f"there is no number {wrong[0]}: choose from {', '.join(known)}")
-    curve = missing_scores(done, drop=drop, seeds=range(draws))
+    curve = missing_scores(done, drop=drop, rates=rates, seeds=range(draws))
     return {"drop": drop, "measures": wanted, "curve": curve, "subsets": subset_scores(done)}
 
 
@@ -188,9 +210,12 @@ def _curve_table(curve: MissingCurve, measures: Sequence[str], drop: str) -> Any
     table = Table(f"{drop} missing", *measures, title=f"a share of {drop} missing")
     means = {name: curve.means(name) for name in measures}
     for k, rate in enumerate(curve.rates):
-        table.add_row(f"{rate:.1f}", *(_number(means[name][k]) for name in measures))
+        table.add_row(f"{rate:g}", *(_number(means[name][k]) for name in measures))
     table.add_section()
-    table.add_row("area", *(_number(curve.area(name)) for name in measures))
+    ends = sorted({end for name in measures if not math.isnan(end := curve.defined_to(name))})
+    for end in ends:
+        areas = [_number(curve.area(name)) if curve.defined_to(name) == end else "" for name in measures]
+        table.add_row(f"area to {end:g}", *areas)
     return table
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,9 +9,9 @@ import typer
 
 if TYPE_CHECKING:
     from trivium.corpus import Aligned, Corpus
-    from trivium.evaluate import EvaluationPlan, NamedProtocol
+    from trivium.evaluate import EvaluationPlan
 
-__all__ = ["Folds", "Group", "Label", "Modalities", "Split", "Words", "open_data", "plan_of", "protocol_of"]
+__all__ = ["Folds", "Group", "Label", "Modalities", "Split", "Words", "open_data", "plan_of"]
 
 Label = Annotated[str, typer.Option("--label", "-l", help="What to predict: a label of the corpus.")]
 Split = Annotated[str | None, typer.Option("--split", "-s", help="Which named split, where there are several.")]
@@ -50,22 +49,11 @@ def open_data(source: Path, words: int | None = None, modalities: str | None = N
     return corpus if words is None else align(corpus, words=words)
 
 
-def protocol_of(name: str, split: str | None, group: str | None) -> NamedProtocol:
-    """The protocol, with folds of whole groups where a group is named and no split."""
-    from trivium.evaluate import named_protocol
-
-    protocol = named_protocol(name)
-    if split is not None:
-        return replace(protocol, folds="given", group=group or protocol.group)
-    if group is not None:
-        return replace(protocol, folds="grouped", group=group, held_apart="")
-    return protocol
-
-
 def plan_of(
     data: Any, protocol: str, label: str, split: str | None, group: str | None, folds: int
 ) -> EvaluationPlan[Any]:
     """The plan of a protocol by name, with the folds that options ask for."""
     from trivium.evaluate import plan_evaluation
+    from trivium.evaluate.plan import protocol_of
 
     return plan_evaluation(data, protocol_of(protocol, split, group), label, split=split, folds=folds)

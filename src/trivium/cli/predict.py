@@ -40,7 +40,8 @@ def command(
     `read from` says what was there; where words are the steps, a clip in which nobody speaks has no answer. Of an
     encoder with a head the answer comes with `distance`: how far an utterance lies from the middle of what the head
     learned from, whose own lie at 1; well above 1, the probabilities mean little, however sure they look. A clip
-    that cannot be read is listed and makes the exit code 1.
+    that cannot be read is listed and makes the exit code 1. A corpus that holds the test fold of the weights, with its
+    labels, is answered too; that is recorded as a read of it, as `trivium evaluate` records its own.
 
     **Examples**
 
@@ -60,6 +61,7 @@ def command(
         opened.require_head()
     corpus = open_source(source, opened, transcripts=given)
     try:
+        _record(corpus, opened)
         answers = _answers(corpus, opened, scaler)
     except TriviumError as error:
         raise error.located(source) from error
@@ -80,6 +82,21 @@ def _answers(corpus: Corpus, opened: Weights | PredictorWeights, scaler: str) ->
     if scaler != "pooled":
         raise typer.BadParameter("a predictor has one scaler, that of its training")
     return predictor_answers(corpus, opened)
+
+
+def _record(corpus: Corpus, opened: Weights | PredictorWeights) -> None:
+    """Count answers for the very test fold that the weights' training left out."""
+    from trivium.weights import PredictorWeights
+
+    if not isinstance(opened, PredictorWeights) or "test" not in opened.config.learned:
+        return
+    if opened.config.label.key not in [label.key for label in corpus.specification.labels]:
+        return  # clips, and whatever has no labels
+    from trivium.evaluate.stored import record_answers
+
+    count = record_answers(corpus, opened)
+    if count is not None:
+        typer.echo(f"This corpus holds the test fold of the weights; the read is recorded. {count}", err=True)
 
 
 def _show(answers: list[dict[str, Any]], as_json: bool) -> None:

@@ -121,6 +121,8 @@ def command(
     _require_places(out, run, resume, overwrite)
     data = open_data(source, words, modalities)
     plan = plan_of(data, protocol, label, split, group, folds)
+    for note in plan.notes:
+        typer.echo(note, err=True)
     settings: dict[str, Any] = {
         "network": network,
         "objectives": tuple(objective or ()),
@@ -185,7 +187,7 @@ def _train(
     done: dict[Path, Any] = {}
     for one in fit_folds(chosen, predictor_for(label, **settings), seeds=seeds, folder=run, resume=resume):
         where = out if single else out / f"seed-{one.seed}.fold-{one.name.replace('/', '_')}"
-        facts = {**learned, "label": plan.label, "fold": one.name, "seed": one.seed, "train": _rows(plan, one)}
+        facts = {**learned, "label": plan.label, "fold": one.name, "seed": one.seed, **_rows(plan, one)}
         if not is_first_process():
             continue
         one.predictor.save(where, learned=facts, export=export, overwrite=True)
@@ -193,10 +195,11 @@ def _train(
     return done
 
 
-def _rows(plan: EvaluationPlan[Any], one: FittedFold[Any]) -> str:
+def _rows(plan: EvaluationPlan[Any], one: FittedFold[Any]) -> dict[str, str]:
+    """By which the rows that it learned from, and those it is to be tested on, are known again."""
     from trivium.evaluate.test_fold import fingerprint
 
-    return fingerprint(one.learning.train, plan.label)
+    return {"train": fingerprint(one.learning.train, plan.label), "test": one.door.fingerprint}
 
 
 def _tell(done: Mapping[Path, Any], out: Path, as_json: bool) -> None:

@@ -38,6 +38,9 @@ class Source(Protocol):
     def utterances(self, rows: NDArray[np.int64]) -> list[Utterance]:
         """Read whole utterances by row number, in the order asked for."""
 
+    def only(self, rows: NDArray[np.int64]) -> Source:
+        """A source of these rows, in this order, that holds none of the others."""
+
 
 def part_names(columns: Iterable[str], kind: str) -> list[str]:
     """Names behind ``group.`` or ``split.`` among the names of columns.
@@ -127,6 +130,10 @@ class Memory:
         """See :class:`Source`."""
         return [self._utterances[row] for row in rows]
 
+    def only(self, rows: NDArray[np.int64]) -> Source:
+        """See :class:`Source`."""
+        return Memory(self.utterances(rows), self._specification)
+
 
 class Rows:
     """Some rows of a source, in their own order.
@@ -165,6 +172,10 @@ class Rows:
     def utterances(self, rows: NDArray[np.int64]) -> list[Utterance]:
         """See :class:`Source`."""
         return self._source.utterances(self._rows[rows])
+
+    def only(self, rows: NDArray[np.int64]) -> Source:
+        """See :class:`Source`."""
+        return self._source.only(self._rows[rows])
 
 
 class Selected:
@@ -206,6 +217,10 @@ class Selected:
         return [
             replace(u, streams={m: u.streams[m] for m in kept if m in u.streams}) for u in self._source.utterances(rows)
         ]
+
+    def only(self, rows: NDArray[np.int64]) -> Source:
+        """See :class:`Source`."""
+        return Selected(self._source.only(rows), self._modalities)
 
 
 class Joined:
@@ -268,6 +283,14 @@ class Joined:
             return [replace(u, groups={**u.groups, "corpus": name}) for u in self._parts[part].utterances(own)]
 
         return scatter(self._ends, rows, read)
+
+    def only(self, rows: NDArray[np.int64]) -> Source:
+        """See :class:`Source`."""
+        kept, places = np.unique(rows, return_inverse=True)
+        begins = np.concatenate([[0], self._ends[:-1]])
+        own = [kept[(begin <= kept) & (kept < end)] - begin for begin, end in zip(begins, self._ends, strict=True)]
+        parts = [part.only(one) for part, one in zip(self._parts, own, strict=True)]
+        return Rows(Joined(parts, self._part_names, list(self._labels.values())), places)
 
 
 def scatter(

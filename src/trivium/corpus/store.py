@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pyarrow as pa
@@ -22,10 +23,11 @@ from trivium.errors import FormatError
 from trivium.files import atomic_folder
 from trivium.progress import progress_bar
 
-__all__ = ["Stored", "check_corpus", "save_source", "source_hash"]
+__all__ = ["Stored", "StoredRows", "check_corpus", "save_source", "source_hash"]
 
 _ROWS_AT_ONCE = 256
 _MANY_ROWS = 5_000
+_MAPPED: WeakKeyDictionary[StoredRows, Cache] = WeakKeyDictionary()  # beside them: a map of the file holds all rows
 
 
 class Stored:
@@ -90,6 +92,10 @@ class Stored:
         """See :class:`trivium.corpus.sources.Source`."""
         return self._cache().utterances(rows)
 
+    def only(self, rows: NDArray[np.int64]) -> Source:
+        """See :class:`trivium.corpus.sources.Source`."""
+        return StoredRows(self.folder, self.manifest, rows)
+
     def _cache(self) -> Cache:
         if self._open_cache is None:
             self._open_cache = open_cache(self.folder, self.manifest)
@@ -104,6 +110,64 @@ class Stored:
     def _read(self, name: str) -> pa.Array:
         chunks = [batch.column(0) for _, _, batch in shard_batches(self.folder, self.manifest, [name])]
         return pa.chunked_array(chunks, type=self.manifest.schema.field(name).type).combine_chunks()
+
+
+class StoredRows:
+    """Some rows of a corpus on disk; of the others nothing is kept in memory, though the folder is still named.
+
+    Parameters
+    ----------
+    folder : Path
+        The corpus folder.
+    manifest : Manifest
+        Its ``corpus.json``, already read.
+    rows : integer array of shape (K,)
+        Which ones.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, rows: NDArray[np.int64]) -> None:
+        self.folder, self.manifest, self._rows = folder, manifest, rows
+        self._columns: dict[str, NDArray[Any]] = {}
+
+    def _whole(self) -> Stored:
+        return Stored(self.folder, self.manifest)  # opened for one question and let go
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def column_names(self) -> Sequence[str]:
+        """See :class:`trivium.corpus.sources.Source`."""
+        return self._whole().column_names()
+
+    def column(self, name: str) -> NDArray[Any]:
+        """See :class:`trivium.corpus.sources.Source`."""
+        if name not in self._columns:
+            self._columns[name] = self._whole().column(name)[self._rows]
+        return self._columns[name]
+
+    def lengths(self, modality: str) -> NDArray[np.int64]:
+        """See :class:`trivium.corpus.sources.Source`."""
+        name = f"steps.{modality}"
+        if name not in self._columns:
+            self._columns[name] = self._whole().lengths(modality)[self._rows]
+        return self._columns[name]
+
+    def values(self, modality: str, rows: NDArray[np.int64]) -> list[NDArray[Any] | None]:
+        """See :class:`trivium.corpus.sources.Source`."""
+        return self._cache().values(modality, self._rows[rows])
+
+    def utterances(self, rows: NDArray[np.int64]) -> list[Utterance]:
+        """See :class:`trivium.corpus.sources.Source`."""
+        return self._cache().utterances(self._rows[rows])
+
+    def _cache(self) -> Cache:
+        if self not in _MAPPED:
+            _MAPPED[self] = open_cache(self.folder, self.manifest)
+        return _MAPPED[self]
+
+    def only(self, rows: NDArray[np.int64]) -> Source:
+        """See :class:`trivium.corpus.sources.Source`."""
+        return StoredRows(self.folder, self.manifest, self._rows[rows])
 
 
 def save_source(

@@ -59,6 +59,11 @@ class Answers:
         return np.asarray(np.unique(self.folds, return_inverse=True)[1].reshape(self.folds.shape))
 
     @property
+    def strange(self) -> list[str]:
+        """Class names that are predicted and the label of no utterance."""
+        return sorted(set(self.said.ravel().tolist()) - set(self.truth.tolist())) if self.said.dtype.kind == "U" else []
+
+    @property
     def fold_count(self) -> int:
         """How many test folds there are, over all seeds."""
         return int(self.fold_numbers.max()) + 1

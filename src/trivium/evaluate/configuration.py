@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trivium.corpus import Aligned, Corpus
-from trivium.errors import WeightsError
+from trivium.errors import SpecificationError, TriviumError, WeightsError
 from trivium.evaluate.plan import EvaluationPlan
 from trivium.evaluate.study import data_hash
 from trivium.evaluate.test_fold import Data, ReadCount, configuration_hash
 from trivium.files import read_json, write_json
 
 __all__ = [
+    "configuration_of",
     "data_content",
     "experiment_configuration",
+    "noted",
     "other_settings",
     "reads_of",
     "reads_sentence",
-    "require_same_settings",
 ]
 
 _UNTOLD = ("device", "folder", "progress", "random_state", "resume", "tensorboard")  # decide nothing, or the seed does
@@ -37,12 +40,37 @@ def experiment_configuration(plan: EvaluationPlan[Data], predictor: Any) -> dict
     predictor : estimator
         Its settings.
     """
-    parameters = {k: _plain(v) for k, v in predictor.get_params(deep=False).items() if k not in _UNTOLD}
-    parameters["selection"] = plan.protocol.selection
-    parameters["label"] = plan.label
+    settled = {"selection": plan.protocol.selection, "label": plan.label}
+    return configuration_of(plan, type(predictor).__name__, predictor.get_params(deep=False) | settled)
+
+
+def configuration_of(plan: EvaluationPlan[Data], estimator: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of an estimator by name and parameters, which stored weights tell too: one hash in training and after.
+
+    Parameters
+    ----------
+    plan : EvaluationPlan
+        Protocol, label, folds and data.
+    estimator : str
+        Name of its class.
+    parameters : mapping
+        Its settings; what decides no prediction is left out, and of a text encoder's folder only the name counts.
+
+    Raises
+    ------
+    SpecificationError
+        A setting is not finite.
+    """
+    told = {k: _plain(v) for k, v in sorted(parameters.items()) if k not in _UNTOLD}
+    wrong = [k for k, v in told.items() if isinstance(v, float) and not np.isfinite(v)]
+    if wrong:
+        raise SpecificationError(f"{wrong[0]} cannot be {told[wrong[0]]}", remedy="give a finite number")
+    kind, sign, place = (told.get("text_encoder") or "").partition(":")
+    if sign:  # stored weights name the encoder behind any kind, a request behind `hf` alone
+        told["text_encoder"] = f"{kind}:{Path(place).name}" if kind == "hf" else kind
     return {
-        "predictor": type(predictor).__name__,
-        "parameters": parameters,
+        "predictor": estimator,
+        "parameters": told,
         "protocol": plan.protocol.name,
         "folds": plan.folds.description,
         "data": data_content(plan.data),
@@ -68,8 +96,11 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def require_same_settings(folder: Path | None, told: Mapping[str, Any], *, resume: bool = True) -> None:
-    """Refuse a folder of an experiment with other settings, before anything is trained; note the settings in it.
+@contextmanager
+def noted(folder: Path | None, told: Mapping[str, Any], *, resume: bool = True) -> Iterator[None]:
+    """Refuse a folder of an experiment with other settings, and note the settings in it as long as runs are there.
+
+    What is refused before its first epoch leaves nothing, so that the corrected start finds its place free.
 
     Parameters
     ----------
@@ -86,11 +117,18 @@ def require_same_settings(folder: Path | None, told: Mapping[str, Any], *, resum
         The folder holds runs with other settings.
     """
     if folder is None:
+        yield
         return
     note = folder / "configuration.json"
     if resume and note.is_file() and read_json(note) != dict(told):
         raise other_settings(folder, told, read_json(note))
     write_json(note, dict(told))
+    try:
+        yield
+    except TriviumError:
+        if not [file for file in folder.rglob("*") if file.is_file() and file != note]:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def other_settings(where: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> WeightsError:

@@ -19,12 +19,13 @@ import numpy as np
 from trivium.errors import SpecificationError
 from trivium.evaluate.answers import answers_of
 from trivium.evaluate.configuration import (
+    configuration_of,
     data_content,
     experiment_configuration,
+    noted,
     other_settings,
     reads_of,
     reads_sentence,
-    require_same_settings,
 )
 from trivium.evaluate.fitting import SEEDS, FittedFold, fit_folds, fitted_on, runs_of, settled
 from trivium.evaluate.plan import EvaluationPlan
@@ -40,6 +41,7 @@ __all__ = [
     "Experiment",
     "FittedFold",
     "FoldRun",
+    "configuration_of",
     "data_content",
     "experiment_configuration",
     "fit_folds",
@@ -168,8 +170,8 @@ def train_and_score(
     """
     where = None if folder is None else Path(folder)
     told = experiment_configuration(plan, predictor)
-    require_same_settings(where, told)
-    runs = tuple(_finished_runs(plan, predictor, seeds, where, told, show))
+    with noted(where, told):
+        runs = tuple(_finished_runs(plan, predictor, seeds, where, told, show))
     reads = reads_of(plan, told, seeds)
     table = joined_tables([run.table for run in runs], {"configuration": told, "test_reads": reads_sentence(reads)})
     answers = answers_of(table, plan.protocol)

@@ -14,7 +14,7 @@ from sklearn.base import clone
 
 from trivium.corpus import Aligned
 from trivium.errors import SpecificationError
-from trivium.evaluate.configuration import experiment_configuration, require_same_settings
+from trivium.evaluate.configuration import experiment_configuration, noted
 from trivium.evaluate.plan import EvaluationPlan
 from trivium.evaluate.test_fold import Data, LearningFold, TestFold
 
@@ -79,9 +79,9 @@ def fit_folds(
     whole = None if folder is None else Path(folder)
     told = experiment_configuration(plan, predictor)
     lasting = {k: v for k, v in told["parameters"].items() if k not in _MAY_CHANGE}
-    require_same_settings(whole, told | {"parameters": lasting}, resume=resume)
-    for seed, learning, door, where in runs_of(plan, seeds, whole):
-        yield fitted_on(plan, settled(plan, predictor, seed, where, resume, show), learning, door)
+    with noted(whole, told | {"parameters": lasting}, resume=resume):
+        for seed, learning, door, where in runs_of(plan, seeds, whole):
+            yield fitted_on(plan, settled(plan, predictor, seed, where, resume, show), learning, door)
 
 
 def runs_of(

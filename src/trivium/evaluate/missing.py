@@ -219,16 +219,34 @@ class MissingCurve:
         """Mean over seeds for every rate."""
         return tuple(float(np.mean(values)) for values in self.scores[name])
 
+    def defined_to(self, name: str) -> float:
+        """The last rate before the first at which the means are not defined; NaN where none is.
+
+        Where everything is missing all answers are the same, and a correlation of constant answers is not defined.
+        """
+        missing = np.flatnonzero(np.isnan(self.means(name)))
+        count = int(missing[0]) if len(missing) else len(self.rates)
+        return self.rates[count - 1] if count else float("nan")
+
     def area(self, name: str) -> float:
-        """Area under the means; see :func:`area_under_curve`."""
-        return area_under_curve(self.rates, self.means(name))
+        """Area under the means up to :meth:`defined_to`; NaN where fewer than two rates are left.
+
+        See :func:`area_under_curve`. An area to .9 is not comparable with one to 1.0.
+        """
+        count = sum(rate <= self.defined_to(name) for rate in self.rates)
+        return area_under_curve(self.rates[:count], self.means(name)[:count]) if count > 1 else float("nan")
 
     def to_json(self) -> dict[str, Any]:
-        """Rates, and by measure the values, their means and the area, as plain builtins."""
+        """Rates, and by measure the values, their means, the area and the rate that it goes to, as plain builtins."""
         return {
             "rates": list(self.rates),
             "scores": {
-                name: {"by_seed": [list(v) for v in values], "mean": list(self.means(name)), "area": self.area(name)}
+                name: {
+                    "by_seed": [list(v) for v in values],
+                    "mean": list(self.means(name)),
+                    "area": self.area(name),
+                    "area_to": self.defined_to(name),
+                }
                 for name, values in self.scores.items()
             },
         }

@@ -14,12 +14,12 @@ from trivium.corpus.ranges import require_in_range
 from trivium.corpus.specification import LabelSpecification
 from trivium.errors import DataError, SpecificationError
 from trivium.evaluate.clusters import clusters_of
-from trivium.evaluate.named_protocols import NamedProtocol
+from trivium.evaluate.named_protocols import NamedProtocol, named_protocol
 from trivium.evaluate.predictions import PredictionTable
 from trivium.evaluate.protocols import Protocol, given_split, grouped_folds
 from trivium.evaluate.test_fold import Data, LearningFold, ReadLedger, TestFold, fingerprint, sealed
 
-__all__ = ["EvaluationPlan", "plan_evaluation"]
+__all__ = ["EvaluationPlan", "plan_evaluation", "protocol_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,8 @@ class EvaluationPlan(Generic[Data]):
         N utterances.
     ledger : ReadLedger
         Where reads of test folds are recorded.
+    notes : tuple of str
+        What is other than the folds' names promise.
     """
 
     protocol: NamedProtocol
@@ -45,6 +47,7 @@ class EvaluationPlan(Generic[Data]):
     folds: Protocol
     data: Data
     ledger: ReadLedger
+    notes: tuple[str, ...] = ()
 
     def runs(self, seed: int) -> Iterator[tuple[LearningFold[Data], TestFold[Data]]]:
         """For every fold of a seed, what training is given, and the test rows behind their door.
@@ -182,10 +185,47 @@ def plan_evaluation(
     values = data.label(label)
     require_in_range(data.ids, values, data.specification.label(label))
     missing = values == "" if values.dtype.kind == "U" else np.isnan(values).reshape(len(values), -1).any(axis=1)
+    before = {one.name for one in made.folds if len(one.valid)}
     made = made.without(np.asarray(missing))
     if not made.folds or not all(len(fold.train) for fold in made.folds):
         raise DataError(f"a fold has no utterance with the label {label}", remedy="choose another split or label")
-    return EvaluationPlan(protocol, label, made, data, ledger or ReadLedger())
+    emptied = [one.name for one in made.folds if one.name in before and not len(one.valid)]
+    notes = tuple(
+        f"No utterance of the valid fold (test fold {name}) has the label {label}: a share of the training "
+        "utterances is held out in its place, and chooses."
+        for name in emptied
+    )
+    return EvaluationPlan(protocol, label, made, data, ledger or ReadLedger(), notes)
+
+
+def protocol_of(name: str, split: str | None = None, group: str | None = None) -> NamedProtocol:
+    """A protocol by name, with folds of whole groups where a group is named and no split.
+
+    Parameters
+    ----------
+    name : str
+        Of the protocol.
+    split : str, optional
+        Its folds are used as given.
+    group : str, optional
+        What folds are made of, or with a split what belongs together.
+
+    Raises
+    ------
+    SpecificationError
+        There is no such protocol.
+
+    Examples
+    --------
+    >>> protocol_of("classification", group="actor").folds
+    'grouped'
+    """
+    protocol = named_protocol(name)
+    if split is not None:
+        return replace(protocol, folds="given", group=group or protocol.group)
+    if group is not None:
+        return replace(protocol, folds="grouped", group=group, held_apart="")
+    return protocol
 
 
 def _require_unique(ids: NDArray[np.str_]) -> None:

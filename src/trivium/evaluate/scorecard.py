@@ -156,6 +156,8 @@ class Scorecard:
         undefined = [line.measure.name for line in self.lines if math.isnan(line.mean)]
         if undefined:
             found.append(f"Not defined on these answers: {', '.join(undefined)} (constant answers, or no such label).")
+        if answers.strange:
+            found.append(f"Predicted, but the class of no label: {', '.join(answers.strange)}. It counts as wrong.")
         reads = self.provenance.get("test_reads")
         return [*found, str(reads)] if reads else found
 

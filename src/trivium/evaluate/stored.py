@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from trivium.corpus import Batch
-from trivium.errors import SpecificationError
+from trivium.errors import DataError, SpecificationError
 from trivium.evaluate.answers import answers_of
-from trivium.evaluate.configuration import data_content, reads_sentence
+from trivium.evaluate.configuration import configuration_of, reads_sentence
 from trivium.evaluate.missing import (
     RATES,
     MissingCurve,
@@ -22,7 +22,7 @@ from trivium.evaluate.missing import (
     missing_curve,
     modality_subsets,
 )
-from trivium.evaluate.plan import EvaluationPlan
+from trivium.evaluate.plan import EvaluationPlan, plan_evaluation, protocol_of
 from trivium.evaluate.predictions import PredictionTable, joined_tables
 from trivium.evaluate.said import said_of
 from trivium.evaluate.scorecard import Scorecard, score_answers, values_of
@@ -30,7 +30,15 @@ from trivium.evaluate.test_fold import Data, LearningFold, ReadCount, TestFold, 
 from trivium.progress import progress_bar
 from trivium.weights import PredictorWeights
 
-__all__ = ["DROPS", "OpenedFold", "StoredEvaluation", "evaluate_weights", "missing_scores", "subset_scores"]
+__all__ = [
+    "DROPS",
+    "OpenedFold",
+    "StoredEvaluation",
+    "evaluate_weights",
+    "missing_scores",
+    "record_answers",
+    "subset_scores",
+]
 
 DROPS: Mapping[str, Callable[..., Batch]] = {"modalities": drop_modalities, "steps": drop_steps}
 """What can be dropped at test."""
@@ -100,21 +108,24 @@ def evaluate_weights(
     Raises
     ------
     SpecificationError
-        The weights answer another label, or learned on a fold that the plan does not have.
+        The weights answer another label, learned on a fold that the plan does not have, or are of several
+        configurations.
     """
     opened: list[OpenedFold] = []
     tables: list[PredictionTable] = []
     notes: list[str] = []
     reads: dict[str, ReadCount] = {}
-    for one in weights:
+    configurations = [_told(plan, one) for one in weights]
+    _require_one_configuration(configurations, weights)
+    for one, told in zip(weights, configurations, strict=True):
         learning, door = _fold_of(plan, one)
         notes += _doubts(plan, one, learning)
         seed = int(one.config.learned.get("seed", 0))
-        told = _told(plan, one)
         read = door.read(told, seed=seed)
         opened.append(OpenedFold(one, learning.name, seed, read.data))
         tables.append(_predicted(plan, opened[-1]))
         reads[learning.name] = _later(reads.get(learning.name), read.count)
+    notes += _absent(opened)
     table = joined_tables(tables, {"test_reads": reads_sentence(reads), "weights": [dict(w.hashes) for w in weights]})
     card = score_answers(answers_of(table, plan.protocol), plan.protocol, times=resamples, provenance=table.provenance)
     return StoredEvaluation(plan, card, table, tuple(opened), tuple(dict.fromkeys(notes)))
@@ -148,17 +159,80 @@ def _doubts(plan: EvaluationPlan[Data], one: PredictorWeights, learning: Learnin
     ]
 
 
+def _absent(opened: Sequence[OpenedFold]) -> list[str]:
+    """Which modalities of the weights are absent in how many test utterances, each fold counted once."""
+    found: dict[str, int] = {}
+    total = 0
+    for one in {one.fold: one for one in opened}.values():
+        there = one.weights.there(one.data)
+        total += len(one.data)
+        for name in one.weights.specification.modalities:
+            lacking = len(one.data) - int(there[name].sum()) if name in there else len(one.data)
+            found[name] = found.get(name, 0) + lacking
+    told = [f"{name} in {'all' if count == total else count} of {total}" for name, count in found.items() if count]
+    return [f"Absent from the test utterances, and masked: {', '.join(told)}."] if told else []
+
+
 def _told(plan: EvaluationPlan[Data], one: PredictorWeights) -> dict[str, Any]:
-    """The configuration that reads are counted by: all but the seed."""
-    config = one.config
-    return {
-        "network": config.network,
-        "options": dict(config.options),
-        "parameters": {k: v for k, v in config.parameters.items() if k != "random_state"},
-        "protocol": plan.protocol.name,
-        "folds": plan.folds.description,
-        "data": data_content(plan.data),
-    }
+    """The configuration that reads are counted by: all but the seed, the same as while it was trained."""
+    taken = [name for name in plan.data.specification.modalities if name in one.specification.modalities]
+    if taken and len(taken) < len(plan.data.specification.modalities):  # trained without the others
+        plan = replace(plan, data=plan.data.select(taken))
+    return configuration_of(plan, one.config.estimator, one.config.parameters)
+
+
+def _require_one_configuration(told: Sequence[Mapping[str, Any]], weights: Sequence[PredictorWeights]) -> None:
+    """Refuse a mean over predictors that differ in more than seed and fold."""
+    flat = [{**one, **one["parameters"]} for one in told]
+    for other, one in zip(flat[1:], weights[1:], strict=True):
+        names = [k for k in {**flat[0], **other} if k != "parameters" and flat[0].get(k) != other.get(k)]
+        if names:
+            said = ", ".join(f"{name} {flat[0].get(name)} and {other.get(name)}" for name in names)
+            raise SpecificationError(
+                f"{weights[0].folder.name} and {one.folder.name} are two configurations, not two seeds of one: {said}",
+                file=one.folder,
+                remedy="evaluate each by itself, and compare them with `trivium score --against`",
+            )
+
+
+def record_answers(data: Data, one: PredictorWeights) -> ReadCount | None:
+    """Record answers for a corpus as a read, where they include the very test fold that the weights' training left out.
+
+    The weights keep by which protocol, split or groups their test fold was made, and its fingerprint. Where the corpus,
+    divided so again, gives that fold, to predict it is to read it. Part of that fold, its clips, or a copy without
+    labels are not recognised.
+
+    Parameters
+    ----------
+    data : Aligned or Corpus
+        What will be answered.
+    one : PredictorWeights
+        By which.
+
+    Returns
+    -------
+    ReadCount or None
+        How often the fold has been read, this time included; None where it is not there.
+
+    Raises
+    ------
+    DataError
+        The read cannot be recorded.
+    """
+    learned = one.config.learned
+    if not learned.get("test"):
+        return None
+    try:
+        protocol = protocol_of(str(learned["protocol"]), learned.get("split"), learned.get("group"))
+        plan = plan_evaluation(
+            data, protocol, one.config.label.key, split=learned.get("split"), folds=int(learned.get("folds", 5))
+        )
+        _, door = _fold_of(plan, one)
+    except (SpecificationError, DataError):
+        return None  # not divided as it was then
+    if door.fingerprint != learned["test"]:
+        return None
+    return door.read(_told(plan, one), seed=int(learned.get("seed", 0))).count
 
 
 def _predicted(

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.corpus import Aligned, Corpus
-from trivium.corpus.sources import Rows
 from trivium.errors import DataError, FormatError
 from trivium.files import canonical_json, sha256_bytes, user_folder
 
@@ -141,7 +140,10 @@ class ReadLedger:
 
 @dataclass(frozen=True, eq=False)
 class LearningFold(Generic[Data]):
-    """What training is given of one fold: nothing of the test rows can be reached from here.
+    """What training is given of one fold: it holds no test row, nor a way to one but opening the corpus again.
+
+    No id, label or column of a test row is held. Two things stay: of a corpus on disk the name of its folder, and of
+    one in memory the arrays of the learning rows, which may be views of a block that a reader filled with all of them.
 
     Parameters
     ----------
@@ -262,7 +264,7 @@ def sealed(data: Data, rows: Sequence[int] | NDArray[np.int64]) -> Data:
     Returns
     -------
     Aligned or Corpus
-        An aligned set is copied; a corpus gets a source that knows its own rows only.
+        An aligned set is copied; a corpus gets a source that holds these rows only, and on disk the folder's name.
 
     Examples
     --------
@@ -274,7 +276,7 @@ def sealed(data: Data, rows: Sequence[int] | NDArray[np.int64]) -> Data:
     kept = np.asarray(rows, dtype=np.int64)
     if isinstance(data, Aligned):
         return data[kept]
-    return Corpus(Rows(data.source, data.rows[kept]), data.specification, data.provenance)
+    return Corpus(data.source.only(data.rows[kept]), data.specification, data.provenance)
 
 
 def fingerprint(data: Aligned | Corpus, label: str) -> str:

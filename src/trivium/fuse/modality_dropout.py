@@ -25,7 +25,7 @@ class ModalityDropout(nn.Module):
         Takes a batch.
     modalities, steps : float
         Probability with which a modality of a sample, or a step of a modality, is dropped; from 0 up to, not including,
-        1. What is dropped is zero and masked.
+        1. What is dropped is zero and masked. A sample keeps one modality, and of all its steps one, in any case.
 
     Raises
     ------
@@ -62,10 +62,17 @@ class ModalityDropout(nn.Module):
     def _dropped(self, batch: TensorBatch) -> TensorBatch:
         names = list(batch.mask)
         kept = self._kept([batch.mask[name].reshape(len(batch), -1).any(dim=1) for name in names])
-        masks, values = {}, {}
+        draws = {}
         for name, whole in zip(names, kept, strict=True):
             mask = batch.mask[name]
-            seen = whole[:, None] & (torch.rand(mask.shape[:2], device=mask.device) >= self.steps)
+            drawn = torch.rand(mask.shape[:2], device=mask.device)
+            there = whole[:, None] & mask.reshape(*mask.shape[:2], -1).any(dim=2)
+            draws[name] = drawn.masked_fill(~there, -1.0)
+        highest = torch.cat(list(draws.values()), dim=1).max(dim=1).values  # the last step of a sample always stays
+        limit = highest.clamp(max=self.steps)[:, None]
+        masks, values = {}, {}
+        for name, drawn in draws.items():
+            mask, seen = batch.mask[name], (drawn >= limit) & (drawn >= 0)
             masks[name] = mask & (seen if mask.dim() == 2 else seen.unsqueeze(2))
             values[name] = batch.values[name] * seen.unsqueeze(2)
         return TensorBatch(batch.rows, {**batch.values, **values}, masks, batch.labels)

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.class_weight import compute_class_weight
 
+from trivium.corpus import Aligned, Corpus
 from trivium.errors import DataError, SpecificationError
 from trivium.objectives import Classes, Multilabel, Ordinal, Regression
 from trivium.objectives.task import Distance
 from trivium.predict.predictor import Given, Predictor, TargetError, known_rows
 from trivium.weights.answers import class_shares, expected_level
+from trivium.wording import counted
 
 __all__ = ["EmotionClassifier", "SentimentRegressor"]
 
@@ -278,7 +280,7 @@ class EmotionClassifier(ClassifierMixin, Predictor):  # type: ignore[misc]
             raise TargetError(f"there is only one class: {self.classes_.tolist()}", remedy="name another label")
         numbers = self._numbers(target)
         task = Classes(self.label or _TARGET, self._weights(numbers))
-        given = None if held is None else (held[0], self._numbers(held[1]))
+        given = None if held is None else (held[0], self._numbers(held[1], held[0]))
         return self._fit(x, numbers, task, len(self.classes_), groups, given)
 
     def _fit_presences(
@@ -325,12 +327,19 @@ class EmotionClassifier(ClassifierMixin, Predictor):  # type: ignore[misc]
                 raise SpecificationError(f"the weight of {name} cannot be {weight!r}", remedy="give a number above 0")
         return tuple(float(given.get(name, 1.0)) for name in names)
 
-    def _numbers(self, target: NDArray[Any]) -> NDArray[np.float64]:
-        """Number of every class, NaN where missing."""
+    def _numbers(self, target: NDArray[Any], held: Given | None = None) -> NDArray[np.float64]:
+        """Number of every class, NaN where missing; `held` are the utterances of a validation fold."""
         missing = target == "" if target.dtype.kind in "UO" else np.zeros(len(target), bool)
         unknown = sorted(set(target[~missing].tolist()) - set(self.classes_.tolist()))
         if unknown:
-            raise DataError(f"the class {unknown[0]!r} does not occur in the training data")
+            having = np.flatnonzero(target == unknown[0])
+            ids = [str(held.ids[row]) for row in having[:3]] if isinstance(held, Corpus | Aligned) else []
+            named = f" (such as {', '.join(ids)})" if ids else ""
+            raise DataError(
+                f"the class {unknown[0]!r} of {counted(len(having), 'validation utterance')}{named} does not occur in "
+                "the training fold",
+                remedy="choose a split whose training fold has every class, or leave these utterances out",
+            )
         numbers = np.full(len(target), np.nan)
         numbers[~missing] = np.searchsorted(self.classes_, target[~missing])
         return numbers

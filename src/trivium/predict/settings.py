@@ -12,6 +12,7 @@ from trivium.errors import SpecificationError
 __all__ = ["require_training"]
 
 _RATES = ("learning_rate", "weight_decay", "text_learning_rate", "text_weight_decay")
+_SHARES = ("drop_modalities", "drop_steps")
 _COUNTS = {"batch_size": 1, "accumulate": 1, "max_epochs": 0, "patience": 0, "freeze_layers": 0}
 
 
@@ -26,18 +27,22 @@ def require_training(settings: Mapping[str, Any]) -> None:
     Raises
     ------
     SpecificationError
-        A rate is not a finite number of at least 0, a count is none or too low, the largest norm of a step is not above
+        A rate is not a finite number of at least 0, a share not below 1, a count is none or too low, the largest norm of a step is not above
         0, or the seed is below 0.
 
     Examples
     --------
     >>> rates = dict.fromkeys(("learning_rate", "weight_decay", "text_learning_rate", "text_weight_decay"), 0.1)
     >>> counts = dict.fromkeys(("batch_size", "accumulate", "max_epochs", "patience", "freeze_layers"), 8)
-    >>> require_training({**rates, **counts, "clip_norm": None, "random_state": 0})
+    >>> shares = {"drop_modalities": 0.0, "drop_steps": 0.5}
+    >>> require_training({**rates, **shares, **counts, "clip_norm": None, "random_state": 0})
     """
     for name in _RATES:
         if not _is_number(settings[name]) or settings[name] < 0:
             raise _refused(name, settings[name], "a finite number of at least 0")
+    for name in _SHARES:
+        if not _is_number(settings[name]) or not 0 <= settings[name] < 1:
+            raise _refused(name, settings[name], "a number from 0 to below 1")
     for name, least in _COUNTS.items():
         if not isinstance(settings[name], Integral) or settings[name] < least:
             raise _refused(name, settings[name], f"a whole number of at least {least}")

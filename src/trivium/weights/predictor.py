@@ -174,15 +174,20 @@ class PredictorWeights:
             )
         return shared
 
-    def there(self, data: Corpus) -> dict[str, NDArray[np.bool_]]:
+    def there(self, data: Corpus | Aligned) -> dict[str, NDArray[np.bool_]]:
         """Which of N utterances have each modality that the weights take, by modality.
 
         Parameters
         ----------
-        data : Corpus
+        data : Corpus or Aligned
             N utterances.
         """
-        found = {name: data.lengths(name) > 0 for name in self._shared(data)}
+        if isinstance(data, Aligned):
+            names = data.specification.modalities
+            cells = {name: data.cell_mask[:, :, names.index(name)] for name in self._shared(data)}
+            found = {name: np.asarray(cell.any(axis=1)) for name, cell in cells.items()}
+        else:
+            found = {name: data.lengths(name) > 0 for name in self._shared(data)}
         found |= {name: spoken_rows(data) for name in self._spelled}
         return {name: found[name] for name in self.specification.modalities if name in found}
 

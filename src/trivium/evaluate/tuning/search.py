@@ -39,6 +39,8 @@ __all__ = ["RECORD", "Trial", "Tuning", "learning_part", "tune"]
 RECORD = "tuning.json"
 """What a folder of a tuning keeps."""
 
+# What settings can bring about: refused, diverged, or an option that a network of torch cannot be built or run with.
+_FAILURES = (DataError, SpecificationError, ValueError, TypeError, RuntimeError, ArithmeticError, AssertionError)
 _TASKS = ("regression", "classes", "multilabel", "ordinal")
 
 
@@ -291,10 +293,10 @@ def _tried(
         value, problem = float(np.mean([_value(fold, plan.protocol.selection) for fold in fitted])), ""
         epochs: float | None = float(np.mean([fold.predictor.n_iter_ for fold in fitted]))
         problem = "" if math.isfinite(value) else f"the {_measure(plan)} is not defined"
-    except (DataError, SpecificationError) as error:
+    except _FAILURES as error:
         if number == 0:
             raise
-        value, epochs, problem = math.nan, None, str(error)
+        value, epochs, problem = math.nan, None, str(error) or type(error).__name__
     if number == 0 and problem:
         raise SpecificationError(problem, remedy="give a valid fold, or set validation_fraction above 0")
     for left in [] if folder is None else folder.rglob(CHECKPOINT):

@@ -206,6 +206,8 @@ def _require(one: Dimension, predictor: Any) -> None:
     if not rest:
         known = {name: value for name, value in predictor.get_params(deep=False).items() if name not in _FIXED}
         _require_option(one, one.name, known, "the predictor")
+        if any(not isinstance(value, str | bool) and value < 0 for value in one.values if value is not None):
+            raise SpecificationError(f"{one.name} cannot be {one}", remedy="no setting of the training is below 0")
         if one.name == "loss":
             raise SpecificationError(
                 "loss cannot be tuned: losses of two kinds are not comparable", remedy="tune once for each loss"
