@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ ALL_STATISTICS = "mean,spread,slope,minimum,maximum,p10,p90,first-half,second-ha
 _LEARN_NOTHING = (Flatten, MeanPooling, MeanStdPooling, Missingness, Statistics)
 _FIXED = ("functionals", "metadata")
 _SHARED = {"progress": False}
+_WORTH_KEEPING = 2.0  # seconds of the processor
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ class PartVectors:
     group : str
         Group that early stopping keeps together, where the task has it.
     folder : path, optional
-        Where vectors of trained parts are kept.
+        Where vectors that took more than two seconds are kept.
     """
 
     material: Material
@@ -179,17 +180,17 @@ class PartVectors:
     def _fitted(
         self, part: PartRequest, view: View, estimator: Any, learning: Learning, key: str
     ) -> NDArray[np.float32]:
-        trained = "max_epochs" in signature(type(estimator).__init__).parameters
-        file = self.folder / f"{key}.npy" if self.folder is not None and trained else None
+        file = None if self.folder is None else self.folder / f"{key}.npy"
         if file is not None and file.is_file():
             return np.asarray(np.load(file, allow_pickle=False))
         data = self.material.view(view, part.modalities)
+        began = time.process_time()
         stopping = learning.stopping if takes_validation(estimator) else np.empty(0, np.int64)
         how = {"validation": data[stopping]} if len(stopping) else {}
         vectors = np.asarray(estimator.fit(data[learning.rows], **how).transform(data), np.float32)
         if vectors.shape[:1] != (len(data),) or not np.isfinite(vectors).all():
             raise DataError(f"{part.text} gave vectors of shape {vectors.shape}, or such that are not finite")
-        if file is not None:
+        if file is not None and time.process_time() - began > _WORTH_KEEPING:
             with atomic_file(file) as draft, draft.open("wb") as opened:
                 np.save(opened, vectors)
         return vectors

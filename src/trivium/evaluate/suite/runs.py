@@ -294,13 +294,12 @@ class SuiteRun:
         seeds: tuple[int, ...],
         cut: Cut = EVERYTHING,
     ) -> dict[str, _Measured]:
-        """Answers of all rows; a fold's rows one after another, so that what was fitted for one serves the next."""
+        """Answers of all rows, one row after another: whole rows are there early."""
         order = [
             (seed, fold, row)
-            for seed in seeds
-            for fold in protocol.of_seed(seed)
             for row in rows
-            if seed in bench.seeds_of(row, protocol, seeds)
+            for seed in bench.seeds_of(row, protocol, seeds)
+            for fold in protocol.of_seed(seed)
         ]
         found = {row.text: _Measured.empty(bench, row, protocol, seeds) for row in rows}
         with progress_bar(title, len(order), show=self.progress) as bar:
