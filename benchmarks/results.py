@@ -18,14 +18,12 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
-
-import numpy as np
 
 import trivium
 from trivium.align import align

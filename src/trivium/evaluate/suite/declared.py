@@ -255,9 +255,7 @@ def _suite(given: Mapping[str, Any]) -> SuiteDeclaration:
 
 def _part(name: str, given: Mapping[str, Any]) -> PartDeclaration:
     options = {key: value for key, value in given.items() if key not in ("of", "view", "least_modalities")}
-    return PartDeclaration(
-        given.get("of", name), given.get("view", "steps"), options, given.get("least_modalities", 1)
-    )
+    return PartDeclaration(given.get("of", name), given.get("view", "steps"), options, given.get("least_modalities", 1))
 
 
 def _task(name: str, given: Mapping[str, Any], seeds: int) -> TaskDeclaration:

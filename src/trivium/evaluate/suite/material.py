@@ -1,4 +1,4 @@
-"""What a task gives to the rows of its table: steps for what learns, frames for what pools, vectors known beforehand."""
+"""What a task gives to the rows of its table: steps to learn from, frames to pool, vectors known beforehand."""
 
 from __future__ import annotations
 

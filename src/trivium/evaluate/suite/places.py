@@ -89,7 +89,7 @@ def missing_models(names: Sequence[str]) -> list[str]:
 
 
 def table_of(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Rows of a CSV file that has the named columns.
+    r"""Rows of a CSV file that has the named columns.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def table_of(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder) / "meta.csv"
-    ...     _ = file.write_text("id,label\\na,1\\n")
+    ...     _ = file.write_text("id,label\na,1\n")
     ...     table_of(file, ["label"])
     [{'id': 'a', 'label': '1'}]
     """

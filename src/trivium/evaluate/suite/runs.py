@@ -279,9 +279,7 @@ class SuiteRun:
         lines = rows_of(ordered, features, target, protocol.clusters, (PICKED,), self._resamples)
         lines = tuple(_of_kind(line, {row.text for row in floors}) for line in lines)
         ours = rows[0].text
-        contrast = contrast_of(
-            ours, predictions[ours], picked, counts, target, protocol.clusters, self._resamples
-        )
+        contrast = contrast_of(ours, predictions[ours], picked, counts, target, protocol.clusters, self._resamples)
         found = DivisionResult(division.name, protocol.description, target.metrics, lines)
         return found, contrast, {name: one.seconds for name, one in measured.items()}
 
@@ -332,7 +330,13 @@ class SuiteRun:
         return tuple(points)
 
     def _points(
-        self, title: str, bench: Bench, rows: tuple[RowRequest, ...], protocol: Protocol, seeds: tuple[int, ...], cut: Cut
+        self,
+        title: str,
+        bench: Bench,
+        rows: tuple[RowRequest, ...],
+        protocol: Protocol,
+        seeds: tuple[int, ...],
+        cut: Cut,
     ) -> Iterator[Point]:
         measured = self._measured(title, bench, rows, protocol, seeds, cut)
         for row in rows:
