@@ -144,7 +144,7 @@ def test_changed_labels_of_test_rows_change_no_answer() -> None:
     table["label.mood"][fold.test] = "calm"
     steps = replace(material.steps, table=table)
     answers = [
-        bench_of(one).cell(parsed_row("mean+minirocket"), 0, fold, one.steps.group("speaker"))
+        bench_of(one).cell(parsed_row("mean+fisher-vectors"), 0, fold, one.steps.group("speaker"))
         for one in (material, Material(steps, steps))
     ]
     np.testing.assert_array_equal(answers[0].output, answers[1].output)
@@ -230,9 +230,40 @@ def test_tasks_without_data_or_track_are_named_and_skipped(data: Path, tmp_path:
     result = asked(data, tmp_path, tasks=("ict-mmmo", "ravdess"), tracks=("F", "H"), first_division=True).run()
     why = {(one.task, one.track): one.why for one in result.skipped}
     assert "no sound, no picture" in why["ict-mmmo", "F"]
-    assert "ravdess/meta.csv" in why["ravdess", "H"] and "comes with the release" in why["ravdess", "H"]
+    assert "ravdess/meta.csv" in why["ravdess", "H"] and "comes with RAVDESS" in why["ravdess", "H"]
     assert [one.task.name for one in result.tasks] == ["ict-mmmo"]
     assert "not measured here" in markdown_page(result)
+
+
+def test_a_set_that_cannot_be_read_costs_only_itself(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "mosi").mkdir()
+    (tmp_path / "mosi" / "mosi_meta.csv").write_text("id,label\na,1\n")
+    (tmp_path / "word-level").symlink_to(data / "word-level")
+    result = asked(tmp_path, tmp_path / "work", tasks=("ict-mmmo", "mosi"), first_division=True).run()
+    assert [one.task.name for one in result.tasks] == ["ict-mmmo"]
+    assert "has no column video, text, split_std" in result.skipped[0].why
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"tracks": ("Z",)}, "no track Z"),
+        ({"tasks": ("sims",)}, "no task 'sims'"),
+        ({"leave_out": ("shine",)}, "no row 'shine'"),
+        ({"labels": (1,)}, "at least 2"),
+        ({"unlabelled": (0.0,)}, "between 0 and 1"),
+    ],
+)
+def test_what_cannot_be_asked_is_told_before_anything_runs(
+    data: Path, tmp_path: Path, changes: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(SpecificationError, match=told):
+        asked(data, tmp_path, **changes)
+
+
+def test_a_row_that_is_a_floor_already_is_no_representation(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpecificationError, match="left without a representation"):
+        asked(data, tmp_path, tasks=("ict-mmmo",), rows=("mean",)).run()
 
 
 def test_no_folder_of_data_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

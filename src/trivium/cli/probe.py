@@ -172,7 +172,7 @@ def command(
         Path(name).name if "/" in name else name: _representation(name, set_options or [])
         for name in representation or []
     }
-    data = _joined(sources, words, modalities)
+    joined = _joined(sources, words, modalities)
     options: dict[str, Any] = {
         "group": group,
         "split": split,
@@ -182,7 +182,7 @@ def command(
         "resamples": resamples,
         "out": out,
     }
-    results = _run(combinations, named, data, label, target or sources[0].stem, options)
+    results = _run(combinations, named, joined, label, target or sources[0].stem, options)
     if as_json:
         shown = {name: result.to_json() for name, result in results.items()}
         typer.echo(json.dumps(shown if combinations else shown[""], indent=1))

@@ -112,6 +112,8 @@ class TaskDeclaration:
         By track, the representation whose contrast counts.
     needs : tuple of str
         Files and folders below that of the data.
+    comes_from : str
+        Whose release they are.
     models : mapping of str to tuple of str
         Upstream models by track.
     without : mapping of str to str
@@ -134,6 +136,7 @@ class TaskDeclaration:
     divisions: tuple[Division, ...]
     primary: Mapping[str, str]
     needs: tuple[str, ...] = ()
+    comes_from: str = "the release of the set"
     models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     without: Mapping[str, str] = field(default_factory=dict)
     cluster: str = ""
@@ -260,7 +263,7 @@ def _part(name: str, given: Mapping[str, Any]) -> PartDeclaration:
 
 def _task(name: str, given: Mapping[str, Any], seeds: int) -> TaskDeclaration:
     plain = {key: given[key] for key in ("title", "about", "reader")}
-    plain |= {key: given[key] for key in ("cluster", "beside") if key in given}
+    plain |= {key: given[key] for key in ("cluster", "beside", "comes_from") if key in given}
     plain |= {key: _words(given[key]) for key in ("labels", "needs", "measures") if key in given}
     return TaskDeclaration(
         name=name,
@@ -274,7 +277,8 @@ def _task(name: str, given: Mapping[str, Any], seeds: int) -> TaskDeclaration:
 
 
 def _division(given: Mapping[str, Any]) -> Division:
-    return Division(**{key: _words(value) if isinstance(value, list) else value for key, value in given.items()})
+    told: dict[str, Any] = {key: _words(value) if isinstance(value, list) else value for key, value in given.items()}
+    return Division(**told)
 
 
 def _words(values: Sequence[Any]) -> tuple[str, ...]:

@@ -70,7 +70,10 @@ def real_life(folder: Path, work: Path, track: Track, *, show: bool = True) -> M
         "group.speaker": np.array([row["speaker"] for row in known]),
     }
     views = [side_by_side(parts, "real-life", names, (label,), table) for parts in (steps, frames)]
-    fixed = {"functionals": _functionals(streams), "metadata": {"": recording_facts(known)}}
+    fixed: dict[str, dict[str, NDArray[np.floating]]] = {
+        "functionals": _functionals(streams),
+        "metadata": {"": recording_facts(known)},
+    }
     return Material(views[0], views[1], fixed)
 
 

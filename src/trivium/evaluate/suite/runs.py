@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from trivium.errors import SpecificationError
+from trivium.errors import DataError, FormatError, SpecificationError
 from trivium.evaluate.protocols import Protocol
 from trivium.evaluate.readout import GRID
 from trivium.evaluate.report import Predictions, Row, TestReads
@@ -115,8 +115,13 @@ class SuiteRun:
             raise SpecificationError("labels are at least 2, shares of unlabelled data between 0 and 1")
         for task in self.tasks:
             self.suite.task(task)
-        for row in (*self.rows, *self.suite.rows, *self.suite.floors):
-            parsed_row(row)
+        primary = [row for task in self.suite.tasks for row in task.primary.values()]
+        known = {parsed_row(row).text for row in (*self.rows, *self.suite.rows, *self.suite.floors, *primary)}
+        strange = [row for row in self.leave_out if row not in known]
+        if strange:
+            raise SpecificationError(
+                f"there is no row {strange[0]!r}", remedy=f"choose from {', '.join(sorted(known))}"
+            )
 
     @property
     def chosen(self) -> tuple[TaskDeclaration, ...]:
@@ -146,7 +151,12 @@ class SuiteRun:
                 if why:
                     skipped.append(Skipped(task.name, track, why))
                     continue
-                done.append(self._task(task, track, folder))  # type: ignore[arg-type]
+                try:
+                    material = task.read(folder, self._work, track, show=self.progress)  # type: ignore[arg-type]
+                except (DataError, FormatError) as fault:  # what is wrong with one set must not cost the others
+                    skipped.append(Skipped(task.name, track, str(fault).rstrip(".")))
+                    continue
+                done.append(self._task(task, track, material))
                 if finished is not None:
                     finished(self._result(done, skipped, began))
         return self._result(done, skipped, began)
@@ -157,7 +167,7 @@ class SuiteRun:
             return task.without[track]
         absent = absent_files(folder, task.needs)
         if absent:
-            return f"{', '.join(absent)} is not in {folder.name}: it comes with the release of the set"
+            return f"{', '.join(absent)} is not in {folder}; it comes with {task.comes_from}"
         models = missing_models(task.models.get(track, ()))
         return f"models are missing: `trivium upstream fetch {' '.join(models)}`" if models else ""
 
@@ -193,8 +203,7 @@ class SuiteRun:
     def _work(self) -> Path:
         return Path(self.work) if self.work is not None else user_folder("suite")
 
-    def _task(self, task: TaskDeclaration, track: Track, folder: Path) -> TaskResult:
-        material = task.read(folder, self._work, track, show=self.progress)
+    def _task(self, task: TaskDeclaration, track: str, material: Material) -> TaskResult:
         if self.modalities:
             kept = [name for name in material.modalities if name in self.modalities]
             if not kept:
@@ -242,7 +251,8 @@ class SuiteRun:
         floors = tuple(row for row in map(parsed_row, self.suite.floors) if self._fits(row, material))
         rows = tuple(row for row in dict.fromkeys(own) if row not in floors and self._fits(row, material))
         if not floors or not rows:
-            raise SpecificationError(f"{task.name} is left without a floor or a representation")
+            what = "representation beside its floors" if floors else "floor"
+            raise SpecificationError(f"{task.name} is left without a {what}", remedy="ask for one more row")
         return floors, rows
 
     def _fits(self, row: RowRequest, material: Material) -> bool:

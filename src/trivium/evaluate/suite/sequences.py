@@ -228,6 +228,6 @@ def side_by_side(
         seen.append(there)
     cells = np.stack(seen, axis=2)
     return Aligned.from_arrays(
-        np.concatenate(values, axis=2), specification, mask=cells.any(axis=2), cell_mask=cells,
+        np.concatenate(values, axis=2), specification, mask=np.asarray(cells.any(axis=2)), cell_mask=cells,
         ids=np.array(ids), table=dict(table),
     )  # fmt: skip

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from trivium.errors import MediaError
 from trivium.evaluate.suite.sequences import Steps, kept_sequences
 
@@ -44,7 +46,7 @@ def sound_columns(files: Sequence[Path], kind: str, folder: Path, *, show: bool 
 
     def of(number: int) -> dict[str, Steps]:
         sound = _decoded(files[number])
-        return {kind: voice_stream(sound).values if kind == "voice" else encoder_states(sound)}
+        return {kind: np.asarray(voice_stream(sound).values, np.float32) if kind == "voice" else encoder_states(sound)}
 
     told = f"{kind} {specification.extractor} {specification.version} {' '.join(specification.columns)}"
     names = [f"{file.name} {file.stat().st_size}" for file in files]

@@ -209,11 +209,9 @@ def _task(one: TaskResult) -> Iterator[str]:
     facts = one.facts
     columns = ", ".join(f"{name} {count}" for name, count in facts.get("columns", {}).items())
     yield f"### {one.task.title}"
-    clusters = counted(int(facts.get("clusters", 0)), "cluster")
-    yield (
-        f"{one.task.about} {facts.get('utterances')} utterances, {clusters} ({facts.get('cluster')}); columns: {columns}; "
-        f"{facts.get('steps')} steps, at most {facts.get('frames')} frames."
-    )
+    clusters = f"{counted(int(facts.get('clusters', 0)), 'cluster')} ({facts.get('cluster')})"
+    steps = f"{facts.get('steps')} steps, at most {facts.get('frames')} frames"
+    yield f"{one.task.about} {facts.get('utterances')} utterances, {clusters}; columns: {columns}; {steps}."
     for division in one.divisions:
         heads = _heads(division)
         lines = [
