@@ -81,7 +81,7 @@ class PartVectors:
     given: Mapping[str, Any] = field(default_factory=dict)
     group: str = ""
     folder: Path | None = None
-    _known: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    _known: dict[str, NDArray[np.float32]] = field(default_factory=dict, init=False)
 
     def of(self, part: PartRequest, seed: int, learning: Learning) -> NDArray[np.float32]:
         """Vectors (N, K) of one part.
@@ -156,13 +156,14 @@ class PartVectors:
         return told.view, load("representation", told.of)(**told.options)
 
     def _set_up(self, estimator: Any, seed: int, view: View) -> Any:
-        """Options that all parts share, those of the user last; ``max_epochs=0`` stays, for it means untrained."""
+        """Options that all parts share, those of the user last; but what is untrained stays so."""
         known = estimator.get_params()
         shared: dict[str, Any] = {**_SHARED, "random_state": seed, "words": self.material.view(view).shape[1]}
         if f"group.{self.group}" in self.material.steps.table:
             shared["validation_groups"] = self.group
-        own = dict(self.options) if known.get("max_epochs") != 0 else {}
-        return estimator.set_params(**{name: value for name, value in {**shared, **own}.items() if name in known})
+        untrained = {"max_epochs": 0} if known.get("max_epochs") == 0 else {}
+        wanted = {**shared, **self.options, **untrained}
+        return estimator.set_params(**{name: value for name, value in wanted.items() if name in known})
 
     def _key(self, part: PartRequest, estimator: Any, learning: Learning) -> str:
         facts = {
