@@ -18,14 +18,12 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
-
-import numpy as np
 
 import trivium
 from trivium.align import align
@@ -33,6 +31,7 @@ from trivium.corpus import Aligned, Corpus
 from trivium.errors import TriviumError
 from trivium.evaluate import FLOORS, ProbeResult, Protocol, across, grouped_folds, probe, repeated_folds
 from trivium.evaluate.study import data_hash
+from trivium.evaluate.suite.word_level import without_sentinels
 from trivium.files import atomic_file, canonical_json, sha256_bytes, sha256_file, write_json
 from trivium.formats import read
 from trivium.represent import ConvAutoencoder
@@ -40,7 +39,6 @@ from trivium.represent import ConvAutoencoder
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "results"
 LIBRARIES = ("numpy", "scikit-learn", "torch")
-SENTINEL_COLUMNS, SENTINEL = (0, 7), 255.0  # columns of the voice of ICT-MMMO that pile up at the ends of their range
 VARIANTS: dict[str, dict[str, Any]] = {
     "faithful": {},
     "no padding": {"padding": "ignore"},
@@ -113,12 +111,7 @@ def word_level(name: str) -> Aligned:
 
 def ict_mmmo() -> Aligned:
     """ICT-MMMO with its sentinels taken for what they are: not seen."""
-    data = word_level("mmmo")
-    values = data.values.copy()
-    for column in SENTINEL_COLUMNS:  # voice comes first, text was left out
-        cells = values[:, :, column]
-        cells[np.abs(cells) >= SENTINEL] = np.nan
-    return replace(data, values=values)
+    return without_sentinels(word_level("mmmo"))
 
 
 def ravdess() -> Aligned:

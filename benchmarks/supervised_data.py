@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from results import ict_mmmo as steps_of_ict_mmmo
-from voice import decoded, layouts
-from voice_statistics import flattened, statistics
+from voice import decoded
 
 from trivium.corpus import Aligned, Corpus, LabelSpecification, Specification, StreamSpecification
 from trivium.errors import TriviumError
+from trivium.evaluate.suite.ravdess import LUNA_JIMENEZ
+from trivium.evaluate.suite.voice_functionals import flattened, voice_functionals
 from trivium.extract.audio.voice import voice_specification, voice_stream
 from trivium.extract.text.minilm import load_word_encoder
 from trivium.extract.words.speech import encoder_states
@@ -31,8 +32,6 @@ from trivium.represent import MeanStdPooling
 __all__ = ["ict_mmmo", "mosi_contaminated", "mosi_words", "ravdess", "real_life", "speaker_centred"]
 
 Values = NDArray[Any]
-LUNA_JIMENEZ = ((2, 5, 14, 15, 16), (3, 6, 7, 13, 18), (10, 11, 12, 19, 20), (8, 17, 21, 23, 24), (1, 4, 9, 22))
-"""Actors of the five folds of Luna-Jimenez et al. (2021)."""
 EMOTIONS = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
 
 
@@ -108,12 +107,11 @@ def _hash_of_files(files: Sequence[Path]) -> str:
 
 def _voices(files: Sequence[Path]) -> dict[str, Values]:
     """Statistics and parts of the voice columns, mean and spread of the recogniser's states, a row a clip."""
-    layout = layouts()[0]
     found: dict[str, list[Values]] = {"statistics": [], "flattened": [], "states": []}
     for file in files:
         sound = decoded(file)
         voice, states = voice_stream(sound).values.astype(np.float64), encoder_states(sound)
-        found["statistics"].append(statistics(voice, layout))
+        found["statistics"].append(voice_functionals(voice))
         found["flattened"].append(flattened(voice))
         found["states"].append(np.concatenate([states.mean(axis=0), states.std(axis=0)]))
     return {name: np.array(rows, np.float32) for name, rows in found.items()}

@@ -34,19 +34,18 @@ from voice_agreement import (
     DESCRIPTOR,
     FOLLOWED,
     PAIRS,
-    PLACE,
     agreement,
     formants_beside_praat,
     known_answers,
     reached,
 )
 from voice_signals import RATE, signals
-from voice_statistics import Layout, flattened, statistics
 
 from trivium.errors import TriviumError
 from trivium.evaluate import grouped_folds
 from trivium.evaluate.bootstrap import cluster_bootstrap
 from trivium.evaluate.readout import GRID, LinearReadout
+from trivium.evaluate.suite.voice_functionals import Layout, flattened, layout_of_voice, statistics
 from trivium.extract.audio.voice import voice_stream
 from trivium.extract.source.media import open_clip
 from trivium.files import atomic_file, sha256_bytes, sha256_file, write_json
@@ -55,7 +54,6 @@ from trivium.metrics import unweighted_average_recall
 SEED, COMPARED, FOLDS = 0, 100, 6
 WANTED = 0.514
 BEGAN = 48
-VOICE = ("pitch_s", "harmonics_", "jitter", "shimmer", "h1_", "h2_", "formant_")
 Values = NDArray[Any]
 
 
@@ -114,15 +112,11 @@ def part(found: Mapping[str, Values], kind: str, names: Sequence[str]) -> dict[s
 
 def layouts() -> tuple[Layout, Layout, Layout]:
     """Layouts of all columns, of those that the set began with, and of openSMILE's."""
-    about_voice = [i for name, i in PLACE.items() if name.startswith(VOICE)]
-    other = [i for name, i in PLACE.items() if i not in about_voice and name != "voicing"]
-    pitch = PLACE["pitch_semitones"]
     theirs = [i for i, pair in enumerate(PAIRS) if pair.voice]
     rest = [i for i, pair in enumerate(PAIRS) if not pair.voice]
-    few, fewer = ([i for i in columns if i < BEGAN] for columns in (about_voice, other))
     return (
-        Layout(about_voice, other, pitch, PLACE["loudness_auditory"]),
-        Layout(few, fewer, pitch, PLACE["loudness"]),
+        layout_of_voice(),
+        layout_of_voice(BEGAN),
         Layout(theirs, rest, 10, 0),
     )
 

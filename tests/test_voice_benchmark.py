@@ -25,9 +25,8 @@ def load(name: str) -> ModuleType:
     return import_module(name)
 
 
-@pytest.mark.usefixtures("benchmark_module")
 def test_statistics_of_a_clip_are_those_worked_out_by_hand() -> None:
-    module = load("voice_statistics")
+    module = load("trivium.evaluate.suite.voice_functionals")
     pitch, loudness = np.array([0.0, 10, 12, 0, 0, 20]), np.array([1.0, 2, 5, 3, 4, 2])
     layout = module.Layout(voice=[0], other=[1], pitch=0, loudness=1)
     found = module.statistics(np.stack([pitch, loudness], axis=1), layout)
@@ -51,9 +50,8 @@ def test_statistics_of_a_clip_are_those_worked_out_by_hand() -> None:
     assert found == pytest.approx(truth)
 
 
-@pytest.mark.usefixtures("benchmark_module")
 def test_an_unvoiced_clip_has_statistics_too() -> None:
-    module = load("voice_statistics")
+    module = load("trivium.evaluate.suite.voice_functionals")
     found = module.statistics(np.zeros((50, 3)), module.Layout([0], [1, 2], 0, 1))
     assert np.isfinite(found).all()
     assert module.flattened(np.zeros((50, 3))).shape == (60,)

@@ -176,6 +176,12 @@ _BUILT_IN: tuple[Entry, ...] = (
         "trivium.represent.fisher:FisherVectors",
         "gradients of a mixture of Gaussians by the frames of an utterance",
     ),
+    Entry(
+        "representation",
+        "minirocket",
+        "trivium.represent.minirocket:MiniRocket",
+        "shares of dilated convolutions above thresholds, a strong floor",
+    ),
     Entry("representation", "missingness", "trivium.represent.pooling:Missingness", "only which cells were there"),
 )
 

@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_PANEL = "Suite"
+
 
 def command(
     sources: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(help="A corpus, a file of `trivium align`, or what `trivium read` knows; several are joined."),
-    ],
+    ] = None,
     label: Annotated[
-        list[str], typer.Option("--label", "-l", help="What to predict; several numbers give their mean.")
-    ],
+        list[str] | None, typer.Option("--label", "-l", help="What to predict; several numbers give their mean.")
+    ] = None,
     representation: Annotated[
         list[str] | None,
         typer.Option(
@@ -48,7 +50,9 @@ def command(
     repeated: Annotated[
         bool, typer.Option("--repeated", help="With --group: partition anew for every seed, not in order.")
     ] = False,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds.")] = 5,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", min=1, help="How many seeds; default 5, in a suite as declared.")
+    ] = None,
     resamples: Annotated[int, typer.Option("--resamples", min=1, help="Of the bootstrap behind the intervals.")] = 1000,
     words: Annotated[int, typer.Option("--words", "-w", min=1, help="Steps that corpora are aligned to.")] = 20,
     modalities: Annotated[
@@ -62,6 +66,69 @@ def command(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            "--suite",
+            help="`real`: five real tasks instead of a corpus; or a TOML file like it.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="Folder of the real sets; default: what TRIVIUM_DATA names.", rich_help_panel=_PANEL
+        ),
+    ] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option(
+            "--work",
+            help="Where columns and finished cells are kept; default: the user's folder.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    tasks: Annotated[
+        list[str] | None,
+        typer.Option("--task", "-t", help="Only this task; may be given again.", rich_help_panel=_PANEL),
+    ] = None,
+    track: Annotated[
+        str,
+        typer.Option("--track", help="H (columns by hand), F (foundation columns), or H,F.", rich_help_panel=_PANEL),
+    ] = "H,F",
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--leave-out",
+            help="Row that is not measured, such as conv-autoencoder, the slowest.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--labels", metavar="N,N", help="Also with so many labels only, such as 10,30,100.", rich_help_panel=_PANEL
+        ),
+    ] = None,
+    draws: Annotated[
+        int, typer.Option("--draws", min=1, help="How often labels are drawn.", rich_help_panel=_PANEL)
+    ] = 50,
+    unlabelled: Annotated[
+        str | None,
+        typer.Option(
+            "--unlabelled",
+            metavar="X,X",
+            help="Also with shares of the unlabelled data: .1,.3.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="A look of about a minute: few tasks and rows, one seed.", rich_help_panel=_PANEL),
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with a panel for every task.", rich_help_panel=_PANEL)
+    ] = None,
 ) -> None:
     """Show how much frozen vectors tell a linear model about a label, always beside their floors.
 
@@ -78,27 +145,56 @@ def command(
     `trivium probe words.npz --label emotion --group actor --folds 6 --representation conv-autoencoder --out run`
 
     `trivium probe mosi pom --label sentiment --combinations corpora --target mosi -r conv-autoencoder --json`
+
+    **A suite**
+
+    `--suite real` measures five tasks on real sets that TRIVIUM_DATA names, in two tracks that are never compared,
+    each row beside the same floors, and tells whether the declared representation beats the floor that validation
+    picks. Tasks without data are named and skipped. Every finished cell is kept: the same command goes on after a
+    kill. A row is written `a+b`, `a[audio]`, or `transductive a` for vectors centred by speaker.
+
+    `trivium probe --suite real --quick`
+
+    `trivium probe --suite real --task ravdess --track F -r "functionals+masked-steps[audio]" --labels 10,30,100`
     """
+    if suite is not None:
+        from trivium.cli.suite import run_suite
+
+        run_suite(
+            suite, sources=sources, label=label, group=group, split=split, combinations=combinations,
+            rows=representation, options=set_options, modalities=modalities, seeds=seeds, resamples=resamples, out=out,
+            as_json=as_json, data=data, work=work, tasks=tasks, track=track, leave_out=leave_out, labels=labels,
+            draws=draws, unlabelled=unlabelled, quick=quick, html=html,
+        )  # fmt: skip
+        return
+    sources, label = _required(sources, label)
     named = {
         Path(name).name if "/" in name else name: _representation(name, set_options or [])
         for name in representation or []
     }
-    data = _joined(sources, words, modalities)
+    joined = _joined(sources, words, modalities)
     options: dict[str, Any] = {
         "group": group,
         "split": split,
         "folds": folds,
         "repeated": repeated,
-        "seeds": seeds,
+        "seeds": 5 if seeds is None else seeds,
         "resamples": resamples,
         "out": out,
     }
-    results = _run(combinations, named, data, label, target or sources[0].stem, options)
+    results = _run(combinations, named, joined, label, target or sources[0].stem, options)
     if as_json:
         shown = {name: result.to_json() for name, result in results.items()}
         typer.echo(json.dumps(shown if combinations else shown[""], indent=1))
         return
     _show(results, out)
+
+
+def _required(sources: list[Path] | None, label: list[str] | None) -> tuple[list[Path], list[str]]:
+    if not sources or not label:
+        missing = "SOURCES" if not sources else "--label"
+        raise typer.BadParameter(f"{missing} is missing: name a corpus and a --label, or a --suite")
+    return sources, label
 
 
 def _run(

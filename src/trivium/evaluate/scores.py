@@ -14,7 +14,7 @@ from trivium.evaluate.report import Predictions, Row
 from trivium.evaluate.target import Target
 from trivium.metrics import metric
 
-__all__ = ["rows_of", "score"]
+__all__ = ["drawn_scores", "rows_of", "score"]
 
 _Measure = Callable[[NDArray[Any], NDArray[Any]], float]
 
@@ -111,16 +111,9 @@ def rows_of(
     Seeds may test different rows: each is scored on its own. The bootstrap draws clusters of all rows that any tested.
     """
     _require_numbers(predictions)
-    answers = {name: _answers(p, target) for name, p in predictions.items()}
-    folds = {name: _fold_numbers(p) for name, p in predictions.items()}
-    tested = np.flatnonzero(np.any([(of >= 0).any(axis=0) for of in folds.values()], axis=0))
-    draws = [tested[rows] for rows in resamples(clusters[tested], times, seed=0)]
-    first = target.metrics[0]
-    truth = _codes(target)
-    drawn = {
-        name: np.array([_over_seeds(first, truth, answers[name], folds[name], rows) for rows in draws])
-        for name in predictions
-    }
+    answers, folds, tested = _measured(predictions, target)
+    first, truth = target.metrics[0], _codes(target)
+    drawn = drawn_scores(predictions, target, clusters, times)
     rows = []
     for name, found in predictions.items():
         scores = {m: tuple(_by_seed(m, truth, answers[name], folds[name], tested)) for m in target.metrics}
@@ -132,6 +125,49 @@ def rows_of(
             Row(name, name in floors, features[name], scores, percentile_interval(drawn[name]), differences, found)
         )
     return tuple(rows)
+
+
+def drawn_scores(
+    predictions: Mapping[str, Predictions], target: Target, clusters: NDArray[Any], times: int
+) -> dict[str, NDArray[np.float64]]:
+    """First measure of every system, averaged over seeds, on the same resamples of whole clusters.
+
+    Parameters
+    ----------
+    predictions : mapping of str to Predictions
+        By system, on the same N rows.
+    target : Target
+        Truth (N,) or (N, K) and metrics.
+    clusters : array of shape (N,)
+        What is resampled.
+    times : int
+        R resamples.
+
+    Returns
+    -------
+    dict of str to array of shape (R,)
+        NaN where the measure is not defined on a resample.
+
+    Notes
+    -----
+    Seeds may test different rows: each is scored on its own. The bootstrap draws clusters of all rows that any tested.
+    """
+    answers, folds, tested = _measured(predictions, target)
+    first, truth = target.metrics[0], _codes(target)
+    draws = [tested[rows] for rows in resamples(clusters[tested], times, seed=0)]
+    return {
+        name: np.array([_over_seeds(first, truth, answers[name], folds[name], rows) for rows in draws])
+        for name in predictions
+    }
+
+
+def _measured(
+    predictions: Mapping[str, Predictions], target: Target
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[np.int64]], NDArray[np.int64]]:
+    """Answers and fold numbers by system, and the rows that any of them tested."""
+    answers = {name: _answers(found, target) for name, found in predictions.items()}
+    folds = {name: _fold_numbers(found) for name, found in predictions.items()}
+    return answers, folds, np.flatnonzero(np.any([(of >= 0).any(axis=0) for of in folds.values()], axis=0))
 
 
 def _require_numbers(predictions: Mapping[str, Predictions]) -> None:

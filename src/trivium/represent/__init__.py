@@ -20,6 +20,7 @@ _HOME = {
     "MaskedSteps": "trivium.represent.masked_steps",
     "MeanPooling": "trivium.represent.pooling",
     "MeanStdPooling": "trivium.represent.pooling",
+    "MiniRocket": "trivium.represent.minirocket",
     "Missingness": "trivium.represent.pooling",
     "ShownSteps": "trivium.represent.views",
     "Statistics": "trivium.represent.statistics",
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from trivium.represent.conv_network import ConvEncoder as ConvEncoder
     from trivium.represent.fisher import FisherVectors as FisherVectors
     from trivium.represent.masked_steps import MaskedSteps as MaskedSteps
+    from trivium.represent.minirocket import MiniRocket as MiniRocket
     from trivium.represent.pooling import Flatten as Flatten
     from trivium.represent.pooling import FlattenPCA as FlattenPCA
     from trivium.represent.pooling import MeanPooling as MeanPooling

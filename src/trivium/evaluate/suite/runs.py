@@ -1,0 +1,426 @@
+"""A suite at work: task by task, row by row, fold by fold, every cell kept."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from trivium.errors import DataError, FormatError, SpecificationError
+from trivium.evaluate.protocols import Protocol
+from trivium.evaluate.readout import GRID
+from trivium.evaluate.report import Predictions, Row, TestReads
+from trivium.evaluate.scores import rows_of, score
+from trivium.evaluate.suite.cells import EVERYTHING, Bench, Cut
+from trivium.evaluate.suite.contrast import PICKED, Contrast, contrast_of, corrected, picked_floor
+from trivium.evaluate.suite.declared import PRIMARY, Division, SuiteDeclaration, TaskDeclaration
+from trivium.evaluate.suite.folds import protocol_of
+from trivium.evaluate.suite.material import Material, Track
+from trivium.evaluate.suite.parts import PartVectors
+from trivium.evaluate.suite.places import absent_files, data_folder, missing_models
+from trivium.evaluate.suite.requests import RowRequest, parsed_row
+from trivium.evaluate.suite.results import DivisionResult, Point, Skipped, SuiteResult, TaskResult
+from trivium.evaluate.target import Target, target_of
+from trivium.files import user_folder
+from trivium.progress import Bar, progress_bar
+
+__all__ = ["SuiteRun"]
+
+
+@dataclass(frozen=True, eq=False)
+class SuiteRun:
+    """What is asked of a suite.
+
+    Parameters
+    ----------
+    suite : SuiteDeclaration
+        Tasks, floors and rows.
+    data : path, optional
+        Folder of the real sets; else what ``TRIVIUM_DATA`` names.
+    work : path, optional
+        Where columns, vectors and cells are kept; else in the user's folder.
+    out : path, optional
+        Where reads of test folds are recorded.
+    tracks : tuple of str
+        H, F or both.
+    tasks : tuple of str
+        Which; empty: all.
+    rows : tuple of str
+        Representations instead of the declared ones; the first one takes the place of the declared contrast.
+    leave_out : tuple of str
+        Floors and rows that are not measured.
+    given : mapping of str to estimator
+        Representations by name that are in no registry.
+    options : mapping
+        Of all representations that have them.
+    modalities : tuple of str
+        Only these; empty: all.
+    seeds : int
+        How many; 0: as declared.
+    resamples : int
+        Of the bootstrap; 0: as declared.
+    first_division : bool
+        Only the division that counts.
+    labels : tuple of int
+        Ablation: that many labels, drawn `draws` times.
+    draws : int
+        How often labels are drawn.
+    unlabelled : tuple of float
+        Ablation: shares of the training clusters that representations are fitted on.
+    progress : bool
+        Show progress.
+
+    Raises
+    ------
+    SpecificationError
+        A track, task, row or share does not exist.
+
+    Examples
+    --------
+    >>> from trivium.evaluate.suite.declared import read_suite
+    >>> run = SuiteRun(read_suite("real"), tasks=("mosi",), tracks=("F",))
+    >>> [task.name for task in run.chosen]
+    ['mosi']
+    """
+
+    suite: SuiteDeclaration
+    data: str | os.PathLike[str] | None = None
+    work: str | os.PathLike[str] | None = None
+    out: str | os.PathLike[str] | None = None
+    tracks: tuple[str, ...] = ("H", "F")
+    tasks: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    modalities: tuple[str, ...] = ()
+    seeds: int = 0
+    resamples: int = 0
+    first_division: bool = False
+    labels: tuple[int, ...] = ()
+    draws: int = 50
+    unlabelled: tuple[float, ...] = ()
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        unknown = [track for track in self.tracks if track not in get_args(Track)]
+        if unknown or not self.tracks:
+            raise SpecificationError(f"there is no track {', '.join(unknown)}", remedy="choose H, F or both")
+        if any(count < 2 for count in self.labels) or any(not 0 < share <= 1 for share in self.unlabelled):
+            raise SpecificationError("labels are at least 2, shares of unlabelled data between 0 and 1")
+        for task in self.tasks:
+            self.suite.task(task)
+        primary = [row for task in self.suite.tasks for row in task.primary.values()]
+        known = {parsed_row(row).text for row in (*self.rows, *self.suite.rows, *self.suite.floors, *primary)}
+        strange = [row for row in self.leave_out if row not in known]
+        if strange:
+            raise SpecificationError(
+                f"there is no row {strange[0]!r}", remedy=f"choose from {', '.join(sorted(known))}"
+            )
+
+    @property
+    def chosen(self) -> tuple[TaskDeclaration, ...]:
+        """Tasks that are asked for, in the suite's order."""
+        return tuple(task for task in self.suite.tasks if not self.tasks or task.name in self.tasks)
+
+    def run(self, finished: Callable[[SuiteResult], None] | None = None) -> SuiteResult:
+        """Measure everything that can be measured.
+
+        Parameters
+        ----------
+        finished : callable, optional
+            Given what there is after every task, so that a run that is killed leaves its tables behind.
+
+        Raises
+        ------
+        DataError
+            There is no folder of data.
+        """
+        folder = data_folder(self.data)
+        done: list[TaskResult] = []
+        skipped: list[Skipped] = []
+        began = time.process_time()
+        for track in self.tracks:
+            for task in self.chosen:
+                why = self._hindrance(task, track, folder)
+                if why:
+                    skipped.append(Skipped(task.name, track, why))
+                    continue
+                try:
+                    material = task.read(folder, self._work, track, show=self.progress)  # type: ignore[arg-type]
+                except (DataError, FormatError) as fault:  # what is wrong with one set must not cost the others
+                    skipped.append(Skipped(task.name, track, str(fault).rstrip(".")))
+                    continue
+                done.append(self._task(task, track, material))
+                if finished is not None:
+                    finished(self._result(done, skipped, began))
+        return self._result(done, skipped, began)
+
+    def _hindrance(self, task: TaskDeclaration, track: str, folder: Path) -> str:
+        """Why a task cannot be measured in a track; empty where it can."""
+        if track in task.without:
+            return task.without[track]
+        absent = absent_files(folder, task.needs)
+        if absent:
+            return f"{', '.join(absent)} is not in {folder}; it comes with {task.comes_from}"
+        models = missing_models(task.models.get(track, ()))
+        return f"models are missing: `trivium upstream fetch {' '.join(models)}`" if models else ""
+
+    def _result(self, done: Sequence[TaskResult], skipped: Sequence[Skipped], began: float) -> SuiteResult:
+        tasks: list[TaskResult] = []
+        for track in self.tracks:
+            of = [one for one in done if one.track == track]
+            contrasts = corrected(
+                {one.task.name: one.contrast for one in of}, [one.task.name for one in of if not one.task.beside]
+            )
+            tasks += [replace(one, contrast=contrasts[one.task.name]) for one in of]
+        settings = {
+            "grid": GRID,
+            "resamples": self._resamples,
+            "options": {name: repr(value) for name, value in self.options.items()},
+            "parts": {
+                name: {"of": part.of, "view": part.view, **part.options} for name, part in self.suite.parts.items()
+            },
+            "declared": not self.rows,
+            "modalities": list(self.modalities),
+            "left_out": list(self.leave_out),
+            "draws": self.draws if self.labels else 0,
+            "cpu_minutes": round((time.process_time() - began) / 60, 1),
+        }
+        tracks = {track: self.suite.tracks[track] for track in self.tracks}
+        return SuiteResult(self.suite.title, tracks, tuple(tasks), tuple(skipped), settings)
+
+    @property
+    def _resamples(self) -> int:
+        return self.resamples or self.suite.resamples
+
+    @property
+    def _work(self) -> Path:
+        return Path(self.work) if self.work is not None else user_folder("suite")
+
+    def _task(self, task: TaskDeclaration, track: str, material: Material) -> TaskResult:
+        if self.modalities:
+            kept = [name for name in material.modalities if name in self.modalities]
+            if not kept:
+                raise SpecificationError(
+                    f"{task.name} has none of the modalities {', '.join(self.modalities)}",
+                    remedy=f"choose from {', '.join(material.modalities)}",
+                )
+            material = material.select(kept)
+        target = _target(task, material)
+        bench = self._bench(task, material, target)
+        seeds = tuple(range(self.seeds or task.seeds))
+        floors, rows = self._rows(task, track, material)
+        found = [
+            self._division(task, division, bench, material, floors, rows, seeds)
+            for division in (task.divisions[:1] if self.first_division else task.divisions)
+        ]
+        clusters = protocol_of(task.divisions[0], material.steps, task.cluster, seeds).clusters
+        facts = {
+            "utterances": len(material),
+            "clusters": len(np.unique(clusters)),
+            "cluster": task.cluster or "utterance",
+            "columns": {s.modality: s.dim for s in material.steps.specification.streams},
+            "steps": material.steps.shape[1],
+            "frames": material.frames.shape[1],
+            "seeds": list(seeds),
+            "data_sha256": material.digest,
+            "test_reads": bench.reads.total,
+            "seconds": {name: round(value, 1) for name, value in found[0][2].items()},
+        }
+        points = self._ablations(task, bench, material, floors, rows, seeds)
+        return TaskResult(task, track, tuple(one[0] for one in found), found[0][1], facts, points)
+
+    def _bench(self, task: TaskDeclaration, material: Material, target: Target) -> Bench:
+        vectors = PartVectors(
+            material, self.suite.parts, self.options, self.given, task.cluster, self._work / "vectors"
+        )
+        speakers = material.steps.group(task.cluster) if task.cluster else material.steps.ids
+        return Bench(vectors, target, speakers, self._work / "cells", TestReads(self.out))
+
+    def _rows(
+        self, task: TaskDeclaration, track: str, material: Material
+    ) -> tuple[tuple[RowRequest, ...], tuple[RowRequest, ...]]:
+        """Floors and representations of a task; the first representation is that of the contrast."""
+        own = [parsed_row(row) for row in (self.rows or (task.primary[track], *self.suite.rows))]
+        floors = tuple(row for row in map(parsed_row, self.suite.floors) if self._fits(row, material))
+        rows = tuple(row for row in dict.fromkeys(own) if row not in floors and self._fits(row, material))
+        if not floors or not rows:
+            what = "representation beside its floors" if floors else "floor"
+            raise SpecificationError(f"{task.name} is left without a {what}", remedy="ask for one more row")
+        return floors, rows
+
+    def _fits(self, row: RowRequest, material: Material) -> bool:
+        if row.text in self.leave_out:
+            return False
+        least = max((self.suite.parts[p.name].least_modalities for p in row.parts if p.name in self.suite.parts),
+                    default=1)  # fmt: skip
+        lacks_metadata = any(part.name == "metadata" for part in row.parts) and not material.has("metadata")
+        return len(material.modalities) >= least and not lacks_metadata
+
+    def _division(
+        self,
+        task: TaskDeclaration,
+        division: Division,
+        bench: Bench,
+        material: Material,
+        floors: tuple[RowRequest, ...],
+        rows: tuple[RowRequest, ...],
+        seeds: tuple[int, ...],
+    ) -> tuple[DivisionResult, Contrast, dict[str, float]]:
+        target = bench.target.measured_by(division.measures) if division.measures else bench.target
+        wanted = set(division.rows) or {row.text for row in (*floors, *rows)}
+        wanted |= {rows[0].text} if PRIMARY in wanted else set()
+        floors = tuple(row for row in floors if row.text in wanted)
+        rows = tuple(row for row in rows if row.text in wanted or row is rows[0])
+        protocol = protocol_of(division, material.steps, task.cluster, seeds)
+        measured = self._measured(f"{task.name}: {division.name}", bench, (*floors, *rows), protocol, seeds)
+        validation = {row.text: measured[row.text].validation for row in floors}
+        picked, counts = picked_floor({row.text: measured[row.text].predictions for row in floors}, validation, seeds)
+        predictions = {name: one.predictions for name, one in measured.items()}
+        ordered = {row.text: predictions[row.text] for row in floors} | {PICKED: picked}
+        ordered |= {row.text: predictions[row.text] for row in rows}
+        features = {name: one.features for name, one in measured.items()} | {PICKED: 0}
+        lines = rows_of(ordered, features, target, protocol.clusters, (PICKED,), self._resamples)
+        lines = tuple(_of_kind(line, {row.text for row in floors}) for line in lines)
+        ours = rows[0].text
+        contrast = contrast_of(ours, predictions[ours], picked, counts, target, protocol.clusters, self._resamples)
+        found = DivisionResult(division.name, protocol.description, target.metrics, lines)
+        return found, contrast, {name: one.seconds for name, one in measured.items()}
+
+    def _measured(
+        self,
+        title: str,
+        bench: Bench,
+        rows: tuple[RowRequest, ...],
+        protocol: Protocol,
+        seeds: tuple[int, ...],
+        cut: Cut = EVERYTHING,
+    ) -> dict[str, _Measured]:
+        """Answers of all rows, one row after another: whole rows are there early."""
+        order = [
+            (seed, fold, row)
+            for row in rows
+            for seed in bench.seeds_of(row, protocol, seeds)
+            for fold in protocol.of_seed(seed)
+        ]
+        found = {row.text: _Measured.empty(bench, row, protocol, seeds) for row in rows}
+        with progress_bar(title, len(order), show=self.progress) as bar:
+            for seed, fold, row in order:
+                bar.note(f"{row.text}, seed {seed}, fold {fold.name}")
+                began = bench.reads.total
+                cell = bench.cell(row, seed, fold, protocol.clusters, cut)
+                found[row.text].take(cell, seed, fold)
+                _advance(bar, worked=bench.reads.total > began)
+        return found
+
+    def _ablations(
+        self,
+        task: TaskDeclaration,
+        bench: Bench,
+        material: Material,
+        floors: tuple[RowRequest, ...],
+        rows: tuple[RowRequest, ...],
+        seeds: tuple[int, ...],
+    ) -> tuple[Point, ...]:
+        cuts = [Cut(labels=count, draws=self.draws) for count in self.labels]
+        cuts += [Cut(unlabelled=share) for share in self.unlabelled]
+        if not cuts:
+            return ()
+        protocol = protocol_of(task.divisions[0], material.steps, task.cluster, seeds)
+        both, points = (*floors, *rows), []
+        for cut in (*cuts, EVERYTHING):
+            title = f"{task.name}: {cut.text}"
+            points += list(self._points(title, bench, both, protocol, seeds, cut))
+        return tuple(points)
+
+    def _points(
+        self,
+        title: str,
+        bench: Bench,
+        rows: tuple[RowRequest, ...],
+        protocol: Protocol,
+        seeds: tuple[int, ...],
+        cut: Cut,
+    ) -> Iterator[Point]:
+        measured = self._measured(title, bench, rows, protocol, seeds, cut)
+        for row in rows:
+            values = measured[row.text].scores(bench.target)
+            low, high = np.percentile(values, [2.5, 97.5])
+            yield Point(row.text, cut.text, float(np.mean(values)), float(low), float(high), len(values))
+
+
+@dataclass(eq=False)
+class _Measured:
+    """Answers of one row as they come in, draw by draw."""
+
+    seeds: tuple[int, ...]
+    output: list[Any]
+    folds: Any
+    validation: dict[tuple[int, str], float]
+    features: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def empty(cls, bench: Bench, row: RowRequest, protocol: Protocol, seeds: tuple[int, ...]) -> _Measured:
+        own = bench.seeds_of(row, protocol, seeds)
+        longest = max(len(fold.name) for fold in protocol.folds)
+        folds = np.full((len(own), len(bench.vectors.material)), "", dtype=f"<U{longest}")
+        return cls(own, [None] * len(own), folds, {})
+
+    def take(self, cell: Any, seed: int, fold: Any) -> None:
+        k = self.seeds.index(seed)
+        if self.output[k] is None:
+            draws, _, width = cell.output.shape
+            self.output[k] = np.full((draws, self.folds.shape[1], width), np.nan)
+        self.output[k][:, fold.test] = cell.output
+        self.folds[k, fold.test] = fold.name
+        self.validation[seed, fold.name] = cell.validation
+        self.features, self.seconds = max(self.features, cell.features), self.seconds + cell.seconds
+
+    @property
+    def predictions(self) -> Predictions:
+        return Predictions(self.seeds, np.stack([one[0] for one in self.output]), self.folds)
+
+    def scores(self, target: Target) -> list[float]:
+        """First measure of every seed and draw."""
+        found = []
+        for k, output in enumerate(self.output):
+            tested = np.flatnonzero(self.folds[k] != "")
+            for draw in output:
+                said = draw[tested]
+                found.append(score(target.metrics[0], _truth(target, tested), _answer(target, said),
+                                   self.folds[k, tested]))  # fmt: skip
+        return found
+
+
+def _truth(target: Target, rows: Any) -> Any:
+    if target.task == "classes":
+        return np.searchsorted(target.classes, target.values[rows])
+    return target.values[rows, 0] if target.width == 1 else target.values[rows]
+
+
+def _answer(target: Target, said: Any) -> Any:
+    if target.task == "classes":
+        return said.argmax(axis=1)
+    return said[:, 0] if target.width == 1 else said
+
+
+def _target(task: TaskDeclaration, material: Material) -> Target:
+    every = [label.key for label in material.steps.specification.labels]
+    keys = every if task.labels == ("*",) else list(task.labels)
+    found = target_of(material.steps, keys if len(keys) > 1 else keys[0])
+    return found.measured_by(task.measures) if task.measures else found
+
+
+def _of_kind(line: Row, floors: set[str]) -> Row:
+    return replace(line, floor=line.name in floors or line.name == PICKED)
+
+
+def _advance(bar: Bar, *, worked: bool) -> None:
+    bar.advance(worked=worked)
