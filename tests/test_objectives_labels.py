@@ -161,8 +161,8 @@ def test_remembered_features_are_part_of_the_state() -> None:
     """The second epoch moves labels by features of the first, those of all samples."""
     given, rng = torch.tensor([1.0, -1.0, 2.0]), torch.Generator().manual_seed(0)
     steps = [{"prediction_text": torch.zeros(3, 1), "feature_text": torch.randn(3, 2, generator=rng)} for _ in range(2)]
-    for one in steps:
-        one["fused"] = torch.randn(3, 2, generator=rng)
+    for outputs in steps:
+        outputs["fused"] = torch.randn(3, 2, generator=rng)
     memory, restored = UnimodalLabels("y", limit=3.0), UnimodalLabels("y", limit=3.0)
     for one in (memory, restored):
         one.setup(Specification(()), 3)

@@ -94,8 +94,10 @@ def test_a_step_of_weight_three_counts_as_three_steps_at_its_place(seed: int) ->
     counts = np.random.default_rng(seed).integers(1, 4, values.shape[1])
     weights = np.broadcast_to(counts.astype(float), places.shape)
     found = column_statistics(values, seen, names, places, weights)
-    repeated = [np.repeat(one, counts, axis=1) for one in (values, seen, places)]
-    np.testing.assert_allclose(found, column_statistics(repeated[0], repeated[1], names, repeated[2]), atol=1e-9)
+    longer = column_statistics(
+        np.repeat(values, counts, axis=1), np.repeat(seen, counts, axis=1), names, np.repeat(places, counts, axis=1)
+    )
+    np.testing.assert_allclose(found, longer, atol=1e-9)
 
 
 @settings(max_examples=25)

@@ -239,11 +239,12 @@ class Margin(Squared):
 
 def test_a_run_does_not_go_on_with_other_objectives_or_options_of_them(tmp_path: Path) -> None:
     fit(Line(), [Margin(0.5)], epochs=1, folder=tmp_path)
-    for objectives, named in (
+    others: list[tuple[list[Objective], str]] = [
         ([Margin(0.6)], r"objectives margin margin \(was 0.5, is 0.6\)"),
         ([Squared()], r"objectives margin \(was there, is not\), objectives squared \(was not there, is\)"),
         ([Margin(0.5), Squared()], r"objectives squared \(was not there, is\)"),
-    ):
+    ]
+    for objectives, named in others:
         with pytest.raises(WeightsError, match=f"other settings: {named}[.;]"):
             fit(Line(), objectives, epochs=2, folder=tmp_path, resume=True)
     assert fit(Line(), [Margin(0.5)], epochs=2, folder=tmp_path, resume=True).epoch == 2

@@ -27,8 +27,8 @@ def require_training(settings: Mapping[str, Any]) -> None:
     Raises
     ------
     SpecificationError
-        A rate is not a finite number of at least 0, a share not below 1, a count is none or too low, the largest norm of a step is not above
-        0, or the seed is below 0.
+        A rate is not a finite number of at least 0, a share not below 1, a count is none or too low, the largest norm
+        of a step is not above 0, or the seed is below 0.
 
     Examples
     --------
