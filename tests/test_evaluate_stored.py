@@ -51,7 +51,8 @@ def test_a_start_that_is_refused_leaves_its_place_free(corpus: Path, tmp_path: P
     with pytest.raises(SpecificationError, match="learning rate cannot be -1"):
         run("train", corpus, *MOSI, "--lr", "-1", "--out", out)
     assert not out.with_name("w.run").exists()
-    run("train", corpus, *MOSI, "--out", out)
+    told = run("train", corpus, *MOSI, "--out", out).output
+    assert "learned from 36 utterances" in told and f"trivium evaluate {corpus} --weights" in told.replace("\n", " ")
     with pytest.raises(DataError, match="exists already"):
         run("train", corpus, *MOSI, "--out", out.with_name("w.run").with_suffix(""))
 

@@ -152,7 +152,7 @@ def command(
     learned = {"corpus": source.stem, "protocol": protocol, "split": split, "group": group, "folds": folds}
     done = _train(plan, settings, seed or [1111], fold, (out, run), learned, resume, export)
     if done:
-        _tell(done, out, as_json)
+        _tell(done, source, out, as_json)
 
 
 def _require_places(out: Path, run: Path, resume: bool, overwrite: bool) -> None:
@@ -202,7 +202,7 @@ def _rows(plan: EvaluationPlan[Any], one: FittedFold[Any]) -> dict[str, str]:
     return {"train": fingerprint(one.learning.train, plan.label), "test": one.door.fingerprint}
 
 
-def _tell(done: Mapping[Path, Any], out: Path, as_json: bool) -> None:
+def _tell(done: Mapping[Path, Any], source: Path, out: Path, as_json: bool) -> None:
     if as_json:
         facts = [
             {
@@ -216,11 +216,16 @@ def _tell(done: Mapping[Path, Any], out: Path, as_json: bool) -> None:
         ]
         typer.echo(json.dumps(facts, indent=1))
         return
+    from trivium.wording import counted
+
     for where, one in done.items():
         reader = "" if one.text_encoder_ is None else f", its text read by {one.text_encoder_.called}"
-        typer.echo(f"{where}: {one.network.partition(':')[0]}{reader}, {one.n_iter_} epochs")
+        typer.echo(f"{where}: {one.network.partition(':')[0]}{reader}, {counted(one.n_iter_, 'epoch')}")
+        typer.echo(f"  learned from {counted(one.learned_, 'utterance')}")
         for line in loss_lines(one.loss_curves_):
             typer.echo(f"  {line}")
         if one.best_epoch_ >= 0:
             typer.echo(f"  kept: epoch {one.best_epoch_ + 1}, {one.selection} on validation {one.best_value_:.6g}")
-    typer.echo(f"next: trivium evaluate CORPUS --weights {out}")
+        if one.best_epoch_ == one.n_iter_ - 1:
+            typer.echo("  the last epoch was the best: more --epochs may give a better one")
+    typer.echo(f"next, the test fold: trivium evaluate {source} --weights {out}")
