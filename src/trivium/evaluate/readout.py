@@ -65,6 +65,9 @@ class LinearReadout(BaseEstimator):  # type: ignore[misc]
         Chosen C or alpha.
     validation_score_ : float
         What the choice scored on the rows that chose: mean balanced accuracy, or minus the mean squared error.
+    held_out_ : array of shape (N, C) or (N, L)
+        Probabilities or numbers for the rows that chose, each by the model of the chosen strength that had not learned
+        from it; NaN for other rows.
 
     Examples
     --------
@@ -152,11 +155,18 @@ class LinearReadout(BaseEstimator):  # type: ignore[misc]
             raise DataError(f"training knows the class {self.classes_[0]!r} only", remedy="use fewer folds")
         strengths = tuple(self.strengths or _STRENGTHS_LOGISTIC)
         scores = np.zeros(len(strengths))
+        said = np.full((len(strengths), len(x), len(self.classes_)), np.nan)
         for train, valid in divisions:
             if len(np.unique(y[train])) > 1:
-                scores += [_balanced(m, x[valid], y[valid]) for m in self._path(x[train], y[train], strengths)]
+                for k, model in enumerate(self._path(x[train], y[train], strengths)):
+                    said[k, valid] = 0.0  # of classes that these training rows lack
+                    said[k, valid[:, None], np.searchsorted(self.classes_, model.classes_)] = model.predict_proba(
+                        x[valid]
+                    )
+                    scores[k] += _balanced(self.classes_[said[k, valid].argmax(axis=1)], y[valid])
         self.strength_ = strengths[int(scores.argmax())]
         self.validation_score_ = float(scores.max()) / len(divisions)
+        self.held_out_ = said[int(scores.argmax())]
         self.model_ = self._path(x, y, [c for c in strengths if c <= self.strength_])[-1]
 
     def _path(self, x: NDArray[np.float64], y: NDArray[Any], strengths: Sequence[float]) -> list[LogisticRegression]:
@@ -176,10 +186,12 @@ class LinearReadout(BaseEstimator):  # type: ignore[misc]
 
     def _fit_numbers(self, x: NDArray[np.float64], y: NDArray[np.float64], divisions: list[Division]) -> None:
         strengths = tuple(self.strengths or _STRENGTHS_RIDGE)
-        errors = np.zeros((len(strengths), y.shape[1]))
+        said = np.full((len(strengths), *y.shape), np.nan)
         for train, valid in divisions:
-            errors += _ridge_errors(x[train], y[train], x[valid], y[valid], strengths)
+            said[:, valid] = _ridge_path(x[train], y[train], x[valid], strengths)
+        errors = np.nansum((said - y) ** 2, axis=1)
         self.strength_ = np.array(strengths)[errors.argmin(axis=0)]
+        self.held_out_ = np.take_along_axis(said, errors.argmin(axis=0)[None, None], axis=0)[0]
         self.validation_score_ = -float(errors.min(axis=0).mean()) / sum(len(valid) for _, valid in divisions)
         self.model_ = Ridge(alpha=self.strength_).fit(x, y)
 
@@ -195,21 +207,15 @@ def _divisions(count: int, groups: NDArray[Any], valid: Rows | None) -> list[Div
     return list(GroupKFold(folds).split(np.zeros(count), groups=groups))
 
 
-def _balanced(model: LogisticRegression, x: NDArray[np.float64], y: NDArray[Any]) -> float:
-    predicted = model.predict(x)
+def _balanced(predicted: NDArray[Any], y: NDArray[Any]) -> float:
     return float(np.mean([np.mean(predicted[y == c] == c) for c in np.unique(y)]))
 
 
-def _ridge_errors(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    x_valid: NDArray[np.float64],
-    y_valid: NDArray[np.float64],
-    strengths: Sequence[float],
+def _ridge_path(
+    x: NDArray[np.float64], y: NDArray[np.float64], x_valid: NDArray[np.float64], strengths: Sequence[float]
 ) -> NDArray[np.float64]:
-    """Squared errors (strengths, columns) of all strengths from one decomposition."""
+    """Predictions (strengths, rows, columns) of all strengths from one decomposition."""
     centre, mean = x.mean(axis=0), y.mean(axis=0)
     u, s, vt = np.linalg.svd(x - centre, full_matrices=False)
     inner, outer = u.T @ (y - mean), (x_valid - centre) @ vt.T
-    predicted = (outer @ ((s / (s**2 + alpha))[:, None] * inner) + mean for alpha in strengths)
-    return np.stack([((p - y_valid) ** 2).sum(axis=0) for p in predicted])
+    return np.stack([outer @ ((s / (s**2 + alpha))[:, None] * inner) + mean for alpha in strengths])

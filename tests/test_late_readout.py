@@ -1,0 +1,145 @@
+"""Late fusion of readouts against scikit-learn's stacking, a search by brute force, and labels that must not matter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import StackingRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from trivium.errors import DataError
+from trivium.evaluate import LateReadout, LinearReadout
+from trivium.evaluate.late_readout import pooled_probabilities, pooling_weights
+
+Problem = tuple[NDArray[np.float64], NDArray[Any], NDArray[np.int64]]
+BLOCKS = {"voice": 3, "face": 4}
+
+
+def moods(n: int = 120) -> Problem:
+    """Three moods; the voice tells much, the face a little; synthetic."""
+    rng = np.random.default_rng(0)
+    mood = rng.integers(3, size=n)
+    x = rng.standard_normal((n, 7))
+    x[np.arange(n), mood] += 2
+    x[np.arange(n), 3 + mood] += 1
+    return x, np.array(["calm", "happy", "sad"])[mood], np.arange(n) // 4
+
+
+def numbers(n: int = 120) -> Problem:
+    rng = np.random.default_rng(1)
+    x = np.clip(StandardScaler().fit_transform(rng.standard_normal((n, 7))), -5, 5)
+    return x, 2 + x[:, 0] - x[:, 4] + 0.5 * rng.standard_normal(n), np.arange(n) // 4
+
+
+def test_numbers_are_those_of_stacked_ridge_regressions() -> None:
+    x, y, groups = numbers()
+    late = LateReadout(BLOCKS, "numbers", strengths=[10.0]).fit(x, y, groups=groups)
+    parts = {"voice": slice(0, 3), "face": slice(3, 7)}
+    each = [
+        (name, make_pipeline(ColumnTransformer([("own", "passthrough", own)]), Ridge(alpha=10.0)))
+        for name, own in parts.items()
+    ]
+    folds = list(GroupKFold(4).split(x, groups=groups))
+    stacked = StackingRegressor(each, LinearRegression(positive=True), cv=folds).fit(x, y)
+    np.testing.assert_allclose(late.weights_[:, 0], stacked.final_estimator_.coef_, rtol=1e-6)
+    np.testing.assert_allclose(late.predict(x)[:, 0], stacked.predict(x), rtol=1e-6)
+
+
+def test_held_out_answers_are_those_of_a_grouped_cross_validation() -> None:
+    x, y, groups = moods()
+    x = np.clip(StandardScaler().fit_transform(x), -5, 5)
+    found = LinearReadout("classes", strengths=[0.1]).fit(x, y, groups=groups).held_out_
+    model = LogisticRegression(C=0.1, max_iter=5000)
+    wanted = cross_val_predict(model, x, y, groups=groups, cv=GroupKFold(4), method="predict_proba")
+    np.testing.assert_allclose(found, wanted, atol=1e-3)
+
+
+def test_held_out_answers_belong_to_the_strength_that_was_chosen() -> None:
+    x, y, groups = numbers()
+    free = LinearReadout("numbers").fit(x, y, groups=groups)
+    alone = LinearReadout("numbers", strengths=free.strength_.tolist()).fit(x, y, groups=groups)
+    np.testing.assert_allclose(free.held_out_, alone.held_out_)
+    assert free.validation_score_ == pytest.approx(-np.mean((free.held_out_[:, 0] - y) ** 2))
+
+
+def test_weights_of_classes_are_the_best_of_a_grid() -> None:
+    x, y, groups = moods()
+    late = LateReadout(BLOCKS, strengths=[0.1]).fit(x, y, groups=groups)
+    shares = np.stack([readout.held_out_ for readout in late.readouts_.values()])
+    truth = np.searchsorted(late.classes_, y)
+
+    def entropy(weights: NDArray[np.float64]) -> float:
+        return float(-np.log(pooled_probabilities(shares, weights)[np.arange(len(y)), truth]).mean())
+
+    grid = [np.array([a, b]) for a in np.arange(0, 4, 0.05) for b in np.arange(0, 4, 0.05)]
+    best = min(grid, key=entropy)
+    np.testing.assert_allclose(late.weights_, best, atol=0.05)
+    assert entropy(late.weights_) <= entropy(best)
+
+
+def test_one_block_changes_no_class() -> None:
+    x, y, groups = moods()
+    late = LateReadout({"all": 7}).fit(x, y, groups=groups)
+    assert (late.predict(x) == LinearReadout("classes").fit(x, y, groups=groups).predict(x)).all()
+
+
+def test_a_block_of_noise_gets_no_weight_and_costs_nothing() -> None:
+    x, y, groups = moods(400)
+    noisy = np.concatenate([x[:, :3], np.random.default_rng(5).standard_normal((400, 60))], axis=1)
+    late = LateReadout({"voice": 3, "noise": 60}, strengths=[0.1]).fit(noisy, y, groups=groups)
+    assert late.weights_[1] < 0.2 * late.weights_[0]
+    assert late.validation_score_ > LinearReadout("classes", strengths=[0.1]).fit(
+        noisy, y, groups=groups
+    ).validation_score_ - 0.01
+
+
+def test_no_model_answers_for_a_group_it_learned_from() -> None:
+    x, y, groups = moods()
+    told = LinearReadout("classes", strengths=[0.1]).fit(x, y, groups=groups).held_out_
+    own = groups == 7
+    other = y.copy()
+    other[own] = np.where(y[own] == "sad", "calm", "sad")
+    again = LinearReadout("classes", strengths=[0.1]).fit(x, other, groups=groups).held_out_
+    np.testing.assert_array_equal(told[own], again[own])
+    assert not np.allclose(told[~own], again[~own])
+
+
+def test_validation_rows_choose_the_weights_and_training_rows_do_not() -> None:
+    x, y, groups = moods()
+    valid = np.arange(80, 120)
+    late = LateReadout(BLOCKS, strengths=[0.1]).fit(x, y, groups=groups, valid=valid)
+    held_out = [readout.held_out_ for readout in late.readouts_.values()]
+    assert all(np.isnan(part[:80]).all() and np.isfinite(part[80:]).all() for part in held_out)
+    wanted = pooling_weights(np.stack(held_out)[:, 80:], np.searchsorted(late.classes_, y[80:]))
+    np.testing.assert_allclose(late.weights_, wanted)
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 4), st.integers(2, 5), st.integers(0, 1000))
+def test_pooled_probabilities_sum_to_one_and_do_not_depend_on_the_order_of_blocks(b: int, c: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shares, weights = rng.dirichlet(np.ones(c), (b, 6)), rng.uniform(0, 3, b)
+    pooled = pooled_probabilities(shares, weights)
+    np.testing.assert_allclose(pooled.sum(axis=1), 1)
+    np.testing.assert_allclose(pooled, pooled_probabilities(shares[::-1], weights[::-1]))
+
+
+def test_useless_blocks_are_weighed_alike() -> None:
+    shares = np.stack([[[0.9, 0.1], [0.1, 0.9]]] * 2)
+    assert pooling_weights(shares, np.array([1, 0])).tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("widths", [{}, {"voice": 3}, {"voice": 7, "face": 0}])
+def test_blocks_that_do_not_make_up_the_columns_are_refused(widths: dict[str, int]) -> None:
+    x, y, groups = moods()
+    with pytest.raises(DataError, match="do not make up the 7"):
+        LateReadout(widths).fit(x, y, groups=groups)
