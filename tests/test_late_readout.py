@@ -18,10 +18,12 @@ from sklearn.preprocessing import StandardScaler
 
 from trivium.errors import DataError
 from trivium.evaluate import LateReadout, LinearReadout
-from trivium.evaluate.late_readout import pooled_probabilities, pooling_weights
+from trivium.evaluate.opinion_pool import pooled_probabilities, pooling_weights
+from trivium.evaluate.readout import _ridge_path
 
 Problem = tuple[NDArray[np.float64], NDArray[Any], NDArray[np.int64]]
 BLOCKS = {"voice": 3, "face": 4}
+_KINDS = ("logistic", "ridge")
 
 
 def moods(n: int = 120) -> Problem:
@@ -97,9 +99,10 @@ def test_a_block_of_noise_gets_no_weight_and_costs_nothing() -> None:
     noisy = np.concatenate([x[:, :3], np.random.default_rng(5).standard_normal((400, 60))], axis=1)
     late = LateReadout({"voice": 3, "noise": 60}, strengths=[0.1]).fit(noisy, y, groups=groups)
     assert late.weights_[1] < 0.2 * late.weights_[0]
-    assert late.validation_score_ > LinearReadout("classes", strengths=[0.1]).fit(
-        noisy, y, groups=groups
-    ).validation_score_ - 0.01
+    assert (
+        late.validation_score_
+        > LinearReadout("classes", strengths=[0.1]).fit(noisy, y, groups=groups).validation_score_ - 0.01
+    )
 
 
 def test_no_model_answers_for_a_group_it_learned_from() -> None:
@@ -143,3 +146,66 @@ def test_blocks_that_do_not_make_up_the_columns_are_refused(widths: dict[str, in
     x, y, groups = moods()
     with pytest.raises(DataError, match="do not make up the 7"):
         LateReadout(widths).fit(x, y, groups=groups)
+
+
+def test_ridge_regression_of_classes_is_that_of_indicators() -> None:
+    x, y, groups = moods()
+    x = np.clip(StandardScaler().fit_transform(x), -5, 5)
+    readout = LinearReadout("classes", strengths=[3.0, 30.0], regression="ridge").fit(x, y, groups=groups)
+    shares = (y[:, None] == np.unique(y)).astype(float)
+    wanted = Ridge(alpha=readout.strength_).fit(x, shares).predict(x)
+    assert (readout.predict(x) == np.unique(y)[wanted.argmax(axis=1)]).all()
+    powers = np.exp(readout.sharpness_ * wanted)
+    np.testing.assert_allclose(readout.predict_proba(x), powers / powers.sum(axis=1, keepdims=True))
+    apart = cross_val_predict(Ridge(alpha=readout.strength_), x, shares, groups=groups, cv=GroupKFold(4))
+    powers = np.exp(readout.sharpness_ * apart)
+    np.testing.assert_allclose(readout.held_out_, powers / powers.sum(axis=1, keepdims=True))
+
+
+def test_the_sharpness_of_ridge_has_the_least_cross_entropy() -> None:
+    x, y, groups = moods()
+    readout = LinearReadout("classes", strengths=[3.0], regression="ridge").fit(x, y, groups=groups)
+    truth, rows = np.searchsorted(readout.classes_, y), np.arange(len(y))
+
+    def entropy(power: float) -> float:
+        found = readout.held_out_**power
+        return float(-np.log(found[rows, truth] / found.sum(axis=1)).mean())
+
+    assert entropy(1.0) <= min(entropy(0.9), entropy(1.1))
+
+
+def test_late_ridge_regressions_do_as_well_as_logistic_ones() -> None:
+    x, y, groups = moods(400)
+    scores = [LateReadout(BLOCKS, regression=kind).fit(x, y, groups=groups).validation_score_ for kind in _KINDS]
+    assert min(scores) > 0.8
+    assert abs(scores[0] - scores[1]) < 0.03
+
+
+@pytest.mark.parametrize("options", [{"task": "moods"}, {"regression": "lasso"}, {"weighting": "wise"}])
+def test_what_is_unknown_is_refused(options: dict[str, str]) -> None:
+    x, y, groups = moods()
+    with pytest.raises(DataError, match="is neither"):
+        LateReadout(BLOCKS, **options).fit(x, y, groups=groups)
+
+
+def test_equal_weights_multiply_probabilities_and_average_numbers() -> None:
+    x, y, groups = moods()
+    late = LateReadout(BLOCKS, strengths=[0.1], weighting="equal").fit(x, y, groups=groups)
+    product = late.readouts_["voice"].predict_proba(x[:, :3]) * late.readouts_["face"].predict_proba(x[:, 3:])
+    np.testing.assert_allclose(late.predict_proba(x), product / product.sum(axis=1, keepdims=True))
+    x, y, groups = numbers()
+    late = LateReadout(BLOCKS, "numbers", weighting="equal").fit(x, y, groups=groups)
+    both = [late.readouts_["voice"].predict(x[:, :3]), late.readouts_["face"].predict(x[:, 3:])]
+    np.testing.assert_allclose(late.predict(x), np.mean(both, axis=0))
+
+
+def test_the_decomposition_of_ridge_is_that_of_scikit_learn_for_wide_and_tall_tables() -> None:
+    rng = np.random.default_rng(3)
+    for rows, columns in ((40, 9), (20, 50)):
+        x, y, other = (
+            rng.standard_normal((rows, columns)),
+            rng.standard_normal((rows, 2)),
+            rng.standard_normal((5, columns)),
+        )
+        for alpha, found in zip((0.1, 10.0), _ridge_path(x, y, other, (0.1, 10.0)), strict=True):
+            np.testing.assert_allclose(found, Ridge(alpha=alpha).fit(x, y).predict(other), rtol=1e-6, atol=1e-9)

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from trivium.errors import DataError
+from trivium.evaluate.opinion_pool import pooled_probabilities, pooling_weights
 from trivium.evaluate.readout import LinearReadout
 
-__all__ = ["LateReadout", "pooled_probabilities", "pooling_weights"]
+__all__ = ["LateReadout"]
 
 Floats = NDArray[np.float64]
-_LEAST = 1e-12  # of a probability whose logarithm is taken
 
 
 class LateReadout(BaseEstimator):  # type: ignore[misc]
@@ -44,6 +44,10 @@ class LateReadout(BaseEstimator):  # type: ignore[misc]
         Of the solver.
     strengths : sequence of float, optional
         As for :class:`LinearReadout`.
+    regression : {"logistic", "ridge"}
+        As for :class:`LinearReadout`.
+    weighting : {"fitted", "equal"}
+        ``equal`` multiplies the probabilities of the blocks, or averages their numbers, as they are.
 
     Attributes
     ----------
@@ -73,11 +77,15 @@ class LateReadout(BaseEstimator):  # type: ignore[misc]
         task: str = "classes",
         random_state: int = 0,
         strengths: Sequence[float] | None = None,
+        regression: str = "logistic",
+        weighting: str = "fitted",
     ) -> None:
         self.widths = widths
         self.task = task
         self.random_state = random_state
         self.strengths = strengths
+        self.regression = regression
+        self.weighting = weighting
 
     def fit(
         self, X: NDArray[Any], y: NDArray[Any], *, groups: NDArray[Any], valid: NDArray[np.int64] | None = None
@@ -98,12 +106,27 @@ class LateReadout(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         DataError
-            The widths are not those of X, there is one class only, or the task is unknown.
+            The widths are not those of X, there is one class only, or task, regression or weighting are unknown.
         """
-        self.readouts_ = {
-            name: LinearReadout(self.task, self.random_state, self.strengths).fit(part, y, groups=groups, valid=valid)
+        readouts = {
+            name: LinearReadout(self.task, self.random_state, self.strengths, self.regression).fit(
+                part, y, groups=groups, valid=valid
+            )
             for name, part in self._blocks(np.asarray(X)).items()
         }
+        return self.join(readouts, y)
+
+    def join(self, readouts: Mapping[str, LinearReadout], y: NDArray[Any]) -> Self:
+        """Weigh readouts that are fitted already, all on the same rows: several joint readouts may share them.
+
+        Parameters
+        ----------
+        readouts : mapping of str to LinearReadout
+            By block, in the order of ``widths``.
+        y : array of shape (N,) or (N, L)
+            What they were fitted to.
+        """
+        self.readouts_ = dict(readouts)
         held_out = np.stack([readout.held_out_ for readout in self.readouts_.values()])
         known = np.isfinite(held_out).all(axis=(0, 2))
         if self.task == "classes":
@@ -136,6 +159,8 @@ class LateReadout(BaseEstimator):  # type: ignore[misc]
         return pooled_probabilities(np.stack(shares), self.weights_)
 
     def _blocks(self, x: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        if self.weighting not in ("fitted", "equal"):
+            raise DataError(f"the weighting {self.weighting!r} is neither fitted nor equal")
         edges = np.cumsum([0, *self.widths.values()])
         if not self.widths or min(self.widths.values()) < 1 or edges[-1] != x.shape[1]:
             raise DataError(f"blocks of {list(self.widths.values())} columns do not make up the {x.shape[1]} there are")
@@ -143,7 +168,8 @@ class LateReadout(BaseEstimator):  # type: ignore[misc]
 
     def _weigh_classes(self, held_out: Floats, y: NDArray[Any]) -> None:
         self.classes_ = next(iter(self.readouts_.values())).classes_
-        self.weights_ = pooling_weights(held_out, np.searchsorted(self.classes_, y))
+        equal, truth = np.ones(len(held_out)), np.searchsorted(self.classes_, y)
+        self.weights_ = equal if self.weighting == "equal" else pooling_weights(held_out, truth)
         said = self.classes_[pooled_probabilities(held_out, self.weights_).argmax(axis=1)]
         self.validation_score_ = float(np.mean([np.mean(said[y == c] == c) for c in np.unique(y)]))
 
@@ -151,77 +177,15 @@ class LateReadout(BaseEstimator):  # type: ignore[misc]
         from scipy.optimize import nnls
 
         said, mean = held_out.mean(axis=1), y.mean(axis=0)
-        columns = range(y.shape[1])
-        found = [nnls((held_out[:, :, k] - said[:, None, k]).T, y[:, k] - mean[k])[0] for k in columns]
-        self.weights_ = np.stack(found, axis=1)
-        self.constant_ = mean - (self.weights_ * said).sum(axis=0)
+        if self.weighting == "equal":
+            self.weights_, self.constant_ = np.full(said.shape, 1 / len(said)), np.zeros(len(mean))
+        else:
+            columns = range(y.shape[1])
+            found = [nnls((held_out[:, :, k] - said[:, None, k]).T, y[:, k] - mean[k])[0] for k in columns]
+            self.weights_ = np.stack(found, axis=1)
+            self.constant_ = mean - (self.weights_ * said).sum(axis=0)
         self.validation_score_ = -float(((self._summed(held_out) - y) ** 2).mean())
 
     def _summed(self, answers: Floats) -> Floats:
         total: Floats = (self.weights_[:, None] * answers).sum(axis=0) + self.constant_
         return total
-
-
-def pooled_probabilities(shares: Floats, weights: Floats) -> Floats:
-    """Weighted geometric mean of probabilities, brought to the sum 1 over the classes.
-
-    Parameters
-    ----------
-    shares : array of shape (B, N, C)
-        Probabilities of every class by block.
-    weights : array of shape (B,)
-        Powers.
-
-    Returns
-    -------
-    array of shape (N, C)
-        Sums to 1; equal for all classes where all weights are 0.
-
-    Examples
-    --------
-    >>> shares = np.array([[[0.8, 0.2]], [[0.5, 0.5]]])
-    >>> pooled_probabilities(shares, np.array([1.0, 3.0])).round(3).tolist()
-    [[0.8, 0.2]]
-    """
-    powers = np.tensordot(weights, np.log(np.maximum(shares, _LEAST)), axes=1)
-    found = np.exp(powers - powers.max(axis=1, keepdims=True))
-    pooled: Floats = found / found.sum(axis=1, keepdims=True)
-    return pooled
-
-
-def pooling_weights(shares: Floats, truth: NDArray[np.integer[Any]]) -> Floats:
-    """Weights, none below zero, with which the pooled probabilities have the least cross entropy.
-
-    Parameters
-    ----------
-    shares : array of shape (B, N, C)
-        Probabilities by block, of rows from which their models had not learned.
-    truth : int array of shape (N,)
-        Number of the true class.
-
-    Returns
-    -------
-    array of shape (B,)
-        All equal, to sum to 1, where every block is useless: there is nothing to weigh by.
-
-    Examples
-    --------
-    >>> told = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]]); noise = told[[1, 0, 0, 1]]
-    >>> weights = pooling_weights(np.stack([told, noise]), np.array([0, 1, 0, 1]))
-    >>> bool(weights[0] > weights[1] >= 0)
-    True
-    """
-    from scipy.optimize import minimize
-
-    logs = np.log(np.maximum(shares, _LEAST))
-    rows = np.arange(logs.shape[1])
-
-    def entropy(weights: Floats) -> tuple[float, Floats]:
-        pooled = pooled_probabilities(shares, weights)
-        value = -np.log(np.maximum(pooled[rows, truth], _LEAST)).mean()
-        rise = (pooled * logs).sum(axis=2) - logs[:, rows, truth]
-        return float(value), rise.mean(axis=1)
-
-    start = np.full(len(shares), 1 / len(shares))
-    found: Floats = minimize(entropy, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(shares)).x
-    return found if found.any() else start
