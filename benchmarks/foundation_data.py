@@ -6,23 +6,23 @@ the encoder and the vectors of the catalogue; a block is what gets a regression 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from supervised_data import folder_of, kept
+from supervised_data import folder_of, joined, kept, ravdess
 from voice import decoded
 
+from trivium.corpus import Aligned
 from trivium.extract.audio.whisper_layers import WhisperLayersExtractor
 from trivium.files import sha256_bytes, sha256_file
 
-__all__ = ["LAYERS", "Blocks", "acted_speech", "layer_statistics"]
+__all__ = ["LAYERS", "acted_speech", "layer_statistics"]
 
 Values = NDArray[Any]
-Blocks = Mapping[str, Values]
 LAYERS = (1, 2, 3, 4)
 
 
@@ -53,3 +53,19 @@ def _layers(files: Sequence[Path]) -> dict[str, Values]:
         both = np.stack([states.mean(axis=0), states.std(axis=0)])
         rows.append(both.reshape(2, len(LAYERS), -1).transpose(1, 0, 2))
     return {"layers": np.array(rows, np.float32)}
+
+
+def acted_speech(work: Path) -> Aligned:
+    """1,440 acted clips, a vector a block: voice, face, last states of the recogniser (all and means alone), layers."""
+    given = ravdess(work, whisper=True)
+    parts = {name: _part(given, name) for name in given.specification.modalities}
+    last = parts.pop("speech")
+    layers = layer_statistics(work)
+    blocks = {"voice": parts["audio"], "face": parts["vision"], "last": last, "lastmean": last[:, : last.shape[1] // 2]}
+    blocks |= {f"layer{layer}": layers[:, place].reshape(len(layers), -1) for place, layer in enumerate(LAYERS)}
+    sentence = np.array([name.split("-")[4] for name in given.ids.tolist()])
+    return joined(blocks, "ravdess", given.ids.tolist(), given.specification.labels[0], {**given.table, "group.sentence": sentence})
+
+
+def _part(given: Aligned, name: str) -> Values:
+    return given.select([name]).values[:, 0]
