@@ -1,12 +1,12 @@
 """The tables of docs/results/foundation.md: frozen columns of models others trained, read by linear models joined late.
 
-usage: TRIVIUM_DATA=FOLDER python benchmarks/foundation.py [--table acted|published|sentences|words] [--work FOLDER]
+usage: TRIVIUM_DATA=FOLDER python benchmarks/foundation.py [--table acted|published|sentences] [--work FOLDER]
 
 Every table sets the declared system beside its floors and its parts on the same folds. Strengths and weights are chosen
 on inner folds of the training groups; a test fold is opened once by system, and the read is recorded. Columns,
 predictions and the record lie in the work folder (default ``~/.cache/trivium/foundation``): the same command goes on
 where it was stopped. ``--table`` makes one table alone and no page; without it all are made, or read back, and
-docs/results/foundation.json and .md are written. Needs ``trivium upstream fetch``, ``glove-50`` and ``wordllama`` with it.
+docs/results/foundation.json and .md are written. Needs ``trivium upstream fetch``.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foundation_data import LAYERS, acted_speech, opinions
+from foundation_data import LAYERS, acted_speech
 from foundation_systems import Fused
 from results import PAGES
 from supervised import as_published, by_actor, slug
@@ -52,8 +52,8 @@ class Table:
         Makes the utterances from the work folder.
     protocol : NamedProtocol
         Numbers and selection.
-    folds : callable or None
-        Makes the folds; None takes the split of the data.
+    folds : callable
+        Makes the folds.
     systems : mapping of str to estimator
         Floors first.
     floors : tuple of str
@@ -66,7 +66,7 @@ class Table:
     text: str
     data: Callable[[Path], Aligned]
     protocol: NamedProtocol
-    folds: Callable[[Aligned], Protocol] | None
+    folds: Callable[[Aligned], Protocol]
     systems: Mapping[str, Any]
     floors: tuple[str, ...]
     same: str
@@ -92,18 +92,6 @@ def acted(blocks: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
     return {**floors, **ours}, tuple(floors)
 
 
-def in_words(blocks: tuple[str, ...], ours: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Systems for opinions in words."""
-    floors: dict[str, Any] = {
-        "majority": Floor("majority"),
-        **{f"{name} alone": Fused([name], "together") for name in blocks},
-        "all columns, one linear model": Fused(ours, "together"),
-        "all columns, one each, averaged": Fused(ours, "multiplied"),
-    }
-    systems = {OURS: Fused(ours), **{f"without {name}": Fused([one for one in ours if one != name]) for name in ours}}
-    return {**floors, **systems}, tuple(floors)
-
-
 def six(data: Aligned) -> Protocol:
     """Six folds of four actors in their order."""
     return by_actor(data, SEEDS)
@@ -121,30 +109,29 @@ def across_sentences(data: Aligned) -> Protocol:
 
 def tables() -> dict[str, list[Table]]:
     """All tables by the name that ``--table`` takes."""
-    classes, mosi = named_protocol("classification"), named_protocol("mosi")
-    mosi = replace(mosi, metrics=("r", *(name for name in mosi.metrics if name != "r")))
+    classes = named_protocol("classification")
     heard, seen = acted(VOICE), acted(BOTH)
     same, each = "all columns, one linear model", "Blocks: layers 1 to 4 (mean and spread of 384 states each), "
     voice = f"{each}voice (statistics of 61 columns)."
     face = f"{each}voice (statistics of 61 columns), face (35 action units)."
-    words = in_words(WORDS, OPINIONS)
     return {
         "acted": [
-            Table("Voice, six folds of four actors", voice, acted_speech, classes, six, *heard, same),
             Table("Voice and face, six folds of four actors", face, acted_speech, classes, six, *seen, same),
+            Table("Voice, six folds of four actors", voice, acted_speech, classes, six, *heard, same),
         ],
         "published": [Table("Voice and face, the published folds", face, acted_speech, classes, five, *seen, same)],
         "sentences": [
-            Table("Voice, from one sentence to the other", voice, acted_speech, classes, across_sentences, *heard, same),
+            Table(
+                "Voice, from one sentence to the other", voice, acted_speech, classes, across_sentences, *heard, same
+            ),
         ],
-        "words": [Table("Words, the split of MMSA", OPINIONS_TOLD, opinions, mosi, None, *words, same)],
     }
 
 
 def run(name: str, table: Table, work: Path) -> Part:
     """Fit and score every system of a table; what an earlier call finished is read back."""
     data = table.data(work)
-    label, folds = data.specification.labels[0].key, 5 if table.folds is None else table.folds(data)
+    label, folds = data.specification.labels[0].key, table.folds(data)
     plan = plan_evaluation(data, table.protocol, label, folds=folds, ledger=ReadLedger(work / "reads.jsonl"))
     found: dict[str, Experiment] = {}
     for system, predictor in table.systems.items():

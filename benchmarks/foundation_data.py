@@ -64,7 +64,13 @@ def acted_speech(work: Path) -> Aligned:
     blocks = {"voice": parts["audio"], "face": parts["vision"], "last": last, "lastmean": last[:, : last.shape[1] // 2]}
     blocks |= {f"layer{layer}": layers[:, place].reshape(len(layers), -1) for place, layer in enumerate(LAYERS)}
     sentence = np.array([name.split("-")[4] for name in given.ids.tolist()])
-    return joined(blocks, "ravdess", given.ids.tolist(), given.specification.labels[0], {**given.table, "group.sentence": sentence})
+    return joined(
+        blocks,
+        "ravdess",
+        given.ids.tolist(),
+        given.specification.labels[0],
+        {**given.table, "group.sentence": sentence},
+    )
 
 
 def _part(given: Aligned, name: str) -> Values:

@@ -12,8 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from supervised_systems import pooled
-from supervised_systems import System
+from supervised_systems import System, pooled
 
 from trivium.corpus import Aligned
 from trivium.evaluate import LateReadout, LinearReadout

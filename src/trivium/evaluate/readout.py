@@ -31,6 +31,7 @@ _STRENGTHS_LOGISTIC = tuple(10.0**k for k in _POWERS_LOGISTIC)
 _STRENGTHS_RIDGE = tuple(10.0**k for k in _POWERS_RIDGE)
 _INNER_FOLDS = 4
 _MAX_ITERATIONS = 500
+_RANK = 1e-10  # smallest square of a singular value, as a share of the largest; below lies rounding
 _LIMIT = 5.0  # standard deviations; a column that hardly varies in training must not decide a test row alone
 GRID = (
     f"C 1e{_POWERS_LOGISTIC[0]} ... 1e{_POWERS_LOGISTIC[-1]}, or alpha 1e{_POWERS_RIDGE[0]} ... 1e{_POWERS_RIDGE[-1]}, "
@@ -158,8 +159,11 @@ class LinearReadout(BaseEstimator):  # type: ignore[misc]
         self.scaler_ = StandardScaler().fit(x)
         self.rotation_ = None
         if x.shape[1] > len(x):
-            # rows of V span the training rows: x V' loses nothing that a penalised linear model could use
-            self.rotation_ = np.linalg.svd(self._scaled(x), full_matrices=False)[2].T
+            # the columns of V span the training rows: x V loses nothing that a penalised linear model could use
+            rows = self._scaled(x)
+            squares, u = np.linalg.eigh(rows @ rows.T)
+            kept = squares > _RANK * squares[-1]
+            self.rotation_ = rows.T @ (u[:, kept] / np.sqrt(squares[kept]))
 
     def _scaled(self, x: NDArray[Any]) -> NDArray[np.float64]:
         return np.asarray(np.clip(self.scaler_.transform(np.asarray(x, dtype=np.float64)), -_LIMIT, _LIMIT))
