@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from trivium.errors import DataError
-from trivium.evaluate import LateReadout, LinearReadout
+from trivium.corpus import Aligned, LabelSpecification, Specification, StreamSpecification
+from trivium.errors import DataError, SpecificationError
+from trivium.evaluate import LateReadout, LinearReadout, grouped_folds, probe
 from trivium.evaluate.opinion_pool import pooled_probabilities, pooling_weights
 from trivium.evaluate.readout import _ridge_path
 
@@ -209,3 +211,35 @@ def test_the_decomposition_of_ridge_is_that_of_scikit_learn_for_wide_and_tall_ta
         )
         for alpha, found in zip((0.1, 10.0), _ridge_path(x, y, other, (0.1, 10.0)), strict=True):
             np.testing.assert_allclose(found, Ridge(alpha=alpha).fit(x, y).predict(other), rtol=1e-6, atol=1e-9)
+
+
+def spoken() -> Aligned:
+    """Voice and face of one step, nine speakers; synthetic."""
+    x, y, groups = moods(108)
+    streams = (StreamSpecification("audio", ("a", "b", "c")), StreamSpecification("vision", ("d", "e", "f", "g")))
+    label = LabelSpecification("mood", "multiclass", ("calm", "happy", "sad"))
+    table = {"label.mood": y, "group.speaker": (groups % 9).astype(str)}
+    return Aligned.from_arrays(x[:, None].astype(np.float32), Specification(streams, (label,)), table=table)
+
+
+def test_a_probe_reads_each_modality_by_itself_and_joins_late() -> None:
+    data = spoken()
+    found = probe(None, data, "mood", group="speaker", folds=3, floors=["mean"], readout="late", progress=False)
+    groups, y, x = data.group("speaker"), data.label("mood"), data.values[:, 0]
+    scores = []
+    for fold in grouped_folds(groups, 3).folds:
+        learned, tested = np.concatenate([fold.train, fold.valid]), fold.test
+        late = LateReadout(BLOCKS).fit(x[learned], y[learned], groups=groups[learned])
+        said = late.predict(x[tested])
+        scores.append(np.mean([np.mean(said[y[tested] == c] == c) for c in np.unique(y[tested])]))
+    assert found.row("mean").mean("uar") == pytest.approx(np.mean(scores))
+    assert "joined with one weight each" in found.settings["grid"]
+
+
+def test_a_probe_refuses_a_readout_that_does_not_exist_and_stored_weights_read_late() -> None:
+    data = spoken()
+    with pytest.raises(SpecificationError, match=r"no readout 'later'.*linear, late"):
+        probe(None, data, "mood", group="speaker", readout="later", progress=False)
+    stored = SimpleNamespace(transform=lambda x: x)  # without a fit of its own, as weights are
+    with pytest.raises(SpecificationError, match="reads all modalities at once"):
+        probe({"stored": stored}, data, "mood", group="speaker", readout="late", progress=False)
