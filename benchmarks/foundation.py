@@ -1,12 +1,12 @@
 """The tables of docs/results/foundation.md: frozen columns of models others trained, read by linear models joined late.
 
-usage: TRIVIUM_DATA=FOLDER python benchmarks/foundation.py [--table acted|published|sentences] [--work FOLDER]
+usage: TRIVIUM_DATA=FOLDER python benchmarks/foundation.py [--tables acted published sentences] [--work FOLDER]
 
 Every table sets the declared system beside its floors and its parts on the same folds. Strengths and weights are chosen
 on inner folds of the training groups; a test fold is opened once by system, and the read is recorded. Columns,
 predictions and the record lie in the work folder (default ``~/.cache/trivium/foundation``): the same command goes on
-where it was stopped. ``--table`` makes one table alone and no page; without it all are made, or read back, and
-docs/results/foundation.json and .md are written. Needs ``trivium upstream fetch``.
+where it was stopped. It writes docs/results/foundation.json and .md, of the tables that are asked for (all where none
+is named). Needs ``trivium upstream fetch``.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def across_sentences(data: Aligned) -> Protocol:
 
 
 def tables() -> dict[str, list[Table]]:
-    """All tables by the name that ``--table`` takes."""
+    """All tables by the name that ``--tables`` takes."""
     classes = named_protocol("classification")
     heard, seen = acted(VOICE), acted(BOTH)
     same, each = "all columns, one linear model", "Blocks: layers 1 to 4 (mean and spread of 384 states each), "
@@ -144,17 +144,16 @@ def run(name: str, table: Table, work: Path) -> Part:
 
 
 def main() -> int:
-    """Make one table, or all and the page."""
+    """Make the tables that are asked for, and their page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--table", choices=tuple(tables()), help="this one alone, and no page")
+    made = tables()
+    parser.add_argument("--tables", nargs="+", choices=tuple(made), default=tuple(made), help="these alone")
     parser.add_argument("--work", type=Path, default=user_folder("foundation"), help="outside the repository")
     parser.add_argument("--out", type=Path, default=PAGES, help="folder of the page")
     asked = parser.parse_args()
-    chosen = {name: made for name, made in tables().items() if asked.table in (None, name)}
     try:
-        parts = [run(name, table, asked.work) for name, made in chosen.items() for table in made]
-        if asked.table is None:
-            write_page("foundation", parts, asked.out, seeds=len(SEEDS))
+        parts = [run(name, table, asked.work) for name in asked.tables for table in made[name]]
+        write_page("foundation", parts, asked.out, seeds=len(SEEDS))
     except TriviumError as error:
         print(f"foundation: {error}", file=sys.stderr)
         return 2
