@@ -31,7 +31,7 @@ TITLES = {
 COMMANDS = {name: f"TRIVIUM_DATA=FOLDER python benchmarks/supervised.py {name}" for name in TITLES}
 COMMANDS["real-life"] += " --real-life CORPUS"
 COMMANDS["shared-private"] = "TRIVIUM_DATA=FOLDER python benchmarks/shared_private.py"
-COMMANDS["foundation"] = "TRIVIUM_DATA=FOLDER python benchmarks/foundation.py"
+COMMANDS["foundation"] = "TRIVIUM_DATA=FOLDER python benchmarks/foundation.py --tables acted published"
 FILES = {name: f"supervised-{name}" for name in TITLES} | {"foundation": "foundation"}
 
 
