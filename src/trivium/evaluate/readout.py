@@ -198,7 +198,7 @@ class LinearReadout(BaseEstimator):  # type: ignore[misc]
         return tuple(self.strengths or (_STRENGTHS_RIDGE if self._by_ridge else _STRENGTHS_LOGISTIC))
 
     def _shares(self, y: NDArray[Any]) -> NDArray[np.float64]:
-        return (y[:, None] == self.classes_).astype(np.float64)
+        return np.asarray(y[:, None] == self.classes_, dtype=np.float64)
 
     def _sharpened(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         return pooled_probabilities(np.exp(numbers)[None], self.sharpness_)
