@@ -25,11 +25,14 @@ TITLES = {
     "mosi-words": "CMU-MOSI: sentiment from words alone",
     "real-life": "Real-life clips: verdicts, beside what the recording alone tells",
     "mosi-contaminated": "CMU-MOSI, contaminated features",
+    "foundation": "Frozen columns of models that others trained, read by linear models joined late",
     "shared-private": "Shared and private: what the parts of arXiv 2305.08473 are worth on real data",
 }
 COMMANDS = {name: f"TRIVIUM_DATA=FOLDER python benchmarks/supervised.py {name}" for name in TITLES}
 COMMANDS["real-life"] += " --real-life CORPUS"
 COMMANDS["shared-private"] = "TRIVIUM_DATA=FOLDER python benchmarks/shared_private.py"
+COMMANDS["foundation"] = "TRIVIUM_DATA=FOLDER python benchmarks/foundation.py --tables acted published"
+FILES = {name: f"supervised-{name}" for name in TITLES} | {"foundation": "foundation"}
 
 
 @dataclass(frozen=True)
@@ -141,15 +144,16 @@ def write_page(name: str, parts: Sequence[Part], out: Path, *, seeds: int) -> No
     data = [next(iter(part.found.values())).table.provenance["configuration"]["data"] for part in parts]
     facts = {**circumstances(data[0]), "command": COMMANDS[name], "seeds": seeds}  # folders say nothing to others
     tables = {part.title: report(part) | {"data_sha256": hashed} for part, hashed in zip(parts, data, strict=True)}
-    write_json(out / f"supervised-{name}.json", {**facts, "tables": tables})
+    write_json(out / f"{FILES[name]}.json", {**facts, "tables": tables})
+    drawn = f"{seeds} seeds from 1111" if seeds > 1 else "nothing is drawn at random"
     told = ", ".join(f"{library} {number}" for library, number in facts["versions"].items())
     page = [f"## {TITLES[name]}", *DECLARED[name]]
     page += [shown(part, tables[part.title]) for part in parts]
     page.append(
-        f"Made on {facts['date']} with `{facts['command']}` ({facts['machine']}; {told}; {seeds} seeds from 1111; data "
+        f"Made on {facts['date']} with `{facts['command']}` ({facts['machine']}; {told}; {drawn}; data "
         f"SHA-256 {', '.join(hashed[:16] for hashed in data)}; source SHA-256 {facts['source_sha256'][:16]})."
     )
-    with atomic_file(out / f"supervised-{name}.md") as draft:
+    with atomic_file(out / f"{FILES[name]}.md") as draft:
         draft.write_text("\n\n".join(page) + "\n", encoding="utf-8")
 
 

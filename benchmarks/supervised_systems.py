@@ -18,7 +18,7 @@ from trivium.corpus import Aligned
 from trivium.evaluate import LinearReadout
 from trivium.predict import EmotionClassifier, SentimentRegressor
 
-__all__ = ["Averaged", "Floor", "pooled"]
+__all__ = ["Averaged", "Floor", "System", "pooled"]
 
 Values = NDArray[Any]
 LOGISTIC = (3e-3, 1e-2, 3e-2)
@@ -35,7 +35,7 @@ def _chosen(data: Aligned, modalities: Sequence[str]) -> Aligned:
     return data.select(list(modalities)) if modalities else data
 
 
-class _System(BaseEstimator):  # type: ignore[misc]
+class System(BaseEstimator):  # type: ignore[misc]
     """What a run sets on every predictor."""
 
     validation_groups: str | None = None
@@ -53,7 +53,7 @@ class _System(BaseEstimator):  # type: ignore[misc]
         self.folder, self.resume, self.progress = folder, resume, progress
 
 
-class Floor(_System):
+class Floor(System):
     """Logistic or ridge regression on pooled columns, its strength chosen on inner folds; or a constant.
 
     Parameters
@@ -142,7 +142,7 @@ class Floor(_System):
         return np.asarray(product / product.sum(axis=1, keepdims=True))
 
 
-class Averaged(_System):
+class Averaged(System):
     """One network or the average of several, with the epochs chosen on groups that are held out.
 
     Parameters

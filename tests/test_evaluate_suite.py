@@ -45,7 +45,7 @@ FLOORS, ROWS = ("majority", "missingness", "mean", "mean-std"), ("statistics", "
 def write_word_level(folder: Path, name: str, audio: int, labels: tuple[int, ...]) -> None:
     """Synthetic arrays by fold, with columns that tell the label."""
     rng = np.random.default_rng(0)
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for fold, count in (("train", 40), ("valid", 8), ("test", 16)):
         y = rng.uniform(1, 5, (count, *labels))
         first = y.reshape(count, -1)[:, :1]

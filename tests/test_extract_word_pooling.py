@@ -67,7 +67,7 @@ def test_a_word_has_the_weighted_statistics_of_its_steps(seed: int) -> None:
 def test_words_and_pauses_together_are_the_whole_sound(seed: int) -> None:
     rng = np.random.default_rng(seed)
     stream = stream_of(rng.normal(3, 2, (50, 2)), np.arange(51, dtype=np.float64) * 0.02)
-    edges = np.sort(rng.choice(51, 2 * int(rng.integers(1, 8)), replace=False)) * 0.02
+    edges: Numbers = (np.sort(rng.choice(51, 2 * int(rng.integers(1, 8)), replace=False)) * 0.02).astype(np.float64)
     pooled = pooled_by_word(stream, edges.reshape(-1, 2), ("mean",))
     assert pooled.times is not None
     lengths = np.diff(pooled.times, axis=1)[:, 0]

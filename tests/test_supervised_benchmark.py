@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from trivium.corpus import Aligned, LabelSpecification, Specification, StreamSpecification
-from trivium.evaluate import LinearReadout, PredictionTable, ReadLedger, grouped_folds, named_protocol, plan_evaluation
+from trivium.evaluate import (
+    LateReadout,
+    LinearReadout,
+    PredictionTable,
+    ReadLedger,
+    grouped_folds,
+    named_protocol,
+    plan_evaluation,
+)
 from trivium.evaluate.experiment import Experiment, train_and_score
 
 
@@ -51,6 +59,26 @@ def test_a_late_floor_multiplies_the_probabilities_of_a_readout_each(systems: Mo
     product = shares[0] * shares[1]
     np.testing.assert_allclose(floor.predict_proba(data), product / product.sum(axis=1, keepdims=True), atol=1e-6)
     assert 0.3 < floor.best_value_ < 1
+
+
+@pytest.mark.parametrize("kind", ["together", "multiplied", "weighted"])
+def test_blocks_are_joined_as_their_row_says_whether_or_not_they_were_fitted_before(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fused, data = loaded("foundation_systems", monkeypatch), moods()
+    y, groups, x = data.label("mood"), data.group("speaker"), data.values[:, 0]
+    options = {"strengths": fused.CLASSES, "regression": "ridge"}
+    widths = {"all": 6} if kind == "together" else {"audio": 3, "vision": 3}
+    weighting = "fitted" if kind == "weighted" else "equal"
+    wanted = LateReadout(widths, weighting=weighting, **options).fit(x, y, groups=groups)
+    for _ in range(2):
+        found = fused.Fused(kind=kind).fit(data, y, groups=groups)
+        np.testing.assert_allclose(found.predict_proba(data), wanted.predict_proba(x), atol=1e-6)
+        assert found.best_value_ == pytest.approx(wanted.validation_score_)
+    assert list(found.weights) == (["audio+vision"] if kind == "together" else ["audio", "vision"])
+    other = np.roll(y, 1)
+    again = fused.Fused(kind=kind).fit(data, other, groups=groups)
+    assert not np.allclose(again.predict_proba(data), found.predict_proba(data))
 
 
 def test_pooled_columns_are_zero_where_a_modality_is_missing(systems: ModuleType) -> None:

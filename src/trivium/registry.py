@@ -78,6 +78,12 @@ _BUILT_IN: tuple[Entry, ...] = (
         "trivium.extract.audio.whisper:WhisperExtractor",
         "encoder of the recogniser, 20 ms",
     ),
+    Entry(
+        "audio-extractor",
+        "whisper-layers",
+        "trivium.extract.audio.whisper_layers:WhisperLayersExtractor",
+        "whisper-layers:LAYER[+LAYER], 0 to 4: single layers of the recogniser's encoder",
+    ),
     Entry("audio-extractor", "hf", "trivium.extract.audio.encoders:AudioEncoderExtractor", "hf:FOLDER[@LAYER]"),
     Entry(
         "audio-extractor",

@@ -58,6 +58,10 @@ def command(
     modalities: Annotated[
         str | None, typer.Option("--modalities", "-m", help="Comma-separated; default: all.", metavar="A,B")
     ] = None,
+    readout: Annotated[
+        str,
+        typer.Option("--readout", help="`linear`: one for all columns; `late`: one a modality, weighted."),
+    ] = "linear",
     combinations: Annotated[
         str | None, typer.Option("--combinations", help="modalities, corpora, or leave-one-out: one table each.")
     ] = None,
@@ -180,6 +184,7 @@ def command(
         "repeated": repeated,
         "seeds": 5 if seeds is None else seeds,
         "resamples": resamples,
+        "readout": readout,
         "out": out,
     }
     results = _run(combinations, named, joined, label, target or sources[0].stem, options)

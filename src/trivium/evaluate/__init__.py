@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from trivium.evaluate.experiment import Experiment as Experiment
     from trivium.evaluate.experiment import train_and_score as train_and_score
     from trivium.evaluate.experiment import validate as validate
+    from trivium.evaluate.late_readout import LateReadout as LateReadout
     from trivium.evaluate.probe import probe as probe
     from trivium.evaluate.readout import LinearReadout as LinearReadout
     from trivium.evaluate.runners import leave_one_corpus_out as leave_one_corpus_out
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _HOME: dict[str, str] = {
     "Experiment": "trivium.evaluate.experiment",
     "FLOORS": "trivium.evaluate.study",
+    "LateReadout": "trivium.evaluate.late_readout",
     "LinearReadout": "trivium.evaluate.readout",
     "leave_one_corpus_out": "trivium.evaluate.runners",
     "modality_combinations": "trivium.evaluate.runners",
@@ -57,6 +59,7 @@ __all__ = [
     "Experiment",
     "Fold",
     "Interval",
+    "LateReadout",
     "LearningFold",
     "Line",
     "LinearReadout",

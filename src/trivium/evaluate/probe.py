@@ -22,10 +22,9 @@ from trivium.evaluate.clusters import clusters_of
 from trivium.evaluate.describe import Representation
 from trivium.evaluate.entry import chosen_seeds, require_folds, require_rows, row_mask
 from trivium.evaluate.protocols import Protocol, given_split, grouped_folds, repeated_folds
-from trivium.evaluate.readout import GRID
 from trivium.evaluate.report import ProbeResult, TestReads
 from trivium.evaluate.scores import rows_of
-from trivium.evaluate.study import FLOORS, Study, data_hash
+from trivium.evaluate.study import FLOORS, READOUTS, Study, data_hash
 from trivium.evaluate.target import target_of
 from trivium.represent.request import representation as made
 from trivium.weights import Weights
@@ -46,6 +45,7 @@ def probe(
     protocol: Protocol | None = None,
     floors: Sequence[str] = FLOORS,
     metrics: Sequence[str] | None = None,
+    readout: str = "linear",
     evaluated: NDArray[np.bool_] | None = None,
     pretraining: NDArray[np.bool_] | None = None,
     words: int = 20,
@@ -83,6 +83,9 @@ def probe(
         Which of :data:`FLOORS`.
     metrics : sequence of str, optional
         Names from :data:`trivium.metrics.METRICS` that suit the label; the first one gets the intervals.
+    readout : {"linear", "late"}
+        One :class:`LinearReadout` for the whole vector, or a :class:`LateReadout` over the modalities, of which each
+        is represented by itself; floors get the same.
     evaluated : bool array of shape (N,), optional
         Utterances that are classified; default all with a label.
     pretraining : bool array of shape (N,), optional
@@ -110,7 +113,8 @@ def probe(
         Too few utterances or groups, a fold without two classes, a seed without folds, folds that learn from their
         test rows or test a row twice, masks of another length, no resamples.
     SpecificationError
-        A label, group or split does not exist, or a metric does not suit the label.
+        A label, group, split or readout does not exist, a metric does not suit the label, or stored weights, which read
+        all modalities at once, are to be read late.
 
     Notes
     -----
@@ -147,13 +151,13 @@ def probe(
     if not plan.folds:
         raise DataError("no utterance with a label is in a test fold")
     require_folds(plan, chosen)
-    study = Study(aligned, target, plan, chosen, material, TestReads(out))
+    study = Study(aligned, target, plan, chosen, material, TestReads(out), readout)
     predictions = study.run(named(representation), floors, progress)
     settings = {
         "seeds": list(chosen),
         "resamples": resamples,
         "clusters": _cluster_name(plan, aligned, group),
-        "grid": GRID,
+        "grid": READOUTS[readout],
         "steps": aligned.shape[1],
         "representations": study.described,
         "remarks": study.remarks,

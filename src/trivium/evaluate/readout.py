@@ -20,6 +20,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
 from trivium.errors import DataError
+from trivium.evaluate.opinion_pool import pooled_probabilities, pooling_weights
 
 __all__ = ["GRID", "LinearReadout"]
 
@@ -30,6 +31,7 @@ _STRENGTHS_LOGISTIC = tuple(10.0**k for k in _POWERS_LOGISTIC)
 _STRENGTHS_RIDGE = tuple(10.0**k for k in _POWERS_RIDGE)
 _INNER_FOLDS = 4
 _MAX_ITERATIONS = 500
+_RANK = 1e-10  # smallest square of a singular value, as a share of the largest; below lies rounding
 _LIMIT = 5.0  # standard deviations; a column that hardly varies in training must not decide a test row alone
 GRID = (
     f"C 1e{_POWERS_LOGISTIC[0]} ... 1e{_POWERS_LOGISTIC[-1]}, or alpha 1e{_POWERS_RIDGE[0]} ... 1e{_POWERS_RIDGE[-1]}, "
@@ -56,6 +58,10 @@ class LinearReadout(BaseEstimator):  # type: ignore[misc]
         Of the solver.
     strengths : sequence of float, optional
         Rising C, or alpha, to choose from; those of :data:`GRID` where left out.
+    regression : {"logistic", "ridge"}
+        For classes. ``ridge`` fits a 1 for the true class and a 0 for the others by least squares, one decomposition
+        for all strengths, which takes a small part of the time; its numbers become probabilities by a softmax, whose
+        sharpness is the one of least cross entropy on the rows that chose.
 
     Attributes
     ----------
@@ -65,6 +71,9 @@ class LinearReadout(BaseEstimator):  # type: ignore[misc]
         Chosen C or alpha.
     validation_score_ : float
         What the choice scored on the rows that chose: mean balanced accuracy, or minus the mean squared error.
+    held_out_ : array of shape (N, C) or (N, L)
+        Probabilities or numbers for the rows that chose, each by the model of the chosen strength that had not learned
+        from it; NaN for other rows.
 
     Examples
     --------
@@ -75,10 +84,17 @@ class LinearReadout(BaseEstimator):  # type: ignore[misc]
     True
     """
 
-    def __init__(self, task: str = "classes", random_state: int = 0, strengths: Sequence[float] | None = None) -> None:
+    def __init__(
+        self,
+        task: str = "classes",
+        random_state: int = 0,
+        strengths: Sequence[float] | None = None,
+        regression: str = "logistic",
+    ) -> None:
         self.task = task
         self.random_state = random_state
         self.strengths = strengths
+        self.regression = regression
 
     def fit(self, X: NDArray[Any], y: NDArray[Any], *, groups: NDArray[Any], valid: Rows | None = None) -> Self:
         """Choose the strength and fit.
@@ -97,10 +113,12 @@ class LinearReadout(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         DataError
-            There is one class only, or the task is unknown.
+            There is one class only, or task or regression are unknown.
         """
         if self.task not in ("classes", "numbers"):
             raise DataError(f"the task {self.task!r} is neither classes nor numbers")
+        if self.regression not in ("logistic", "ridge"):
+            raise DataError(f"the regression {self.regression!r} is neither logistic nor ridge")
         divisions = _divisions(len(X), groups, valid)
         self._standardise(np.asarray(X, dtype=np.float64))
         x = self._project(X)
@@ -130,14 +148,22 @@ class LinearReadout(BaseEstimator):  # type: ignore[misc]
         X : array of shape (N, K)
             Vectors.
         """
-        return np.asarray(self.model_.predict_proba(self._project(X)))
+        x = self._project(X)
+        return self._sharpened(self.model_.predict(x)) if self._by_ridge else np.asarray(self.model_.predict_proba(x))
+
+    @property
+    def _by_ridge(self) -> bool:
+        return self.task == "numbers" or self.regression == "ridge"
 
     def _standardise(self, x: NDArray[np.float64]) -> None:
         self.scaler_ = StandardScaler().fit(x)
         self.rotation_ = None
         if x.shape[1] > len(x):
-            # rows of V span the training rows: x V' loses nothing that a penalised linear model could use
-            self.rotation_ = np.linalg.svd(self._scaled(x), full_matrices=False)[2].T
+            # the columns of V span the training rows: x V loses nothing that a penalised linear model could use
+            rows = self._scaled(x)
+            squares, u = np.linalg.eigh(rows @ rows.T)
+            kept = squares > _RANK * squares[-1]
+            self.rotation_ = rows.T @ (u[:, kept] / np.sqrt(squares[kept]))
 
     def _scaled(self, x: NDArray[Any]) -> NDArray[np.float64]:
         return np.asarray(np.clip(self.scaler_.transform(np.asarray(x, dtype=np.float64)), -_LIMIT, _LIMIT))
@@ -150,14 +176,43 @@ class LinearReadout(BaseEstimator):  # type: ignore[misc]
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
             raise DataError(f"training knows the class {self.classes_[0]!r} only", remedy="use fewer folds")
-        strengths = tuple(self.strengths or _STRENGTHS_LOGISTIC)
-        scores = np.zeros(len(strengths))
+        strengths, scores = self._candidates(), np.zeros(len(self._candidates()))
+        said = np.full((len(strengths), len(x), len(self.classes_)), np.nan)
         for train, valid in divisions:
             if len(np.unique(y[train])) > 1:
-                scores += [_balanced(m, x[valid], y[valid]) for m in self._path(x[train], y[train], strengths)]
+                said[:, valid] = self._class_path(x[train], y[train], x[valid], strengths)
+                scores += [_balanced(self.classes_[one.argmax(axis=1)], y[valid]) for one in said[:, valid]]
         self.strength_ = strengths[int(scores.argmax())]
         self.validation_score_ = float(scores.max()) / len(divisions)
-        self.model_ = self._path(x, y, [c for c in strengths if c <= self.strength_])[-1]
+        self.held_out_ = said[int(scores.argmax())]
+        if self.regression == "ridge":
+            self.model_ = Ridge(alpha=self.strength_).fit(x, self._shares(y))
+            known = np.isfinite(self.held_out_).all(axis=1)
+            truth = np.searchsorted(self.classes_, y[known])
+            self.sharpness_ = pooling_weights(np.exp(self.held_out_[None, known]), truth)
+            self.held_out_ = self._sharpened(self.held_out_)
+        else:
+            self.model_ = self._path(x, y, [c for c in strengths if c <= self.strength_])[-1]
+
+    def _candidates(self) -> tuple[float, ...]:
+        return tuple(self.strengths or (_STRENGTHS_RIDGE if self._by_ridge else _STRENGTHS_LOGISTIC))
+
+    def _shares(self, y: NDArray[Any]) -> NDArray[np.float64]:
+        return np.asarray(y[:, None] == self.classes_, dtype=np.float64)
+
+    def _sharpened(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        return pooled_probabilities(np.exp(numbers)[None], self.sharpness_)
+
+    def _class_path(
+        self, x: NDArray[np.float64], y: NDArray[Any], x_valid: NDArray[np.float64], strengths: Sequence[float]
+    ) -> NDArray[np.float64]:
+        """Answers (strengths, rows, classes) of all strengths; 0 for classes that these training rows lack."""
+        if self.regression == "ridge":
+            return _ridge_path(x, self._shares(y), x_valid, strengths)
+        found = np.zeros((len(strengths), len(x_valid), len(self.classes_)))
+        for answers, model in zip(found, self._path(x, y, strengths), strict=True):
+            answers[:, np.searchsorted(self.classes_, model.classes_)] = model.predict_proba(x_valid)
+        return found
 
     def _path(self, x: NDArray[np.float64], y: NDArray[Any], strengths: Sequence[float]) -> list[LogisticRegression]:
         """Models of rising C, each starting from the one before."""
@@ -175,11 +230,13 @@ class LinearReadout(BaseEstimator):  # type: ignore[misc]
         return models
 
     def _fit_numbers(self, x: NDArray[np.float64], y: NDArray[np.float64], divisions: list[Division]) -> None:
-        strengths = tuple(self.strengths or _STRENGTHS_RIDGE)
-        errors = np.zeros((len(strengths), y.shape[1]))
+        strengths = self._candidates()
+        said = np.full((len(strengths), *y.shape), np.nan)
         for train, valid in divisions:
-            errors += _ridge_errors(x[train], y[train], x[valid], y[valid], strengths)
+            said[:, valid] = _ridge_path(x[train], y[train], x[valid], strengths)
+        errors = np.nansum((said - y) ** 2, axis=1)
         self.strength_ = np.array(strengths)[errors.argmin(axis=0)]
+        self.held_out_ = np.take_along_axis(said, errors.argmin(axis=0)[None, None], axis=0)[0]
         self.validation_score_ = -float(errors.min(axis=0).mean()) / sum(len(valid) for _, valid in divisions)
         self.model_ = Ridge(alpha=self.strength_).fit(x, y)
 
@@ -195,21 +252,24 @@ def _divisions(count: int, groups: NDArray[Any], valid: Rows | None) -> list[Div
     return list(GroupKFold(folds).split(np.zeros(count), groups=groups))
 
 
-def _balanced(model: LogisticRegression, x: NDArray[np.float64], y: NDArray[Any]) -> float:
-    predicted = model.predict(x)
+def _balanced(predicted: NDArray[Any], y: NDArray[Any]) -> float:
     return float(np.mean([np.mean(predicted[y == c] == c) for c in np.unique(y)]))
 
 
-def _ridge_errors(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    x_valid: NDArray[np.float64],
-    y_valid: NDArray[np.float64],
-    strengths: Sequence[float],
+def _ridge_path(
+    x: NDArray[np.float64], y: NDArray[np.float64], x_valid: NDArray[np.float64], strengths: Sequence[float]
 ) -> NDArray[np.float64]:
-    """Squared errors (strengths, columns) of all strengths from one decomposition."""
+    """Predictions (strengths, rows, columns) of all strengths from one decomposition.
+
+    Of the smaller of the two products of `x` with itself, which takes a small part of the time of a singular value
+    decomposition; what that loses lies far below the least strength.
+    """
     centre, mean = x.mean(axis=0), y.mean(axis=0)
-    u, s, vt = np.linalg.svd(x - centre, full_matrices=False)
-    inner, outer = u.T @ (y - mean), (x_valid - centre) @ vt.T
-    predicted = (outer @ ((s / (s**2 + alpha))[:, None] * inner) + mean for alpha in strengths)
-    return np.stack([((p - y_valid) ** 2).sum(axis=0) for p in predicted])
+    own, other, target = x - centre, x_valid - centre, y - mean
+    if x.shape[1] <= len(x):
+        s, v = np.linalg.eigh(own.T @ own)
+        inner, outer = v.T @ (own.T @ target), other @ v
+    else:
+        s, u = np.linalg.eigh(own @ own.T)
+        inner, outer = u.T @ target, (other @ own.T) @ u
+    return np.stack([outer @ (inner / (np.maximum(s, 0) + alpha)[:, None]) + mean for alpha in strengths])

@@ -15,6 +15,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from trivium.corpus import Aligned
 from trivium.errors import DataError, SpecificationError
 from trivium.evaluate.describe import Representation, description, parameters, remarks, takes_validation
+from trivium.evaluate.late_readout import LateReadout
 from trivium.evaluate.protocols import Fold, Protocol
 from trivium.evaluate.readout import GRID, LinearReadout
 from trivium.evaluate.report import Predictions, TestReads
@@ -24,12 +25,16 @@ from trivium.progress import Bar, progress_bar
 from trivium.represent.pooling import Flatten, FlattenPCA, MeanPooling, MeanStdPooling, Missingness
 from trivium.weights import Weights
 
-__all__ = ["FLOORS", "Study", "data_hash"]
+__all__ = ["FLOORS", "READOUTS", "Study", "data_hash"]
 
 FLOORS = ("majority", "missingness", "mean", "mean-std", "flatten", "flatten-pca", "untrained")
 """Floors in the order of the table; ``untrained`` is the first representation's own encoder before training."""
 
+READOUTS = {"linear": GRID, "late": f"{GRID}; a readout for each modality, joined with one weight each"}
+"""Readouts by name, in words; all rows of a table get the same."""
+
 Rows: TypeAlias = NDArray[np.bool_]
+Parts: TypeAlias = dict[str, NDArray[np.float32]]
 
 
 @dataclass(eq=False)
@@ -52,6 +57,8 @@ class Study:
         remark says how many rows that costs.
     reads : TestReads
         Where reads are recorded.
+    readout : {"linear", "late"}
+        One readout for the whole vector; or representation and readout for each modality by itself, joined late.
     features : dict of str to int
         Filled: length of the vectors by representation.
     described : dict of str to str
@@ -66,10 +73,11 @@ class Study:
     seeds: tuple[int, ...]
     pretraining: NDArray[np.bool_]
     reads: TestReads
+    readout: str = "linear"
     features: dict[str, int] = field(default_factory=dict)
     described: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
-    _last: tuple[Any, NDArray[np.float32]] | None = None
+    _last: tuple[Any, Parts] | None = None
 
     def run(
         self, representations: Mapping[str, Representation], floors: Sequence[str], progress: bool
@@ -88,10 +96,12 @@ class Study:
         Raises
         ------
         SpecificationError
-            A floor does not exist, a representation has the name of one, or there is neither.
+            A floor or the readout does not exist, a representation has the name of a floor, there is neither, or stored
+        weights, which read all modalities at once, are to be read late.
         DataError
             A fold cannot be fitted.
         """
+        self._require_readout(representations)
         plan = self._plan(representations, floors)
         self.remarks[:] = [*remarks(plan), *self._left_out(plan)] if representations else []
         found: dict[str, Predictions] = {}
@@ -105,6 +115,18 @@ class Study:
                 for name in names:
                     found[name] = self._predictions(name, plan[name], bar)
         return {name: found[name] for name in plan}
+
+    def _require_readout(self, representations: Mapping[str, Representation]) -> None:
+        if self.readout not in READOUTS:
+            raise SpecificationError(
+                f"there is no readout {self.readout!r}", remedy=f"choose from {', '.join(READOUTS)}"
+            )
+        stored = [name for name, made in representations.items() if not hasattr(made, "fit")]
+        if self.readout == "late" and stored:
+            raise SpecificationError(
+                f"{stored[0]} reads all modalities at once, so nothing is left to join late",
+                remedy="read it with the linear readout",
+            )
 
     def _plan(self, representations: Mapping[str, Representation], floors: Sequence[str]) -> dict[str, Representation]:
         unknown = [name for name in floors if name not in FLOORS]
@@ -154,12 +176,21 @@ class Study:
     def _fold(self, name: str, representation: Representation, seed: int, fold: Fold) -> NDArray[np.float64]:
         """Output (n, K) for the test rows of one fold."""
         learned = np.concatenate([fold.train, fold.valid])
-        vectors = self._vectors(name, representation, seed, fold)
-        fit = _constant if representation is None else _readout
-        labels, groups = self.target.values[learned], self.protocol.clusters[learned]
-        predict = fit(vectors[learned], labels, groups, np.arange(len(fold.train), len(learned)), self.target)
+        parts = self._parts(name, representation, seed, fold)
+        vectors, labels = np.concatenate(list(parts.values()), axis=1), self.target.values[learned]
+        if representation is None:
+            predict = _constant(vectors[learned], labels, self.target)
+        else:
+            readout = self._readout({modality: part.shape[1] for modality, part in parts.items() if part.shape[1]})
+            chooses = np.arange(len(fold.train), len(learned))
+            readout.fit(vectors[learned], labels, groups=self.protocol.clusters[learned], valid=chooses)
+            predict = _answers(readout, self.target)
         self.reads.record(self._config(name, representation, fold), name, fold.name, seed)
         return predict(vectors[fold.test])
+
+    def _readout(self, widths: Mapping[str, int]) -> LinearReadout | LateReadout:
+        task = self.target.task
+        return LateReadout(widths, task) if self.readout == "late" else LinearReadout(task)
 
     def _config(self, name: str, representation: Representation, fold: Fold) -> str:
         """Hash of everything that decides the predictions of a fold, but the seed."""
@@ -170,7 +201,7 @@ class Study:
             "weights": dict(representation.hashes) if isinstance(representation, Weights) else {},
             "label": self.target.label,
             "protocol": self.protocol.description,
-            "readout": GRID,
+            "readout": READOUTS[self.readout],
             "data": self._data_hash,
             "shape": list(self.data.shape),
             "learned": [len(fold.train), _hash_of_text(self.data.ids[learned])],
@@ -222,24 +253,36 @@ class Study:
             "cluster with its test rows."
         ]
 
-    def _vectors(self, name: str, representation: Representation, seed: int, fold: Fold) -> NDArray[np.float32]:
-        """Vectors of all rows from a representation that was fitted without the test rows and their clusters."""
+    def _parts(self, name: str, representation: Representation, seed: int, fold: Fold) -> Parts:
+        """Vectors of all rows from a representation that was fitted without the test rows and their clusters.
+
+        One entry for all modalities; for the late readout one a modality, each fitted by itself.
+        """
         if representation is None:
             self.features[name] = 0
-            return np.zeros((len(self.data), 1), np.float32)
+            return {"": np.zeros((len(self.data), 1), np.float32)}
         key: tuple[Any, ...] = (name,)
         if hasattr(representation, "fit"):
             key = (name, seed, *(rows.tobytes() for rows in self._material(representation, fold)))
         if self._last is None or self._last[0] != key:
-            vectors = self._fitted(representation, seed, fold).transform(self.data)
-            if not np.isfinite(vectors).all():
+            parts = {
+                modality: self._fitted(representation, data, seed, fold).transform(data)
+                for modality, data in self._views().items()
+            }
+            if not all(np.isfinite(part).all() for part in parts.values()):
                 raise DataError(f"{name} gave vectors that are not finite (seed {seed}, fold {fold.name})")
-            self._last = (key, vectors)
-        vectors = self._last[1]
-        self.features[name] = max(self.features.get(name, 0), vectors.shape[1])
-        return vectors
+            self._last = (key, parts)
+        parts = self._last[1]
+        self.features[name] = max(self.features.get(name, 0), sum(part.shape[1] for part in parts.values()))
+        return parts
 
-    def _fitted(self, representation: Representation, seed: int, fold: Fold) -> Any:
+    def _views(self) -> dict[str, Aligned]:
+        """What a representation is given: all modalities together, or each alone."""
+        if self.readout == "linear":
+            return {"": self.data}
+        return {name: self.data.select([name]) for name in self.data.specification.modalities}
+
+    def _fitted(self, representation: Representation, data: Aligned, seed: int, fold: Fold) -> Any:
         if not hasattr(representation, "fit"):
             return representation
         rows, stopping = self._material(representation, fold)
@@ -253,25 +296,20 @@ class Study:
         if "random_state" in parameters(fresh):
             fresh.set_params(random_state=seed)
         if stopping.any():
-            return fresh.fit(self.data[rows], validation=self.data[stopping])
-        return fresh.fit(self.data[rows])
+            return fresh.fit(data[rows], validation=data[stopping])
+        return fresh.fit(data[rows])
 
 
 _Predict: TypeAlias = Callable[[NDArray[Any]], NDArray[np.float64]]
 
 
-def _readout(
-    x: NDArray[Any], y: NDArray[Any], groups: NDArray[Any], valid: NDArray[np.int64], target: Target
-) -> _Predict:
-    readout = LinearReadout(target.task).fit(x, y, groups=groups, valid=valid)
+def _answers(readout: LinearReadout | LateReadout, target: Target) -> _Predict:
     if target.task == "classes":
         return lambda z: _all_classes(readout.predict_proba(z), readout.classes_, target)
     return lambda z: readout.predict(z).astype(np.float64)
 
 
-def _constant(
-    x: NDArray[Any], y: NDArray[Any], groups: NDArray[Any], valid: NDArray[np.int64], target: Target
-) -> _Predict:
+def _constant(x: NDArray[Any], y: NDArray[Any], target: Target) -> _Predict:
     if target.task == "classes":
         prior = DummyClassifier(strategy="prior").fit(x, y)
         return lambda z: _all_classes(prior.predict_proba(z), prior.classes_, target)

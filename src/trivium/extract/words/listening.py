@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from trivium.extract.source.media import SOUND_RATE
 
-__all__ = ["DECODING", "STATE_SAMPLES", "Listener", "Window", "joined_tokens", "windows"]
+__all__ = ["DECODING", "STATE_SAMPLES", "Listener", "Window", "joined_tokens", "windows", "windows_in_order"]
 
 STATE_SAMPLES = 320  # one state every 20 ms
 _WINDOW = 25 * SOUND_RATE
@@ -103,6 +103,22 @@ def windows(samples: Sound) -> list[Window]:
         for said, parts in ((True, speech), (False, pauses))
         for spans in _filled(samples, parts)
     ]
+
+
+def windows_in_order(samples: Sound) -> list[Window]:
+    """Windows of at most 25 seconds, one after the other through all of the sound, whoever speaks in it.
+
+    Parameters
+    ----------
+    samples : array of shape (n,), float32
+        Mono sound at 16 kHz.
+
+    Examples
+    --------
+    >>> [window.spans for window in windows_in_order(np.zeros(16000, np.float32))]
+    [((0, 16000),)]
+    """
+    return [Window(tuple(spans), True) for spans in _filled(samples, [(0, len(samples))])]
 
 
 def _on_grid(first: int, last: int, end: int) -> Span:
