@@ -128,7 +128,7 @@ def with_sizes(part: Part, folder: Path) -> Part:
         "|---|---|---|---|",
     ]
     for system, one in part.found.items():
-        requests = one.table.provenance["configuration"]["parameters"].get("network", {}).get("objectives", [])
+        requests = (one.table.provenance["configuration"]["parameters"].get("network") or {}).get("objectives", [])
         added = [request for request in requests if "weight=" in request]
         runs = [run for file in sorted((folder / slug(system)).rglob("losses.json")) for run in read_json(file)]
         if not added or not runs:
