@@ -1,6 +1,6 @@
 """What the parts of spec "shared and private" (arXiv 2305.08473) are worth on real data, and whether pairing matters.
 
-usage: TRIVIUM_DATA=FOLDER python benchmarks/shared_private.py [--seeds 2] [--work FOLDER] [--out FOLDER]
+usage: TRIVIUM_DATA=FOLDER python benchmarks/shared_private.py [--seeds 5] [--work FOLDER] [--out FOLDER]
 
 ICT-MMMO, voice and face, the folds of ``supervised.py``: one network with and without alignment and labels of its own
 for each modality, alignment at other layers and weights, with the pairing broken, objectives that see the pairing in
@@ -18,22 +18,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from results import PAGES
-from supervised import CLASSES, Table, at_random, by_actor, run
+from supervised import CLASSES, Table, at_random, by_actor, run, slug
 from supervised_data import ict_mmmo, ravdess
-from supervised_page import write_page
+from supervised_page import Part, write_page
 from supervised_systems import Averaged, Floor
 
 from trivium.corpus import Aligned
 from trivium.errors import TriviumError
 from trivium.evaluate import named_protocol
-from trivium.files import user_folder
+from trivium.files import read_json, user_folder
 
 NAME = "shared-private"
 TOLD = ("audio", "vision")
-WEIGHTS = (1, 10, 100)
+WEIGHTS = (1, 3, 10, 30, 100)
 WEIGHT = 10
+TRACE_WEIGHT, RAW_WEIGHT = 1000, 100
 COMPARED = ("canonical_correlation", "barlow_twins", "kernel_alignment", "pair_contrast", "central_moments")
 COMPARED_WEIGHT = 0.1  # their losses are of the order of 1, as the task's
 SETTINGS: dict[str, Any] = {
@@ -57,6 +59,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "lmf": {"network": "lmf", "network_options": {"hidden": 16, "recurrent": (), "dropout": 0.5}, **SETTINGS},
 }
 UNIMODAL = "unimodal_labels"
+TASKS = ("train_regression", "train_classes")
 
 
 def number(settings: dict[str, Any], *objectives: str) -> Averaged:
@@ -64,9 +67,9 @@ def number(settings: dict[str, Any], *objectives: str) -> Averaged:
     return Averaged({**settings, "objectives": list(objectives)}, is_number=True, modalities=TOLD)
 
 
-def alignment(weight: float = WEIGHT, options: str = "width=16") -> str:
-    """Modal alignment of all pairs, of covariances as they are."""
-    return f"modal_alignment:{options}:scale=none:weight={weight}"
+def alignment(weight: float = WEIGHT, options: str = "width=16", scale: str = "standard") -> str:
+    """Modal alignment of all pairs, of standardised columns unless said otherwise."""
+    return f"modal_alignment:{options}:scale={scale}:weight={weight}"
 
 
 def parts_of_the_paper(data: Aligned) -> dict[str, Any]:
@@ -75,6 +78,8 @@ def parts_of_the_paper(data: Aligned) -> dict[str, Any]:
     found["self-mm, task alone"] = number(SELF_MM)
     found["unimodal labels"] = number(SELF_MM, UNIMODAL)
     found |= {f"alignment x {w}": number(SELF_MM, alignment(w)) for w in WEIGHTS}
+    found[f"alignment divided by the trace x {TRACE_WEIGHT}"] = number(SELF_MM, alignment(TRACE_WEIGHT, scale="trace"))
+    found[f"alignment as it is x {RAW_WEIGHT}"] = number(SELF_MM, alignment(RAW_WEIGHT, scale="none"))
     found[f"both, alignment x {WEIGHT}"] = number(SELF_MM, UNIMODAL, alignment())
     changed = {
         "on raw features, projected": "layer=raw:width=16",
@@ -116,6 +121,25 @@ def pairs(data: Aligned) -> dict[str, Any]:
     }
 
 
+def with_sizes(part: Part, folder: Path) -> Part:
+    """The part with what each added objective weighs beside the task, in the first and in the kept epoch."""
+    lines = [
+        "| added objective | its weighted loss: first epoch | kept epoch | the task's: kept epoch |",
+        "|---|---|---|---|",
+    ]
+    for system, one in part.found.items():
+        requests = (one.table.provenance["configuration"]["parameters"].get("network") or {}).get("objectives", [])
+        added = [request for request in requests if "weight=" in request]
+        runs = [run for file in sorted((folder / slug(system)).rglob("losses.json")) for run in read_json(file)]
+        if not added or not runs:
+            continue
+        name, weight = added[0].split(":")[0], float(added[0].rsplit("weight=", 1)[1])
+        sizes = [weight * float(np.mean([run[epoch][f"train_{name}"] for run in runs])) for epoch in ("first", "kept")]
+        task = float(np.mean([next(run["kept"][key] for key in TASKS if key in run["kept"]) for run in runs]))
+        lines.append(f"| {system} | {sizes[0]:.2g} | {sizes[1]:.2g} | {task:.2g} |")
+    return replace(part, text="\n\n".join([part.text, "\n".join(lines)])) if len(lines) > 2 else part
+
+
 def tables(work: Path) -> list[Table]:
     """All tables of the page."""
     measured = replace(named_protocol("regression"), group="clip", selection="mae")
@@ -145,16 +169,16 @@ BASE: Sequence[str] = ("self-mm, task alone", "self-mm, unimodal labels", "lf-dn
 def main() -> int:
     """Make the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--work", type=Path, default=user_folder("supervised"), help="outside the repository")
     parser.add_argument("--out", type=Path, default=PAGES, help="folder of the page")
-    parser.add_argument("--tables", type=int, default=3, help="how many of the tables, in order")
+    parser.add_argument("--tables", type=int, default=4, help="how many of the tables, in order")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     try:
         parts = []
         for table in tables(asked.work)[: asked.tables]:
-            parts.append(run(table, NAME, asked))
+            parts.append(with_sizes(run(table, NAME, asked), asked.work / NAME / slug(table.title)))
             write_page(NAME, parts, asked.out, seeds=asked.seeds)
     except TriviumError as error:
         print(f"shared_private: {error}", file=sys.stderr)

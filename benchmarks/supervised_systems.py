@@ -7,6 +7,7 @@ and open the test fold once. ``best_value_`` is what validation rows of the trai
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from trivium.corpus import Aligned
 from trivium.evaluate import LinearReadout
+from trivium.files import write_json
 from trivium.predict import EmotionClassifier, SentimentRegressor
 
 __all__ = ["Averaged", "Floor", "System", "pooled"]
@@ -190,14 +192,19 @@ class Averaged(System):
         if validation is not None:
             validation = (_chosen(validation[0], self.modalities), validation[1])
         self.members_, values, epochs = [], [], []
+        told = []
         for number in range(self.members):
             member = self._member(number).fit(X, y, groups=groups, validation=validation)
             values.append(member.best_value_)
+            told.append({"first": member.loss_curves_[0], "kept": member.loss_curves_[member.best_epoch_]})
             epochs.append(member.best_epoch_ + 1 or member.n_iter_)
             if self.refit:
                 again = self._member(number).set_params(max_epochs=epochs[-1], validation_fraction=0.0)
                 member = again.fit(X, y)
             self.members_.append(member)
+        if self.folder is not None:
+            Path(self.folder).mkdir(parents=True, exist_ok=True)
+            write_json(Path(self.folder) / "losses.json", told)
         self.best_value_ = float(np.mean(values))
         self.best_epoch_, self.n_iter_ = int(np.median(epochs)) - 1, max(epochs)
         self.classes_ = getattr(self.members_[0], "classes_", np.array([]))

@@ -45,7 +45,7 @@ FLOORS, ROWS = ("majority", "missingness", "mean", "mean-std"), ("statistics", "
 def write_word_level(folder: Path, name: str, audio: int, labels: tuple[int, ...]) -> None:
     """Synthetic arrays by fold, with columns that tell the label."""
     rng = np.random.default_rng(0)
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, NDArray[np.float64]] = {}
     for fold, count in (("train", 40), ("valid", 8), ("test", 16)):
         y = rng.uniform(1, 5, (count, *labels))
         first = y.reshape(count, -1)[:, :1]
@@ -55,7 +55,8 @@ def write_word_level(folder: Path, name: str, audio: int, labels: tuple[int, ...
         face[:: 2 if labels else 5] = 0
         arrays |= {f"audio_{fold}": voice, f"video_{fold}": face, f"label_{fold}": y}
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / f"{name}.npz", **{key: value.astype(np.float32) for key, value in arrays.items()})
+    single: dict[str, Any] = {key: value.astype(np.float32) for key, value in arrays.items()}
+    np.savez(folder / f"{name}.npz", **single)
 
 
 def write_mosi(folder: Path) -> None:

@@ -47,7 +47,7 @@ def test_columns_are_the_layers_side_by_side_every_20_ms(sound: Sound) -> None:
     both = WhisperLayersExtractor("3+1").stream(sound[:31800], None)
     assert both.values.shape == (100, 768)
     assert both.specification.columns[384] == "whisper-tiny-en-layer-1-000"
-    assert both.times[-1].tolist() == [1.98, 31800 / 16000]
+    assert both.times is not None and both.times[-1].tolist() == [1.98, 31800 / 16000]
     alone = WhisperLayersExtractor("1").stream(sound[:31800], None)
     np.testing.assert_array_equal(both.values[:, 384:], alone.values)
 

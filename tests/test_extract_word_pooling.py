@@ -78,7 +78,7 @@ def test_words_and_pauses_together_are_the_whole_sound(seed: int) -> None:
 
 
 def test_pauses_do_not_change_what_alignment_gives_a_word() -> None:
-    stream = stream_of(np.arange(100.0).reshape(50, 2), np.arange(51) * 0.02)
+    stream = stream_of(np.arange(100.0).reshape(50, 2), np.arange(51, dtype=np.float64) * 0.02)
     spoken = Words(("so", "I", "told"), np.array([[0.2, 0.31], [0.31, 0.4], [0.6, 0.7]]))
     assert spoken.times is not None
     pooled = pooled_by_word(stream, spoken.times, ("mean",))

@@ -70,7 +70,7 @@ def test_held_out_answers_are_those_of_a_grouped_cross_validation() -> None:
 def test_held_out_answers_belong_to_the_strength_that_was_chosen() -> None:
     x, y, groups = numbers()
     free = LinearReadout("numbers").fit(x, y, groups=groups)
-    alone = LinearReadout("numbers", strengths=free.strength_.tolist()).fit(x, y, groups=groups)
+    alone = LinearReadout("numbers", strengths=np.ravel(free.strength_).tolist()).fit(x, y, groups=groups)
     np.testing.assert_allclose(free.held_out_, alone.held_out_)
     assert free.validation_score_ == pytest.approx(-np.mean((free.held_out_[:, 0] - y) ** 2))
 
@@ -184,7 +184,7 @@ def test_late_ridge_regressions_do_as_well_as_logistic_ones() -> None:
 
 
 @pytest.mark.parametrize("options", [{"task": "moods"}, {"regression": "lasso"}, {"weighting": "wise"}])
-def test_what_is_unknown_is_refused(options: dict[str, str]) -> None:
+def test_what_is_unknown_is_refused(options: dict[str, Any]) -> None:
     x, y, groups = moods()
     with pytest.raises(DataError, match="is neither"):
         LateReadout(BLOCKS, **options).fit(x, y, groups=groups)
