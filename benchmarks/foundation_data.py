@@ -36,7 +36,7 @@ def layer_statistics(work: Path, *, begin: int = 0) -> Values:
     for file in files:
         actors.setdefault(file.stem.split("-")[6], []).append(file)
     version = WhisperLayersExtractor("+".join(map(str, LAYERS))).specification.version
-    found = {}
+    found: dict[Path, Values] = {}
     for actor in sorted(actors)[begin:] + sorted(actors)[:begin]:
         hashed = sha256_bytes("".join(sha256_file(file) for file in actors[actor]).encode())
         key = f"ravdess whisper layers {LAYERS} {version} {hashed}"
