@@ -230,7 +230,7 @@ def test_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
 def test_a_fold_does_not_go_on_from_the_checkpoint_of_another_fold_of_the_same_size(tmp_path: Path) -> None:
     x = aligned(30)
     quick(folder=tmp_path, resume=True).fit(x[np.arange(20)])
-    with pytest.raises(WeightsError, match="other data"):
+    with pytest.raises(WeightsError, match="other settings: data"):
         quick(folder=tmp_path, resume=True).fit(x[np.arange(10, 30)])
 
 
@@ -296,5 +296,5 @@ def test_the_public_code_s_learning_rates_and_a_plateau_s() -> None:
 def test_a_run_does_not_go_on_with_another_decoder(tmp_path: Path) -> None:
     x = np.random.default_rng(3).random((12, 18, 20), dtype=np.float32)
     quick(folder=tmp_path).fit(x)
-    with pytest.raises(WeightsError, match="other network"):
+    with pytest.raises(WeightsError, match="other settings: network"):
         quick(folder=tmp_path, resume=True, unpooling="none").fit(x)

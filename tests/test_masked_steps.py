@@ -202,7 +202,7 @@ def test_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert resumed.transform(x).tobytes() == straight.transform(x).tobytes()
     assert resumed.loss_curves_ == straight.loss_curves_
     assert sorted(p.name for p in tmp_path.iterdir()) == [CHECKPOINT, "losses.csv"]
-    with pytest.raises(WeightsError, match="other network"):
+    with pytest.raises(WeightsError, match="other settings: network"):
         quick(max_epochs=4, share=0.5, folder=tmp_path, resume=True).fit(x)
 
 

@@ -366,7 +366,7 @@ def test_misas_difference_by_loops() -> None:
 
     def rows(z: Tensor) -> Array:
         a = z.numpy() - z.numpy().mean(axis=0)
-        return np.asarray(a / np.linalg.norm(a, axis=1, keepdims=True))
+        return np.asarray(a / (np.linalg.norm(a, axis=1, keepdims=True) + 1e-6))  # as the authors' code
 
     products = [rows(x).T @ rows(y), rows(y).T @ rows(x), rows(y).T @ rows(x)]
     for scale, reduce in (("mean", np.mean), ("sum", np.sum)):

@@ -36,7 +36,7 @@ def learned() -> list[Corpus]:
 def corpus(learned: list[Corpus], need_models: Callable[..., None]) -> Corpus:
     need_models("whisper-tiny-en", "minilm-l6", "g2p-en", "face-landmarker", "sample-face", "sample-voice")
     if not learned:
-        streams = ClipExtractor().specification.streams
+        streams = ClipExtractor(audio="voice").specification.streams
         assert [s.modality for s in streams] == ["text", "audio", "vision"]
         rng = np.random.default_rng(0)
         times = np.stack([np.arange(6.0), np.arange(6.0) + 1], axis=1)

@@ -125,7 +125,7 @@ def test_a_run_on_a_plateau_goes_on_with_the_same_bytes_and_with_these_parts_onl
         ({"parts": {"heads.audio": options["parts"]["encoders.audio"]}}, "optimizer"),
         ({"schedule": "plateau:patience=1:factor=0.5"}, "schedule"),
     ):
-        with pytest.raises(WeightsError, match=f"other {named}"):
+        with pytest.raises(WeightsError, match=f"other settings: {named}"):
             regressor(**{**options, **changed}, folder=tmp_path, resume=True).fit(x, y)
 
 

@@ -185,7 +185,10 @@ def pooled_by_word(stream: Stream, words: NDArray[np.float64], statistics: tuple
     ([[0.0, 0.2], [0.2, 0.6]], [[1.0, 0.0], [3.5, 3.0]])
     """
     if stream.times is None:
-        raise DataError(f"{stream.specification.modality} has no times, by which words could be told")
+        raise DataError(
+            f"{stream.specification.modality} has no times, by which words could be told",
+            remedy="ask for it frame by frame",
+        )
     starts, ends = stream.times.T
     spans = words_and_pauses(words, *((starts[0], ends[-1]) if stream.steps else (0.0, 0.0)))
     first = np.searchsorted(ends, spans[:, 0] + _SHORTEST, side="right")
