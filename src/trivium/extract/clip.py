@@ -329,7 +329,7 @@ class ClipExtractor:
             raise MediaError(
                 f"gives none of the modalities ({reasons})",
                 file=recording.path,
-                remedy="ask for others with --modalities, or leave the clip out",
+                remedy="leave the clip out, or ask for modalities that it has",
             )
         if recording.end > source.seconds:
             findings.append(Finding("span", recording.id, action="ends after the clip, cut at its end"))
