@@ -42,6 +42,9 @@ def reads(home: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
+FOLDS = ("train", "test")
+
+
 def test_a_start_that_is_refused_leaves_its_place_free(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "w"
     with pytest.raises(SpecificationError):
@@ -97,6 +100,9 @@ def test_a_configuration_has_one_hash_in_training_and_after(tmp_path: Path, make
     done = evaluate_weights(plan, [load_predictor(tmp_path / "w")], resamples=0)
     first, second = (json.loads(line) for line in (tmp_path / "reads.jsonl").read_text().splitlines())
     assert first["configuration"] == second["configuration"] and second["read"] == 2
+    known = {split: make_spoken()[make_spoken().split("standard") == split].label("sentiment") for split in FOLDS}
+    (mae,) = [line.mean for line in done.floor.lines if line.measure.name == "mae"]
+    assert mae == pytest.approx(np.nanmean(np.abs(known["test"] - np.nanmedian(known["train"]))), rel=1e-6)
     assert "1 configuration has" in str(done.table.provenance["test_reads"])
     with pytest.raises(SpecificationError, match="drop_steps cannot be nan"):
         experiment_configuration(plan, SentimentRegressor("concat", drop_steps=float("nan")))
@@ -148,6 +154,13 @@ def test_a_class_that_only_validation_has_is_named_with_its_utterances(make_spok
     first = corpus.ids[level][0]
     with pytest.raises(DataError, match=rf"'level' of \d+ validation utterances \(such as {first}, .*training fold"):
         EmotionClassifier("concat", **quick).fit(corpus[~level], validation=given)
+
+
+def test_numbers_are_no_classes(tmp_path: Path) -> None:
+    table = tmp_path / "p.csv"
+    table.write_text("id,prediction,label\na,-0.01,up\nb,0.7,down\n")
+    with pytest.raises(DataError, match=r"the predictions are numbers \(such as -0.01\)"):
+        run("score", table, "-p", "classification")
 
 
 def test_a_predicted_class_without_a_label_is_noted(tmp_path: Path) -> None:

@@ -218,7 +218,9 @@ def check_size(path: str | os.PathLike[str], max_bytes: int) -> int:
     try:
         size = Path(path).stat().st_size
     except OSError as cause:
-        raise FormatError(f"cannot be opened: {cause.strerror}", file=path) from cause
+        raise FormatError(
+            f"cannot be opened: {cause.strerror}", file=path, remedy="check the path, and that the file may be read"
+        ) from cause
     if size > max_bytes:
         raise LimitError(
             f"has {size} bytes, above the limit of {max_bytes}", file=path, remedy="raise the limit if you trust it"

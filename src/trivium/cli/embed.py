@@ -33,9 +33,9 @@ def command(
 
     **Examples**
 
-    `trivium embed corpus --weights weights/voice-face --out vectors.parquet`
+    `trivium embed corpus --weights weights/talking-clips --out vectors.parquet`
 
-    `trivium embed clips --weights weights/voice-face --transcripts texts --out vectors.parquet`
+    `trivium embed clips --weights weights/talking-clips --transcripts texts --out vectors.parquet`
     """
     from trivium.embed import embed_to_file
     from trivium.files import require_free

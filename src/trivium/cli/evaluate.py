@@ -91,7 +91,7 @@ def command(
     if out is not None:
         _write(out, done, robust)
     if as_json:
-        shown = done.card.to_json() | {"remarks": list(done.notes)}
+        shown = done.card.to_json() | {"floor": done.floor.to_json()["scores"], "remarks": list(done.notes)}
         if robust is not None:
             shown["missing"] = _without_nan(robust | {"curve": robust["curve"].to_json()})
         typer.echo(json.dumps(shown, indent=1))
@@ -192,7 +192,7 @@ def _show(done: StoredEvaluation, robust: Mapping[str, Any] | None) -> None:
     console = Console(highlight=False)
     console.print(done.card.table())
     told = [f"{name}: {text}" for name, text in done.card.definitions().items()]
-    for note in [*told, *done.card.notes(), *done.notes]:
+    for note in [*told, *done.card.notes(), *done.notes, done.floor_told]:
         console.print(note, style="dim", markup=False)
     if robust is not None:
         console.print(_curve_table(robust["curve"], robust["measures"], robust["drop"]))

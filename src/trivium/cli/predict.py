@@ -45,9 +45,9 @@ def command(
 
     **Examples**
 
-    `trivium predict interview.mp4 --weights weights/voice-face`
+    `trivium predict interview.mp4 --weights weights/talking-clips`
 
-    `trivium predict interview.mp4 --weights weights/voice-face --transcript "kids are talking" --json`
+    `trivium predict interview.mp4 --weights weights/talking-clips --transcript "kids are talking" --json`
     """
     from trivium.embed import failed_clips, open_source
     from trivium.errors import TriviumError

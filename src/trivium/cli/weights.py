@@ -12,9 +12,9 @@ app = typer.Typer(
     no_args_is_help=True,
     help="""Look at weights folders, and prove that they work as they were saved.
 
-    trivium weights check weights/voice-face
+    trivium weights check weights/talking-clips
 
-    trivium weights show weights/voice-face
+    trivium weights show weights/talking-clips
     """,
 )
 
@@ -28,7 +28,7 @@ def check(
 ) -> None:
     """Compare every file with its hash and replay the proof; exit code 1 if anything differs.
 
-    trivium weights check weights/voice-face
+    trivium weights check weights/talking-clips
 
     trivium weights check weights/* --json
     """
@@ -57,9 +57,9 @@ def show(
 ) -> None:
     """Show the card: what the weights learned from, their licence, columns, scores and limits.
 
-    trivium weights show weights/voice-face
+    trivium weights show weights/talking-clips
 
-    trivium weights show weights/voice-face --json
+    trivium weights show weights/talking-clips --json
     """
     from trivium.weights import open_weights
 

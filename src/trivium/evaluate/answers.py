@@ -220,6 +220,7 @@ def _class(table: PredictionTable, protocol: NamedProtocol) -> tuple[NDArray[Any
     truth = table.text("label", whole=True)
     if "prediction" in table:
         said = table.text("prediction", whole=True)
+        _require_names(table, said, truth)
         classes = protocol.classes or tuple(np.unique(truth).tolist())
         if protocol.classes:
             _require_classes(table, "prediction", said, classes)
@@ -236,6 +237,23 @@ def _class(table: PredictionTable, protocol: NamedProtocol) -> tuple[NDArray[Any
         said = np.array(classes, dtype=np.str_)[numbers.argmax(axis=1)]
     _require_classes(table, "label", truth, classes)
     return said, truth
+
+
+def _require_names(table: PredictionTable, said: NDArray[np.str_], truth: NDArray[np.str_]) -> None:
+    """Numbers that are no label's are answers to another question, not classes that are all wrong."""
+    if len(said) and not set(said.tolist()) & set(truth.tolist()) and all(map(_is_fraction, said.tolist())):
+        raise DataError(
+            f"the predictions are numbers (such as {said[0]}), and the labels classes (such as {truth[0]})",
+            file=table.file,
+            remedy="name a protocol of numbers, or give the names of classes",
+        )
+
+
+def _is_fraction(text: str) -> bool:
+    try:
+        return not float(text).is_integer()
+    except (ValueError, OverflowError):
+        return False
 
 
 def _numbers_by_class(table: PredictionTable) -> dict[str, str]:

@@ -78,6 +78,8 @@ class StoredEvaluation:
         Its numbers.
     table : PredictionTable
         All predictions.
+    floor : Scorecard
+        Of one answer for everybody: the most frequent class of the training fold, or the median of its numbers.
     opened : tuple of OpenedFold
         For more measurements on the same rows, which are not read again.
     notes : tuple of str
@@ -86,9 +88,19 @@ class StoredEvaluation:
 
     plan: EvaluationPlan[Any]
     card: Scorecard
+    floor: Scorecard
     table: PredictionTable
     opened: tuple[OpenedFold, ...]
     notes: tuple[str, ...]
+
+    @property
+    def floor_told(self) -> str:
+        """The floor in one line for people."""
+        scores = [(line.measure.name, line.mean) for line in self.floor.lines]
+        told = ", ".join(f"{name} {'not defined' if np.isnan(mean) else format(mean, '.4f')}" for name, mean in scores)
+        return (
+            f"Floor, one answer for everybody (the most frequent class, or the median, of the training fold): {told}."
+        )
 
 
 def evaluate_weights(
@@ -113,6 +125,7 @@ def evaluate_weights(
     """
     opened: list[OpenedFold] = []
     tables: list[PredictionTable] = []
+    constant: list[PredictionTable] = []
     notes: list[str] = []
     reads: dict[str, ReadCount] = {}
     configurations = [_told(plan, one) for one in weights]
@@ -124,11 +137,13 @@ def evaluate_weights(
         read = door.read(told, seed=seed)
         opened.append(OpenedFold(one, learning.name, seed, read.data))
         tables.append(_predicted(plan, opened[-1]))
+        constant.append(_same_for_all(plan, learning, opened[-1]))
         reads[learning.name] = _later(reads.get(learning.name), read.count)
     notes += _absent(opened)
     table = joined_tables(tables, {"test_reads": reads_sentence(reads), "weights": [dict(w.hashes) for w in weights]})
     card = score_answers(answers_of(table, plan.protocol), plan.protocol, times=resamples, provenance=table.provenance)
-    return StoredEvaluation(plan, card, table, tuple(opened), tuple(dict.fromkeys(notes)))
+    floor = score_answers(answers_of(joined_tables(constant, {}), plan.protocol), plan.protocol, times=0)
+    return StoredEvaluation(plan, card, floor, table, tuple(opened), tuple(dict.fromkeys(notes)))
 
 
 def _later(before: ReadCount | None, now: ReadCount) -> ReadCount:
@@ -240,6 +255,19 @@ def _predicted(
 ) -> PredictionTable:
     answering = one.weights if alter is None else one.weights.altered(alter)
     said = said_of(answering, one.data, plan.data.specification.label(plan.label), plan.protocol)
+    return plan.table(one.data, said, fold=one.fold, seed=one.seed)
+
+
+def _same_for_all(plan: EvaluationPlan[Any], learning: LearningFold[Any], one: OpenedFold) -> PredictionTable:
+    """What one answer for everybody, known from the training fold alone, says of a test fold."""
+    y, label, n = learning.train.label(plan.label), plan.data.specification.label(plan.label), len(one.data)
+    if not label.classes:
+        said = np.full(n, np.nanmedian(y))
+    elif plan.protocol.is_multilabel:
+        threshold = plan.protocol.threshold or 0.0
+        said = np.tile(np.nanmedian(np.where(np.isnan(y), y, y > threshold), axis=0) + threshold - 0.5, (n, 1))
+    else:
+        said = np.tile([np.mean(y == name) for name in label.classes], (n, 1))
     return plan.table(one.data, said, fold=one.fold, seed=one.seed)
 
 

@@ -37,7 +37,9 @@ def find_weights(where: str | os.PathLike[str]) -> Path:
         if (folder / "config.json").is_file():
             return folder
     if Path(where).exists() or not _HUB_NAME.fullmatch(os.fspath(where)):
-        raise WeightsError("is no folder of weights", file=where, remedy="name a folder that holds config.json")
+        inner = sorted(file.parent.name for file in Path(where).glob("*/config.json"))
+        remedy = f"it holds several: name one, such as {inner[0]}" if inner else "name a folder that holds config.json"
+        raise WeightsError("is no folder of weights", file=where, remedy=remedy)
     return _from_hub(os.fspath(where))
 
 

@@ -372,7 +372,7 @@ def _require_clock(own: Specification, spec: Specification, modality: str) -> No
     if ours.clock != theirs.clock:
         raise SpecificationError(
             f"a step of {modality} is {theirs.clock} in the data, {ours.clock} in what the weights learned from",
-            remedy="align the data, or give them unaligned, as in training",
+            remedy="give the data as in training, aligned or not; for clips train with --words N",
         )
 
 
@@ -395,7 +395,7 @@ def load_predictor(where: str | os.PathLike[str]) -> PredictorWeights:
     path = folder / "config.json"
     value = read_config(path)
     if value.get("kind") != PREDICTOR:
-        raise WeightsError("holds no predictor", file=folder, remedy="open it with load_weights")
+        raise WeightsError("holds no predictor", file=folder, remedy="for an encoder: trivium embed or predict")
     config, card, hashes = read_described(path, value, PredictorConfig.from_json)
     tower = () if config.tower is None else TOWER_FILES
     require_files(folder, {*_NEEDED, *tower, *({_GRAPH} & set(hashes))})
