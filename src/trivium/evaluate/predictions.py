@@ -163,7 +163,7 @@ class PredictionTable:
                 f"there is no column {name!r}, only {', '.join(self.columns)}",
                 file=self.file,
                 remedy="columns are id, prediction (or prediction_<class>), label (or label_<class>), "
-                "and where known group, fold, seed",
+                "and where known group, fold, seed; the group of trivium's own tables is called group",
             )
         return self.columns[name]
 
