@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from trivium.corpus import Stream, StreamSpecification
 from trivium.errors import DataError, DependencyError, UpstreamError
+from trivium.extract.encoder_layers import gelu, layer_norm, softmax, split_heads
 from trivium.extract.scratch import ScratchRows, let_go
 from trivium.extract.source.media import SOUND_RATE
 from trivium.extract.words.listening import STATE_SAMPLES, windows_in_order
@@ -151,17 +152,16 @@ class WhisperEncoder:
         seen = [padded[place : place + stride * (count - 1) + 1 : stride] for place in range(_KERNEL)]
         kernel = self._weights[f"{name}/weight"]
         flat = kernel.transpose(2, 1, 0).reshape(-1, len(kernel))
-        return _gelu(np.concatenate(seen, axis=1) @ flat + self._weights[f"{name}/bias"])
+        return gelu(np.concatenate(seen, axis=1) @ flat + self._weights[f"{name}/bias"])
 
     def _block(self, x: Array, name: str) -> Array:
         own = f"{name}/self_attention"
         joined = self._linear(self._normal(x, f"{own}/layer_norm"), f"{own}/linear_0")
-        query, key, value = (_split(part, self._heads) for part in np.split(joined, 3, axis=1))
+        query, key, value = (split_heads(part, self._heads) for part in np.split(joined, 3, axis=1))
         powers = query @ key.transpose(0, 2, 1) / np.float32(np.sqrt(x.shape[1] / self._heads))
-        shares = np.exp(powers - powers.max(axis=-1, keepdims=True))
-        seen = shares / shares.sum(axis=-1, keepdims=True) @ value
+        seen = softmax(powers) @ value
         x = x + self._linear(seen.transpose(1, 0, 2).reshape(x.shape), f"{own}/linear_1")
-        wide = _gelu(self._linear(self._normal(x, f"{name}/ffn/layer_norm"), f"{name}/ffn/linear_0"))
+        wide = gelu(self._linear(self._normal(x, f"{name}/ffn/layer_norm"), f"{name}/ffn/linear_0"))
         return x + self._linear(wide, f"{name}/ffn/linear_1")
 
     def _linear(self, x: Array, name: str) -> Array:
@@ -169,21 +169,7 @@ class WhisperEncoder:
         return result
 
     def _normal(self, x: Array, name: str) -> Array:
-        centred = x - x.mean(axis=1, keepdims=True)
-        spread = np.sqrt((centred**2).mean(axis=1, keepdims=True) + np.float32(_EPSILON))
-        result: Array = centred / spread * self._weights[f"{name}/gamma"] + self._weights[f"{name}/beta"]
-        return result
-
-
-def _split(x: Array, heads: int) -> Array:
-    return x.reshape(len(x), heads, -1).transpose(1, 0, 2)
-
-
-def _gelu(x: Array) -> Array:
-    from scipy.special import erf
-
-    result: Array = 0.5 * x * (1 + erf(x / np.float32(np.sqrt(2))))
-    return result
+        return layer_norm(x, self._weights[f"{name}/gamma"], self._weights[f"{name}/beta"], _EPSILON)
 
 
 @lru_cache(maxsize=2)

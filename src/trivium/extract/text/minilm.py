@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from trivium.corpus import Stream, StreamSpecification
 from trivium.errors import DataError, UpstreamError
+from trivium.extract.encoder_layers import gelu, layer_norm, softmax, split_heads
 from trivium.extract.words.transcript import Transcript
 from trivium.upstream import model, model_folder
 
@@ -180,13 +181,15 @@ class WordEncoder:
 
     def _layer(self, x: Array, name: str) -> Array:
         own = f"{name}.attention.self"
-        query, key, value = (_heads(self._linear(x, f"{own}.{part}")) for part in ("query", "key", "value"))
-        seen = _softmax(query @ key.transpose(0, 2, 1) / np.float32(np.sqrt(_WIDTH / _HEADS))) @ value
+        query, key, value = (
+            split_heads(self._linear(x, f"{own}.{part}"), _HEADS) for part in ("query", "key", "value")
+        )
+        seen = softmax(query @ key.transpose(0, 2, 1) / np.float32(np.sqrt(_WIDTH / _HEADS))) @ value
         joined = seen.transpose(1, 0, 2).reshape(len(x), _WIDTH)
         x = self._normal(
             x + self._linear(joined, f"{name}.attention.output.dense"), f"{name}.attention.output.LayerNorm"
         )
-        wide = _gelu(self._linear(x, f"{name}.intermediate.dense"))
+        wide = gelu(self._linear(x, f"{name}.intermediate.dense"))
         return self._normal(x + self._linear(wide, f"{name}.output.dense"), f"{name}.output.LayerNorm")
 
     def _linear(self, x: Array, name: str) -> Array:
@@ -194,10 +197,7 @@ class WordEncoder:
         return result
 
     def _normal(self, x: Array, name: str) -> Array:
-        centred = x - x.mean(axis=1, keepdims=True)
-        spread = np.sqrt((centred**2).mean(axis=1, keepdims=True) + np.float32(_EPSILON))
-        result: Array = centred / spread * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
-        return result
+        return layer_norm(x, self._weights[f"{name}.weight"], self._weights[f"{name}.bias"], _EPSILON)
 
 
 def central_windows(count: int, width: int) -> list[tuple[int, int, NDArray[np.intp]]]:
@@ -229,23 +229,6 @@ def central_windows(count: int, width: int) -> list[tuple[int, int, NDArray[np.i
         nearer = places[away < nearest[places]]
         owner[nearer], nearest[nearer] = number, away[nearer - first]
     return [(first, min(first + width, count), np.flatnonzero(owner == number)) for number, first in enumerate(starts)]
-
-
-def _heads(x: Array) -> Array:
-    return x.reshape(len(x), _HEADS, -1).transpose(1, 0, 2)
-
-
-def _softmax(x: Array) -> Array:
-    powers = np.exp(x - x.max(axis=-1, keepdims=True))
-    result: Array = powers / powers.sum(axis=-1, keepdims=True)
-    return result
-
-
-def _gelu(x: Array) -> Array:
-    from scipy.special import erf
-
-    result: Array = 0.5 * x * (1 + erf(x / np.float32(np.sqrt(2))))
-    return result
 
 
 @lru_cache(maxsize=2)
