@@ -269,10 +269,11 @@ class Corpus(Sequence[Utterance]):
 def _pad(arrays: list[NDArray[Any] | None], dim: int, dtype: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     lengths = np.array([0 if a is None else len(a) for a in arrays], dtype=np.int64)
     longest = int(lengths.max(initial=0))
-    values = np.zeros((len(arrays), longest, dim), dtype=dtype)
-    for row, array in zip(values, arrays, strict=True):
+    values = np.empty((len(arrays), longest, dim), dtype=dtype)
+    for row, array, length in zip(values, arrays, lengths.tolist(), strict=True):
         if array is not None:
-            row[: len(array)] = array
+            row[:length] = array
+        row[length:] = 0
     return values, np.arange(longest) < lengths[:, None]
 
 

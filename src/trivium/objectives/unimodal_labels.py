@@ -179,12 +179,13 @@ class UnimodalLabels(Objective):
 
     def _lean(self, name: str, features: Tensor, labels: Tensor) -> Tensor | None:
         """How much nearer to the positive centre than to the negative one; None where one of them has no sample."""
-        positive = self._seen & ((labels > 0) if self.exclude_zero else (labels >= 0))
-        negative = self._seen & (labels < 0)
-        if name not in self._features or not bool(positive.any()) or not bool(negative.any()):
+        positive = (labels > 0) if self.exclude_zero else (labels >= 0)
+        sides = torch.stack([positive, labels < 0]).logical_and_(self._seen).float()
+        counts = sides.sum(dim=1, keepdim=True)
+        if name not in self._features or not bool(counts.all()):
             return None
-        stored = self._features[name]
-        near, far = (self._distance(features, stored[side].mean(dim=0)) for side in (positive, negative))
+        centres = sides @ self._features[name] / counts
+        near, far = (self._distance(features, centre) for centre in centres)
         return (far - near) / (near + _TINY)
 
     def _distance(self, features: Tensor, centre: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ that is zero throughout, becomes 0; a sequence without steps is a missing modali
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
@@ -21,6 +21,7 @@ __all__ = ["AlignedSequences", "Sequences", "StreamScaler", "sequences"]
 
 Given: TypeAlias = "Corpus | Aligned"
 _ROWS_AT_ONCE = 256
+_SMALL = 1e-15  # sizes from here to its inverse are far from the limits of single precision
 
 
 class Sequences(Protocol):
@@ -125,6 +126,7 @@ class StreamScaler:
 
     mean: Mapping[str, NDArray[np.float64]]
     std: Mapping[str, NDArray[np.float64]]
+    _written_out: dict[str, list[NDArray[Any]]] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def fit(cls, x: Sequences) -> Self:
@@ -165,13 +167,35 @@ class StreamScaler:
             True for real steps.
         """
         scaled = np.empty(values.shape, np.float32)
-        for row, given in enumerate(values):  # in double precision, so much at a time as stays in the cache
-            np.divide(given - self.mean[name], self.std[name], out=scaled[row], casting="same_kind")
-        scaled[~mask] = 0
+        mean, rest, factor = (part[: values.shape[1]] for part in self._factors(name, values.shape[1]))
+        room = np.empty(values.shape[1:], mean.dtype)
+        for row, given in zip(scaled, values, strict=True):  # so much at a time as stays in the cache
+            np.subtract(given, mean, out=room)
+            room -= rest
+            np.multiply(room, factor, out=row, casting="same_kind")
+        if not mask.all():
+            scaled[~mask] = 0
         finite = np.isfinite(values)
         if not finite.all():
             scaled[~finite] = 0
         return scaled
+
+    def _factors(self, name: str, steps: int) -> list[NDArray[Any]]:
+        """Mean, what of it was rounded away, and one over the spread, (T, D) each, for so many steps at least.
+
+        With its mean in two parts a value in single precision is wrong by its last digit at most, however large the
+        mean is beside the spread. Columns of extreme size are computed in double precision. Written out for every step
+        they are taken twice as fast, and are kept.
+        """
+        if name in self._written_out and len(self._written_out[name][0]) >= steps:
+            return self._written_out[name]
+        mean, factor = self.mean[name], 1 / self.std[name]
+        sizes = np.concatenate([np.abs(mean[mean != 0]), factor])
+        single = bool(((sizes > _SMALL) & (sizes < 1 / _SMALL)).all())
+        first = mean.astype(np.float32 if single else np.float64)
+        parts = (first, mean - first, factor)
+        self._written_out[name] = [np.tile(part.astype(first.dtype), (steps, 1)) for part in parts]
+        return self._written_out[name]
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Plain arrays for ``scalers.safetensors``: ``MODALITY/mean`` and ``MODALITY/std``."""
