@@ -94,6 +94,20 @@ def test_large_batches_end_where_small_ones_do(layers: int, monkeypatch: pytest.
     assert not found[0][0][2].any()
 
 
+def test_wide_columns_of_data_are_read_as_torch_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    lstm, x = nn.LSTM(3, 6, batch_first=True).double(), random(4, 5, 3).detach()
+    taken: list[int] = []
+    monkeypatch.setattr(lstm, "forward", lambda values, run=lstm.forward: taken.append(1) or run(values))
+    monkeypatch.setattr(recurrence, "_SMALL", 0)
+    found = []
+    for wide in (0, 10**9):
+        monkeypatch.setattr(recurrence, "_WIDE", wide)
+        state = last_state(lstm, prepare_steps(x, torch.ones(4, 5, dtype=torch.bool)))
+        found.append([state, *gradients(state, list(lstm.parameters()))])
+    assert_all_close(*found)
+    assert len(taken) == 1  # of the two ways one is torch's
+
+
 @pytest.mark.parametrize("drops", [False, True])
 def test_the_gated_memory_equals_a_plain_loop(drops: bool) -> None:
     rows, hidden, memory, lengths = 3, (4, 2), 5, [4, 4, 2]

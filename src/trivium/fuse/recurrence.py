@@ -3,7 +3,8 @@
 Seen steps of a batch stand one below the other: the first of every sample, then the second of those that have one, and
 so on, longest sample first. A recurrence then works on as many rows as there are samples left, and everything that does
 not recur is one matrix product over all rows: into the gates before it, and onto the weights after it. Steps of a
-padded batch that nobody fills cost nothing; where all are filled, torch's own is as quick or quicker.
+padded batch that nobody fills cost nothing. Where all are filled, torch's own is quicker, unless its input is wide and
+needs no gradient, which it takes nevertheless.
 
 Hochreiter & Schmidhuber (1997), Long short-term memory; same formulas and order of gates as ``torch.nn.LSTM``.
 """
@@ -25,6 +26,7 @@ from trivium.fuse.steps import Steps, compact, is_eager, last_step
 __all__ = ["StepRows", "earlier_rows", "last_state", "long_short_term", "spans"]
 
 _SMALL = 8192  # cells of the gates of one step, below which a loop in Python costs more than it saves
+_WIDE = 1 << 23  # products a step of a batch from columns to gates, above which it saves more than it costs
 
 
 class StepRows(NamedTuple):
@@ -104,7 +106,10 @@ def last_state(lstm: nn.LSTM, steps: Steps) -> Tensor:
     torch.Size([4, 5])
     """
     values, mask = steps
-    if not is_eager(values) or len(values) * 4 * lstm.hidden_size < _SMALL or bool(mask.all()):
+    gates = len(values) * 4 * lstm.hidden_size
+    # torch's own takes a gradient of its input too, which columns of data have no use for
+    wide = not values.requires_grad and gates * values.shape[2] >= _WIDE
+    if not is_eager(values) or gates < _SMALL or (bool(mask.all()) and not wide):
         values, mask = compact(steps)
         hidden, _ = lstm(values)
         return last_step(hidden, mask.sum(dim=1))
@@ -137,8 +142,8 @@ def long_short_term(x: Tensor, weights: Sequence[Tensor], sizes: Sequence[int]) 
     True
     """
     from_input, from_state, *biases = weights
-    given = F.linear(x, from_input, biases[0] + biases[1])
-    states, cells = _LongShortTerm.apply(given, from_state, list(sizes))  # type: ignore[no-untyped-call]
+    bias = biases[0] + biases[1]
+    states, cells = _LongShortTerm.apply(x, from_input, from_state, bias, list(sizes))  # type: ignore[no-untyped-call]
     return states, cells
 
 
@@ -178,49 +183,58 @@ def earlier_rows(x: Tensor, sizes: Sequence[int]) -> Tensor:
 
 
 class _LongShortTerm(torch.autograd.Function):
-    """The part of an LSTM that recurs; what its input gives to the gates, (R, 4 H), is known."""
+    """LSTM over rows; autograd is told of matrices over all rows, never of a step."""
 
     @staticmethod
-    def forward(ctx: Any, given: Tensor, weight: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
-        size = weight.shape[1]
-        gates, states = given.clone(), given.new_empty(len(given), size)
-        cells, bent = torch.empty_like(states), torch.empty_like(states)
-        before = 0
-        for here in spans(sizes):
-            gate, cell, same = gates[here], cells[here], slice(before, before + here.stop - here.start)
-            if here.start:
-                gate.addmm_(states[same], weight.t())
-            gate[:, : 2 * size].sigmoid_()
-            gate[:, 2 * size : 3 * size].tanh_()
-            gate[:, 3 * size :].sigmoid_()
-            enter, keep, new, leave = gate.chunk(4, dim=1)
-            torch.mul(enter, new, out=cell)
-            if here.start:
-                cell.addcmul_(keep, cells[same])
-            torch.mul(leave, torch.tanh(cell, out=bent[here]), out=states[here])
-            before = here.start
-        ctx.save_for_backward(gates, weight, states, cells, bent)
+    def forward(
+        ctx: Any, x: Tensor, from_input: Tensor, from_state: Tensor, bias: Tensor, sizes: list[int]
+    ) -> tuple[Tensor, Tensor]:
+        size, recurrent = from_state.shape[1], from_state.t()
+        gates = torch.addmm(bias, x, from_input.t())
+        cells = gates.new_empty(len(gates), size)
+        states, bent = torch.empty_like(cells), torch.empty_like(cells)
+        enter, keep, new, leave = (gate.split(sizes) for gate in gates.chunk(4, dim=1))
+        enter_and_keep = gates[:, : 2 * size].split(sizes)
+        whole, state, cell, curve = (part.split(sizes) for part in (gates, states, cells, bent))
+        for step, count in enumerate(sizes):  # the views are cut beforehand: one by one they cost as much as the sums
+            if step:
+                whole[step].addmm_(state[step - 1][:count], recurrent)
+            enter_and_keep[step].sigmoid_()
+            new[step].tanh_()
+            leave[step].sigmoid_()
+            torch.mul(enter[step], new[step], out=cell[step])
+            if step:
+                cell[step].addcmul_(keep[step], cell[step - 1][:count])
+            torch.mul(leave[step], torch.tanh(cell[step], out=curve[step]), out=state[step])
+        ctx.save_for_backward(x, from_input, from_state, gates, states, cells, bent)
         ctx.sizes = sizes
         return states, cells
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, of_states: Tensor, of_cells: Tensor) -> tuple[Tensor, Tensor, None]:
-        gates, weight, states, cells, bent = ctx.saved_tensors
-        parts = gates.unflatten(1, (4, -1))
-        slopes, through = _slopes(parts, earlier_rows(cells, ctx.sizes), bent)
+    def backward(
+        ctx: Any, of_states: Tensor, of_cells: Tensor
+    ) -> tuple[Tensor | None, Tensor, Tensor, Tensor, None]:
+        x, from_input, from_state, gates, states, cells, bent = ctx.saved_tensors
+        sizes, parts = ctx.sizes, gates.unflatten(1, (4, -1))
+        slopes, through = _slopes(parts, earlier_rows(cells, sizes), bent)
         found = torch.empty_like(parts)
-        flat, kept, later = found.flatten(1), parts[:, 1], slice(0, 0)
-        state, cell = of_states[later], of_cells[later]  # what later steps ask of this one: nothing yet
-        for here in reversed(spans(ctx.sizes)):
-            own_state, own_cell = of_states[here].clone(), of_cells[here].clone()
-            own_state[: len(state)].addmm_(flat[later], weight)
-            own_cell[: len(cell)] += cell
-            own_cell.addcmul_(own_state, through[here])
-            torch.mul(own_cell.unsqueeze(1), slopes[here, :3], out=found[here, :3])
-            torch.mul(own_state, slopes[here, 3], out=found[here, 3])
-            state, cell, later = own_state, own_cell.mul_(kept[here]), here
-        return flat, flat.t() @ earlier_rows(states, ctx.sizes), None
+        flat = found.flatten(1)
+        state, cell = of_states.clone().split(sizes), of_cells.clone().split(sizes)
+        gate, of_cell, of_state = (part.split(sizes) for part in (flat, found[:, :3], found[:, 3]))
+        cell_slope, state_slope = slopes[:, :3].split(sizes), slopes[:, 3].split(sizes)
+        kept, opened = parts[:, 1].split(sizes), through.split(sizes)
+        for step in reversed(range(len(sizes))):
+            if step + 1 < len(sizes):
+                later = sizes[step + 1]
+                state[step][:later].addmm_(gate[step + 1], from_state)
+                cell[step][:later].addcmul_(cell[step + 1], kept[step + 1])
+            cell[step].addcmul_(state[step], opened[step])
+            torch.mul(cell[step].unsqueeze(1), cell_slope[step], out=of_cell[step])
+            torch.mul(state[step], state_slope[step], out=of_state[step])
+        turned = flat.t()
+        of_x = flat @ from_input if ctx.needs_input_grad[0] else None
+        return of_x, turned @ x, turned @ earlier_rows(states, sizes), flat.sum(dim=0), None
 
 
 def _slopes(gates: Tensor, before: Tensor, bent: Tensor) -> tuple[Tensor, Tensor]:
