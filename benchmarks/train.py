@@ -249,12 +249,12 @@ class Validation(SequenceSamples):
 
 
 class Clip(Objective):
-    """MMSA's clipping of single gradients, after every batch."""
+    """MMSA's clipping of single gradients, after every batch; which they are is looked up once."""
 
     name = "clip"
 
-    def __init__(self, limit: float) -> None:
-        self.limit = limit
+    def __init__(self, limit: float, network: nn.Module) -> None:
+        self.limit, self._parameters = limit, list(network.parameters())
 
     def loss(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> Tensor:
         """Nothing is asked for."""
@@ -262,7 +262,7 @@ class Clip(Objective):
 
     def after_backward(self, network: nn.Module, batch: TensorBatch, clock: TrainingClock) -> None:
         """Cut."""
-        nn.utils.clip_grad_value_(network.parameters(), self.limit)
+        nn.utils.clip_grad_value_(self._parameters, self.limit)
 
 
 def mmsa_sizes(name: str) -> SimpleNamespace:
@@ -321,7 +321,7 @@ def train_ours(
     ]
     for one in more:
         one.weight *= groups
-    clip = [Clip(sizes.grad_clip)] if hasattr(sizes, "grad_clip") else []
+    clip = [Clip(sizes.grad_clip, network)] if hasattr(sizes, "grad_clip") else []
     trainer = Trainer(
         [task, *more, *clip], max_epochs=epochs, batch_size=sizes.batch_size, accumulate=groups, seed=SEED, show=False
     )
