@@ -106,10 +106,7 @@ def last_state(lstm: nn.LSTM, steps: Steps) -> Tensor:
     torch.Size([4, 5])
     """
     values, mask = steps
-    gates = len(values) * 4 * lstm.hidden_size
-    # torch's own takes a gradient of its input too, which columns of data have no use for
-    wide = not values.requires_grad and gates * values.shape[2] >= _WIDE
-    if not is_eager(values) or gates < _SMALL or (bool(mask.all()) and not wide):
+    if not is_eager(values) or _is_torch_quicker(lstm, steps):
         values, mask = compact(steps)
         hidden, _ = lstm(values)
         return last_step(hidden, mask.sum(dim=1))
@@ -119,6 +116,13 @@ def last_state(lstm: nn.LSTM, steps: Steps) -> Tensor:
         x = dropout(x, lstm.dropout if layer else 0.0, lstm.training)
         x, _ = long_short_term(x, weights, rows.sizes)
     return torch.where(mask.any(dim=1, keepdim=True), x.index_select(0, rows.last), x.new_zeros(()))
+
+
+def _is_torch_quicker(lstm: nn.LSTM, steps: Steps) -> bool:
+    gates = len(steps.values) * 4 * lstm.hidden_size
+    # torch's own takes a gradient of its input too, which columns of data have no use for
+    wide = not steps.values.requires_grad and gates * steps.values.shape[2] >= _WIDE
+    return gates < _SMALL or (not wide and bool(steps.mask.all()))
 
 
 def long_short_term(x: Tensor, weights: Sequence[Tensor], sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -193,9 +197,9 @@ class _LongShortTerm(torch.autograd.Function):
         gates = torch.addmm(bias, x, from_input.t())
         cells = gates.new_empty(len(gates), size)
         states, bent = torch.empty_like(cells), torch.empty_like(cells)
-        enter, keep, new, leave = (gate.split(sizes) for gate in gates.chunk(4, dim=1))
-        enter_and_keep = gates[:, : 2 * size].split(sizes)
-        whole, state, cell, curve = (part.split(sizes) for part in (gates, states, cells, bent))
+        enter, keep, new, leave = (torch.split(gate, sizes) for gate in gates.chunk(4, dim=1))
+        enter_and_keep = torch.split(gates[:, : 2 * size], sizes)
+        whole, state, cell, curve = (torch.split(part, sizes) for part in (gates, states, cells, bent))
         for step, count in enumerate(sizes):  # the views are cut beforehand: one by one they cost as much as the sums
             if step:
                 whole[step].addmm_(state[step - 1][:count], recurrent)
@@ -212,18 +216,16 @@ class _LongShortTerm(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(
-        ctx: Any, of_states: Tensor, of_cells: Tensor
-    ) -> tuple[Tensor | None, Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, of_states: Tensor, of_cells: Tensor) -> tuple[Tensor | None, Tensor, Tensor, Tensor, None]:
         x, from_input, from_state, gates, states, cells, bent = ctx.saved_tensors
         sizes, parts = ctx.sizes, gates.unflatten(1, (4, -1))
         slopes, through = _slopes(parts, earlier_rows(cells, sizes), bent)
         found = torch.empty_like(parts)
         flat = found.flatten(1)
-        state, cell = of_states.clone().split(sizes), of_cells.clone().split(sizes)
-        gate, of_cell, of_state = (part.split(sizes) for part in (flat, found[:, :3], found[:, 3]))
-        cell_slope, state_slope = slopes[:, :3].split(sizes), slopes[:, 3].split(sizes)
-        kept, opened = parts[:, 1].split(sizes), through.split(sizes)
+        state, cell = (torch.split(given.clone(), sizes) for given in (of_states, of_cells))
+        gate, of_cell, of_state = (torch.split(part, sizes) for part in (flat, found[:, :3], found[:, 3]))
+        cell_slope, state_slope = torch.split(slopes[:, :3], sizes), torch.split(slopes[:, 3], sizes)
+        kept, opened = torch.split(parts[:, 1], sizes), torch.split(through, sizes)
         for step in reversed(range(len(sizes))):
             if step + 1 < len(sizes):
                 later = sizes[step + 1]

@@ -192,7 +192,7 @@ class StreamScaler:
         mean, factor = self.mean[name], 1 / self.std[name]
         sizes = np.concatenate([np.abs(mean[mean != 0]), factor])
         single = bool(((sizes > _SMALL) & (sizes < 1 / _SMALL)).all())
-        first = mean.astype(np.float32 if single else np.float64)
+        first: NDArray[Any] = mean.astype(np.float32 if single else np.float64)
         parts = (first, mean - first, factor)
         self._written_out[name] = [np.tile(part.astype(first.dtype), (steps, 1)) for part in parts]
         return self._written_out[name]
