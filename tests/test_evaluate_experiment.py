@@ -115,11 +115,22 @@ def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(
     assert rest.table.numbers("prediction").tolist() == straight.table.numbers("prediction").tolist()
 
 
-def test_a_folder_of_other_settings_is_refused_and_the_setting_named(tmp_path: Path, plan_of: PlanOf) -> None:
+OTHER = [("learning_rate", 0.5), ("batch_size", 3), ("clip_norm", 0.5), ("patience", 1), ("weight_decay", 0.5)]
+
+
+@pytest.mark.parametrize(("name", "value"), OTHER)
+def test_a_folder_of_other_settings_is_refused_and_the_setting_named(
+    tmp_path: Path, plan_of: PlanOf, name: str, value: float
+) -> None:
+    """Whether the folder's note tells it, or, where a run's folder was brought from elsewhere, its predictions."""
     plan = plan_of()
     train_and_score(plan, regressor(), seeds=[1], folder=tmp_path / "run", show=False)
-    with pytest.raises(WeightsError, match="learning_rate"):
-        train_and_score(plan, regressor(learning_rate=0.5), seeds=[1], folder=tmp_path / "run", show=False)
+    for note in (True, False):
+        if not note:
+            for file in (tmp_path / "run").glob("*.json"):
+                file.unlink()
+        with pytest.raises(WeightsError, match=name):
+            train_and_score(plan, regressor(**{name: value}), seeds=[1], folder=tmp_path / "run", show=False)
 
 
 def test_validation_opens_no_door_and_chooses_as_the_protocol_says(

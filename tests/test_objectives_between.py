@@ -155,6 +155,23 @@ def test_gradients_are_finite_where_features_are_equal_or_constant() -> None:
             assert torch.isfinite(x.grad).all(), distance.__name__
 
 
+@pytest.mark.parametrize("distance", [cka_distance, canonical_distance, barlow_twins, info_nce])
+def test_a_modality_without_any_spread_asks_for_nothing(distance: Callable[..., Tensor]) -> None:
+    for start in (torch.zeros(6, 3), torch.full((6, 3), 0.5)):
+        x, y = start.clone().requires_grad_(), features(n=6, widths=(3, 3))[1].float().requires_grad_()
+        torch.autograd.backward(distance(x, y))
+        for one in (x, y):
+            assert one.grad is not None
+            assert one.grad.abs().max() < 10, "finite, and of the size of any other"
+
+
+def test_features_too_large_for_a_covariance_are_a_loss_that_is_not_finite() -> None:
+    assert math.isnan(canonical_distance(torch.full((4, 2), math.inf), torch.ones(4, 2)).item())
+    alike = torch.arange(6.0).unsqueeze(1).expand(6, 3)  # no root without a ridge
+    assert math.isnan(canonical_distance(alike, features(n=6, widths=(3, 3))[1].float(), ridge=0).item())
+    assert canonical_distance(alike, alike, ridge=1e-5).item() == pytest.approx(2 / 3, abs=1e-3)
+
+
 @pytest.mark.parametrize(
     ("request_", "sees"),
     [
@@ -181,7 +198,7 @@ def test_only_some_objectives_see_which_rows_belong_together(request_: str, sees
 def test_pairs_have_factors_and_missing_modalities_are_left_out() -> None:
     x, y = features(n=4)
     outputs = {"feature_text": x, "feature_audio": y, "feature_vision": x * 0}
-    seen = torch.tensor([[True], [True], [True], [False]])
+    seen = torch.tensor([[True, True], [True, False], [True, True], [False, False]])  # short ones count, missing do not
     batch = batch_of(4, audio=seen)
     alone = ModalAlignment("text+audio", width=0, scale="none").loss(outputs, batch, START)
     expected = covariance_distance(covariance(x[:3]), covariance(y[:3]))
@@ -351,7 +368,7 @@ def test_remembered_covariances_are_a_moving_mean_and_part_of_the_state() -> Non
     x, y = features()
     one, outputs = ModalAlignment(width=0, scale="none", memory=0.75), {"feature_text": x, "feature_audio": y}
     one.loss({"feature_text": 2 * x, "feature_audio": y}, batch_of(40), START)
-    one.after_step(outputs, batch_of(40), START)
+    one.after_backward(torch.nn.Identity(), batch_of(40), START)
     restored = ModalAlignment(width=0, scale="none", memory=0.75)
     restored.load_state_dict(one.state_dict())
     text = 0.25 * covariance(x) + 0.75 * covariance(2 * x)
@@ -433,6 +450,8 @@ def test_pairs_that_cannot_be_read_are_refused(text: str) -> None:
         ("modal_alignment:weight", "no option"),
         ("modal_alignment:scale=huge", "scale cannot be"),
         ("pair_contrast:temperature=0", "temperature cannot be"),
+        ("canonical_correlation:ridge=1e-30", "ridge cannot be 1e-30.*at least 1e-05"),
+        ("barlow_twins:redundancy=-5", "redundancy cannot be"),
         ("regression", "must know the label"),
         ("no_such", "there is no objective"),
     ],

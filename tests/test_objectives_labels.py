@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -155,6 +157,13 @@ def test_a_sample_of_label_zero_is_positive_or_nothing(exclude_zero: bool, expec
     stored = [torch.tensor([[4.0], [0.0], [-3.0]]), torch.tensor([[1.0], [1.0], [-1.0]])]
     memory = UnimodalLabels("y", "paper", exclude_zero=exclude_zero, limit=100)
     assert moved(memory, [0.0, 1.0, -1.0], stored, ([3.0], 2.0)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_sample_without_a_label_is_on_no_side() -> None:
+    """As above without the 0, whose features lie elsewhere now and count for no centre."""
+    stored = [torch.tensor([[4.0], [0.0], [-3.0]]), torch.tensor([[9.0], [1.0], [-1.0]])]
+    memory = UnimodalLabels("y", "paper", exclude_zero=False, limit=100)
+    assert moved(memory, [math.nan, 1.0, -1.0], stored, ([3.0], 2.0)) == pytest.approx(-0.875, rel=1e-5)
 
 
 def test_remembered_features_are_part_of_the_state() -> None:

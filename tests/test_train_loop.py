@@ -193,10 +193,24 @@ def test_more_epochs_may_be_asked_for_when_a_run_goes_on(tmp_path: Path) -> None
     assert weights(resumed) == weights(straight)
 
 
-def test_a_checkpoint_of_other_settings_is_refused_and_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "value"), [("batch_size", 8), ("clip_norm", 0.5), ("accumulate", 2)])
+def test_a_checkpoint_of_other_settings_is_refused_and_named(tmp_path: Path, name: str, value: float) -> None:
     fit(Line(), epochs=1, folder=tmp_path)
-    with pytest.raises(WeightsError, match="batch_size"):
-        fit(Line(), size=8, folder=tmp_path, resume=True)
+    with pytest.raises(WeightsError, match=name):
+        fit(Line(), folder=tmp_path, resume=True, **{name: value})  # type: ignore[arg-type]
+
+
+def test_a_run_does_not_go_on_with_other_labels(tmp_path: Path) -> None:
+    def labelled(y: float) -> ArraySamples:
+        return ArraySamples(
+            Specification(()), {"x": np.ones((8, 1, 3), np.float32)}, labels={"y": np.full(8, y, np.float32)}
+        )
+
+    trainer = Trainer([Squared()], max_epochs=1, batch_size=4, folder=tmp_path, resume=True, show=False)
+    network = Line()
+    trainer.fit(network, adam(network), labelled(1))
+    with pytest.raises(WeightsError, match="other settings: data"):
+        trainer.fit(network, adam(network), labelled(2))
 
 
 def test_a_run_does_not_go_on_from_other_samples_of_the_same_number(tmp_path: Path) -> None:
@@ -275,6 +289,15 @@ def test_an_objective_too_small_to_be_seen_beside_the_task_is_told_once() -> Non
         fit(Line(), [Faint(1e-9), Margin(0.5)], epochs=2)  # the first is the task
         fit(Line(), [Squared(), Faint(0.0)], epochs=2)
         fit(Line(), [Squared(), Faint(1e-9, from_epoch=1)], epochs=2)  # such as begin later
+
+
+def test_an_objective_that_was_0_throughout_is_told_at_the_end() -> None:
+    with pytest.warns(UserWarning, match="faint was 0 in every epoch and changed nothing") as told:
+        fit(Line(), [Squared(), Faint(1.0, from_epoch=9)], epochs=3)
+    assert len(told) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(Line(), [Squared(), Faint(1.0, from_epoch=2)], epochs=3)
 
 
 def test_a_checkpoint_cut_off_is_one_clear_error(tmp_path: Path) -> None:
@@ -494,6 +517,34 @@ def test_a_run_that_explodes_in_the_middle_of_an_epoch_names_the_step_and_gives_
         DataError, match=rf"epoch {epoch + 1}, step {step}: the weights are not finite .* holds {names}"
     ):
         Trainer([Exploding(epoch)], max_epochs=5, **options).fit(network, adam(network), samples(), valid)  # type: ignore[arg-type]
+    assert weights(network) == weights(other)
+
+
+def test_a_gradient_that_cannot_be_clipped_stops_the_run_before_the_step() -> None:
+    network, other = Line(), Line()
+    options = {"batch_size": 4, "show": False, "seed": 3}
+    Trainer([Squared()], max_epochs=2, clip_norm=1.0, **options).fit(other, adam(other), samples())  # type: ignore[arg-type]
+    trainer = Trainer([Exploding(2)], max_epochs=5, clip_norm=1.0, **options)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"epoch 3, step 1\d: the norm of the gradients is not finite .* lower the"):
+        trainer.fit(network, adam(network), samples())
+    assert weights(network) == weights(other)
+
+
+class Stopping(Squared):
+    """The third batch of the second epoch is stopped from outside."""
+
+    name: ClassVar[str] = "stopping"
+
+    def after_backward(self, network: nn.Module, batch: TensorBatch, clock: TrainingClock) -> None:
+        if clock.epoch == 1 and clock.step == 8:
+            raise KeyboardInterrupt
+
+
+def test_a_run_that_is_stopped_in_an_epoch_leaves_the_weights_of_the_last_whole_one() -> None:
+    network, other = Line(), Line()
+    with pytest.raises(KeyboardInterrupt):
+        fit(network, [Stopping()])
+    fit(other, epochs=1)
     assert weights(network) == weights(other)
 
 

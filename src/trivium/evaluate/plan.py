@@ -251,6 +251,11 @@ def _names(data: Data, kind: str) -> list[str]:
 
 
 def _only(names: Sequence[str], kind: str) -> str:
+    if not names:
+        raise SpecificationError(
+            f"the corpus has no {kind}",
+            remedy="name a group (--group) whose members stay together in folds, or give the corpus a split",
+        )
     if len(names) != 1:
         raise SpecificationError(f"the corpus has {len(names)} {kind}s", remedy=f"name one of {', '.join(names)}")
     return names[0]

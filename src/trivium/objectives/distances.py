@@ -149,6 +149,8 @@ def canonical_distance(x: Tensor, y: Tensor, ridge: float = 1e-2) -> Tensor:
     """
     a, b = _at_unit_scale(x), _at_unit_scale(y)
     between = _whitened(a, ridge) @ _whitened(b, ridge).T
+    if not bool(torch.isfinite(between).all()):  # features that are not finite, or too large: told as such a loss
+        return between.sum() * torch.nan
     found = torch.linalg.svdvals(between)
     distance: Tensor = 1 - found.sum() / min(x.shape[1], y.shape[1])
     return distance
@@ -158,7 +160,9 @@ def _whitened(centred: Tensor, ridge: float) -> Tensor:
     """Rows of unit covariance (D, N): L^-1 X^T / sqrt(N - 1), where L L^T is the ridged covariance."""
     spread = centred.T @ centred / (len(centred) - 1)
     size = (spread.diagonal().mean() * ridge).clamp(min=_TINY)
-    factor = torch.linalg.cholesky(spread + size * torch.eye(len(spread), dtype=spread.dtype, device=spread.device))
+    ridged = spread + size * torch.eye(len(spread), dtype=spread.dtype, device=spread.device)
+    factor, failed = torch.linalg.cholesky_ex(ridged)
+    factor = factor.masked_fill(failed > 0, torch.nan)
     rows: Tensor = torch.linalg.solve_triangular(factor, centred.T, upper=False) / (len(centred) - 1) ** 0.5
     return rows
 
@@ -193,6 +197,9 @@ def barlow_twins(x: Tensor, y: Tensor, redundancy: float = 0.005) -> Tensor:
 def standardised(x: Tensor, correction: int = 1) -> Tensor:
     """Columns of `x` (N, D) with mean 0 and variance 1, whatever the scale of `x`; constant ones are 0.
 
+    What keeps from dividing by 0 is relative to the mean variance of all columns, so a column much narrower than the
+    others is drawn towards 0: one of a ten-thousandth of their spread gets the variance .68.
+
     Parameters
     ----------
     x : tensor of shape (N, D)
@@ -216,12 +223,14 @@ def _at_unit_scale(x: Tensor) -> Tensor:
     """Centred columns, all divided by their one root mean square, so that what keeps from dividing by 0 is relative.
 
     What rounding leaves of constant columns is not brought to that scale. The divisor has no gradient: what is
-    measured behind it does not depend on the scale.
+    measured behind it does not depend on the scale. Columns without any spread at all get no gradient either: there is
+    no direction in which they would have to move, and a huge one would come out.
     """
     centred = x - x.mean(dim=0)
     with torch.no_grad():
         noise = _ROUNDING * x.abs().max()
-        scale = centred.square().mean().sqrt().clamp(min=_NOTHING).maximum(noise)
+        spread = centred.square().mean().sqrt()
+        scale = torch.where(spread > 0, spread.clamp(min=_NOTHING).maximum(noise), torch.inf)
     return centred / scale
 
 
@@ -266,8 +275,14 @@ def contrast(x: Tensor, y: Tensor, temperature: float = 0.1) -> Tensor:
     >>> round(contrast(torch.eye(2), torch.eye(2), temperature=1.0).item(), 4)  # log(1 + exp(-1))
     0.3133
     """
-    alike = functional.normalize(x, dim=1) @ functional.normalize(y, dim=1).T / temperature
+    alike = _directions(x) @ _directions(y).T / temperature
     return functional.cross_entropy(alike, torch.arange(len(x), device=x.device))
+
+
+def _directions(x: Tensor) -> Tensor:
+    """Rows of length 1; a row of zeros, which has no direction, stays and gets no gradient, where torch's is huge."""
+    length = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return x / torch.where(length > 0, length, torch.inf)
 
 
 def nt_xent(x: Tensor, y: Tensor, temperature: float = 0.2) -> Tensor:
@@ -289,7 +304,7 @@ def nt_xent(x: Tensor, y: Tensor, temperature: float = 0.2) -> Tensor:
     >>> round(nt_xent(torch.eye(2), torch.eye(2), temperature=1.0).item(), 4)  # log(1 + 2 exp(-1))
     0.5514
     """
-    views = functional.normalize(torch.cat([x, y]), dim=1)
+    views = _directions(torch.cat([x, y]))
     alike = views @ views.T / temperature
     alike = alike.masked_fill(torch.eye(len(views), dtype=torch.bool, device=x.device), -torch.inf)
     partner = torch.arange(len(views), device=x.device).roll(len(x))

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trivium.errors import SpecificationError
 from trivium.objectives.distances import covariance, covariance_distance, standardised
@@ -55,11 +55,13 @@ class ModalAlignment(PairObjective):
     pairs, layer, width, shuffled, weight
         See :class:`trivium.objectives.PairObjective`.
     scale : {"standard", "trace", "none"}
-        What is taken out of the features' scale before they are compared.
+        What is taken out of the features' scale before they are compared. A distance of matrices of trace 1 is at most
+        :math:`1 / 2 d^2`, 5e-4 at width 32, so ``trace`` asks for weights of thousands.
     memory : float
         Share, in [0, 1), of each covariance that comes from the batches before; steadies small batches.
     cap : float
-        Largest distance that counts for a pair that is pushed apart.
+        Largest distance that counts for a pair that is pushed apart. Only ``none`` reaches 1, the default; for the
+        other scales choose it by what the loss curves show.
 
     Raises
     ------
@@ -130,8 +132,8 @@ class ModalAlignment(PairObjective):
         noise = float(x.detach().abs().max()) * _ROUNDING  # constant columns differ by it
         return own / own.trace().clamp(min=max(_TINY, len(own) * noise**2))
 
-    def after_step(self, outputs: Outputs, batch: TensorBatch, clock: TrainingClock) -> None:
-        """Keep the covariances of this batch for the next ones."""
+    def after_backward(self, network: nn.Module, batch: TensorBatch, clock: TrainingClock) -> None:
+        """Keep the covariances of this batch for the next ones, also those of the same step."""
         if self.memory:
             self._kept |= self._fresh
 

@@ -6,6 +6,7 @@ published system for these corpora in exactly this form; they answer the questio
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Literal, get_args
 
 from torch import Tensor
@@ -17,6 +18,7 @@ from trivium.objectives.pairs import PairObjective
 __all__ = ["BarlowTwins", "CanonicalCorrelation", "Kernel", "KernelAlignment", "PairContrast"]
 
 Kernel = Literal["linear", "gaussian"]
+_LEAST_RIDGE = 1e-5
 
 
 class CanonicalCorrelation(PairObjective):
@@ -28,7 +30,8 @@ class CanonicalCorrelation(PairObjective):
         See :class:`trivium.objectives.PairObjective`. Canonical correlations need batches of several times the width,
         which is 8 by default (our choice).
     ridge : float
-        Added to both covariances, relative to their mean variance; above 0.
+        Added to both covariances, relative to their mean variance; at least 1e-5, below which single precision cannot
+        take the root of a covariance.
 
     Examples
     --------
@@ -49,8 +52,8 @@ class CanonicalCorrelation(PairObjective):
         weight: float = 1.0,
     ) -> None:
         super().__init__(pairs, layer, width, shuffled, weight)
-        if ridge <= 0:
-            raise SpecificationError(f"ridge cannot be {ridge}", remedy="give a small number above 0")
+        if not _LEAST_RIDGE <= ridge < math.inf:
+            raise SpecificationError(f"ridge cannot be {ridge}", remedy=f"give a number of at least {_LEAST_RIDGE:g}")
         self.ridge = ridge
 
     def apart(self, x: Tensor, y: Tensor, pair: tuple[str, str]) -> Tensor:
@@ -104,7 +107,7 @@ class BarlowTwins(PairObjective):
     pairs, layer, width, shuffled, weight
         See :class:`trivium.objectives.PairObjective`.
     redundancy : float
-        Weight of the cells outside the diagonal.
+        Weight of the cells outside the diagonal; at least 0.
 
     Examples
     --------
@@ -124,6 +127,8 @@ class BarlowTwins(PairObjective):
         weight: float = 1.0,
     ) -> None:
         super().__init__(pairs, layer, width, shuffled, weight)
+        if not 0 <= redundancy < math.inf:
+            raise SpecificationError(f"redundancy cannot be {redundancy}", remedy="give a number of at least 0")
         self.redundancy = redundancy
 
     def apart(self, x: Tensor, y: Tensor, pair: tuple[str, str]) -> Tensor:

@@ -297,7 +297,9 @@ class EmotionClassifier(ClassifierMixin, Predictor):  # type: ignore[misc]
             raise TargetError("all utterances have the same classes", remedy="name another label")
         weights = self._given_weights()
         if self.class_weight == _BALANCED:
-            weights = tuple(((len(present) - present.sum(axis=0)) / np.maximum(present.sum(axis=0), 1)).tolist())
+            there, not_there = present.sum(axis=0), (~present).sum(axis=0)
+            balanced = np.where(there * not_there > 0, not_there / np.maximum(there, 1), 1.0)  # 0 would unlearn a class
+            weights = tuple(balanced.tolist())
         task = Multilabel(self.label or _TARGET, weights)
         given = None if held is None else (held[0], held[1].astype(np.float64))
         return self._fit(x, target, task, target.shape[1], groups, given)

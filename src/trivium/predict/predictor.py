@@ -326,6 +326,8 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         made = self.network_.network if isinstance(self.network_, WithTextEncoder) else self.network_
         groups = rates_by_part(groups, made, self.parts or {})
         optimizer = torch.optim.Adam(groups, lr=self.learning_rate, fused=True)
+        if hasattr(self, "best_value_"):  # of an earlier fit; a training that fails leaves none
+            del self.best_value_
         run = trainer.fit(network, optimizer, train, valid)
         self.network_.eval()
         self.loss_curves_, self.n_iter_, self.best_epoch_ = run.curves, run.epoch, run.best_epoch

@@ -62,6 +62,8 @@ def save_fitted(
     """Write a fitted predictor as weights; parameters and errors: see :meth:`trivium.predict.Predictor.save`."""
     name, options = network_request(predictor.network)
     whole = predictor.network_
+    if not hasattr(predictor, "best_value_"):
+        raise WeightsError("weights of a training that did not end are not saved", remedy="fit again")
     if not all(bool(torch.isfinite(parameter).all()) for parameter in whole.parameters()):
         raise WeightsError("weights that are not finite are not saved", remedy="train with a lower learning rate")
     network, encoder = (whole.network, whole.encoder) if isinstance(whole, WithTextEncoder) else (whole, None)

@@ -87,6 +87,24 @@ class DivergenceWatch:
             remedy=_REMEDY,
         )
 
+    def gradients(self, norm: Tensor | None, batches: Sequence[TensorBatch], clock: TrainingClock) -> None:
+        """Raise where the gradients of a step have no norm that they could be scaled by, before they are used.
+
+        Parameters
+        ----------
+        norm : tensor, scalar
+            Of all gradients of the step.
+        batches, clock
+            What they were computed from, and when.
+        """
+        if norm is not None and not bool(torch.isfinite(norm)):
+            raise DataError(
+                f"the norm of the gradients is not finite and cannot be clipped; the batch holds "
+                f"{_named(self._train, batches)}",
+                place=_place(clock),
+                remedy="lower the learning rate, or mend the samples that are named",
+            )
+
     def weights(self) -> None:
         """Raise where a weight is not finite, naming the last step."""
         for tensor in self._network.state_dict().values():

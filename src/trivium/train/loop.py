@@ -216,7 +216,7 @@ class Trainer:
                     group["lr"] = self.schedule(group["initial_lr"], run.watched)
                 try:
                     row = self._epoch(module, stepper, train, valid, run, bar)
-                except DataError:
+                except BaseException:  # whatever stops an epoch, the network does not stay where it was in it
                     network.load_state_dict(good)
                     raise
                 cost = row.get("valid_loss", math.inf) if self.selection is None else self.selection.cost(row)
@@ -230,6 +230,7 @@ class Trainer:
                 self._save(network, optimizer, run, best, settings)
                 losses.write(run.curves)
                 bar.note(_summary(run))
+        self._tell_silent(run)
         if best:
             network.load_state_dict(best)
         network.eval()
@@ -252,7 +253,7 @@ class Trainer:
     def _tell_faint(self, row: dict[str, float]) -> None:
         """Warn of objectives beside the first, the task, that are too small after the first epoch to change anything.
 
-        One that is exactly 0 says nothing yet: there are such as begin in the second epoch.
+        One that is exactly 0 says nothing yet: there are such as begin in the second epoch (:meth:`_tell_silent`).
         """
         sizes = [abs(o.weight * row.get(f"train_{o.name}", 0.0)) for o in self.objectives]
         for objective, size in zip(self.objectives[1:], sizes[1:], strict=True):
@@ -260,6 +261,16 @@ class Trainer:
                 warnings.warn(
                     f"{objective.name} adds {size:.1e} to a task loss of {sizes[0]:.1e}: "
                     "this objective changes nothing that can be seen; raise its weight",
+                    stacklevel=4,
+                )
+
+    def _tell_silent(self, run: TrainingRun) -> None:
+        """Warn of objectives beside the task that were exactly 0 from the first epoch to the last."""
+        for objective in self.objectives[1:]:
+            if run.epoch > 1 and objective.weight and not any(row[f"train_{objective.name}"] for row in run.curves):
+                warnings.warn(
+                    f"{objective.name} was 0 in every epoch and changed nothing: it found no two samples to compare in "
+                    "a batch, no modality that it is about, or labels on one side of 0 only",
                     stacklevel=4,
                 )
 
@@ -334,7 +345,8 @@ class Trainer:
         for objective in self.objectives:
             objective.before_step(network, clock)
         if self.clip_norm is not None:
-            self.fabric.clip_gradients(module, stepper, max_norm=self.clip_norm)
+            norm = self.fabric.clip_gradients(module, stepper, max_norm=self.clip_norm, error_if_nonfinite=False)
+            self._watch.gradients(norm, [batch for batch, _ in group], clock)
         stepper.step()
         self._watch.stepped([batch for batch, _ in group], clock)
         for outputs, batch in used:
