@@ -97,17 +97,17 @@ def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(
 ) -> None:
     plan = plan_of()
     straight = train_and_score(plan, regressor(max_epochs=5), seeds=[1], show=False)
-    from trivium.train.loop import Trainer
+    from trivium.train.run_checkpoint import RunCheckpoint
 
-    save, calls = Trainer._save, []
+    save, calls = RunCheckpoint.save, []
 
-    def save_and_stop(self: Trainer, *rest: Any) -> None:
+    def save_and_stop(self: RunCheckpoint, *rest: Any) -> None:
         save(self, *rest)
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Trainer, "_save", save_and_stop)
+    monkeypatch.setattr(RunCheckpoint, "save", save_and_stop)
     with pytest.raises(KeyboardInterrupt):
         train_and_score(plan, regressor(max_epochs=5), seeds=[1], folder=tmp_path / "run", show=False)
     rest = train_and_score(plan, regressor(max_epochs=5), seeds=[1], folder=tmp_path / "run", show=False)

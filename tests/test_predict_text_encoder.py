@@ -23,7 +23,7 @@ from trivium.corpus import Corpus, LabelSpecification, Specification, Stream, St
 from trivium.errors import DataError, DependencyError, SpecificationError, WeightsError
 from trivium.predict import EmotionClassifier, SentimentRegressor
 from trivium.scale import SpelledSequences
-from trivium.train.loop import Trainer
+from trivium.train.run_checkpoint import RunCheckpoint
 from trivium.weights import check_weights, load_predictor, predictor_answers
 
 transformers = pytest.importorskip("transformers")
@@ -275,15 +275,15 @@ def test_the_commands_train_evaluate_and_predict_with_it(stored: Path, folder: P
 
 def train_until_killed(corpus: Path, folder: Path, out: Path) -> None:
     torch.set_num_threads(1)  # a pool of threads does not survive the fork
-    save, calls = Trainer._save, []
+    save, calls = RunCheckpoint.save, []
 
-    def save_and_die(self: Trainer, *rest: Any) -> None:
+    def save_and_die(self: RunCheckpoint, *rest: Any) -> None:
         save(self, *rest)
         calls.append(1)
         if len(calls) == 2:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Trainer._save = save_and_die  # type: ignore[method-assign, assignment]
+    RunCheckpoint.save = save_and_die  # type: ignore[method-assign, assignment]
     train(corpus, folder, out)
 
 

@@ -20,6 +20,7 @@ from trivium.cli import app
 from trivium.corpus import Corpus
 from trivium.errors import DataError, SpecificationError, TriviumError, WeightsError
 from trivium.train.loop import Trainer
+from trivium.train.run_checkpoint import RunCheckpoint
 from trivium.weights import check_weights, load_predictor
 
 FORKS = multiprocessing.get_context("fork")
@@ -71,15 +72,15 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(corpus: st
 
 def train_until_killed(corpus: str, out: Path) -> None:
     torch.set_num_threads(1)  # a pool of threads does not survive the fork
-    save, calls = Trainer._save, []
+    save, calls = RunCheckpoint.save, []
 
-    def save_and_die(self: Trainer, *rest: Any) -> None:
+    def save_and_die(self: RunCheckpoint, *rest: Any) -> None:
         save(self, *rest)
         calls.append(1)
         if len(calls) == 2:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Trainer._save = save_and_die  # type: ignore[method-assign, assignment]
+    RunCheckpoint.save = save_and_die  # type: ignore[method-assign, assignment]
     train(corpus, out)
 
 

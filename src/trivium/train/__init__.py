@@ -2,10 +2,11 @@
 
 from trivium.train.hold_out import hold_out
 from trivium.train.hooks import Objective, Outputs, TrainingClock, WithHeads, require_weight
-from trivium.train.loop import CHECKPOINT, Trainer, TrainingRun
+from trivium.train.loop import Trainer, TrainingRun
 from trivium.train.losses import write_losses
 from trivium.train.parts import rates_by_part
 from trivium.train.processes import Precision
+from trivium.train.run_checkpoint import CHECKPOINT
 from trivium.train.samples import ALIGNED, ArraySamples, CorpusSamples, Samples, TensorBatch
 from trivium.train.schedules import SCHEDULES, Schedule, schedule
 from trivium.train.selection import Selection

@@ -7,9 +7,7 @@ one process or on several (Lightning Fabric, DDP), and shows a bar with time lef
 
 from __future__ import annotations
 
-import json
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,31 +18,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from trivium.errors import DataError, SpecificationError, WeightsError
+from trivium.errors import DataError, SpecificationError
 from trivium.progress import Bar, progress_bar
-from trivium.train.checkpoint import (
-    load_checkpoint,
-    pack_optimizer,
-    random_state,
-    save_checkpoint,
-    set_random_state,
-    unpack_optimizer,
-)
 from trivium.train.divergence import DivergenceWatch
 from trivium.train.hooks import Objective, Outputs, TrainingClock
+from trivium.train.idle import tell_faint, tell_silent
 from trivium.train.losses import LossCurves
 from trivium.train.memory import kept_memory
 from trivium.train.processes import Precision, open_fabric
 from trivium.train.run import TrainingRun
+from trivium.train.run_checkpoint import CHECKPOINT, RunCheckpoint
 from trivium.train.samples import Samples, TensorBatch, fingerprint
 from trivium.train.schedules import Schedule, constant
 from trivium.train.selection import Selection
-from trivium.train.settings import differences, objective_settings
 
-__all__ = ["CHECKPOINT", "Trainer", "TrainingRun"]
+__all__ = ["Trainer", "TrainingRun"]
 
-CHECKPOINT = "checkpoint.safetensors"
-_FAINT = 1e-3
 Rows = NDArray[np.int64]
 _TINY = float(np.finfo(np.float64).tiny)
 
@@ -203,8 +192,8 @@ class Trainer:
         self._called: nn.Module = network if plain else module
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
-        settings = self._settings(network, optimizer, train, valid)
-        run, best = self._start(network, optimizer, settings)
+        kept = self._keeping(network, optimizer, train, valid)
+        run, best = kept.opened(resume=self.resume)
         epochs_left = self.max_epochs - run.epoch
         losses = LossCurves(self.folder if self.fabric.is_global_zero else None, events=self.tensorboard)
         steps = math.ceil(len(train) / (self.batch_size * self.accumulate))
@@ -221,22 +210,41 @@ class Trainer:
                     raise
                 cost = row.get("valid_loss", math.inf) if self.selection is None else self.selection.cost(row)
                 if not run.epoch:
-                    self._tell_faint(row)
+                    tell_faint(self.objectives, row)
                 if run.close_epoch(row, cost):
                     best = _copied(network)
                 good = best or _copied(network)
                 for objective in self.objectives:
                     objective.epoch_end(network, run.clock())
-                self._save(network, optimizer, run, best, settings)
+                kept.save(run, best)
                 losses.write(run.curves)
                 bar.note(_summary(run))
-        self._tell_silent(run)
+        tell_silent(self.objectives, run.curves)
         if best:
             network.load_state_dict(best)
         network.eval()
         for objective in self.objectives:
             objective.task_end(network, run.clock())
         return run
+
+    def _keeping(
+        self, network: nn.Module, optimizer: Optimizer, train: Samples, valid: Samples | None
+    ) -> RunCheckpoint:
+        """The checkpoint of this run, which only the first of several processes writes."""
+        settings = {
+            "accumulate": self.accumulate,
+            "batch_size": self.batch_size,
+            "clip_norm": self.clip_norm,
+            "data": [fingerprint(samples) for samples in (train, valid) if samples is not None],
+            "precision": self.precision,
+            "samples": [len(train), 0 if valid is None else len(valid)],
+            "schedule": getattr(self.schedule, "__name__", repr(self.schedule)),
+            "seed": self.seed,
+            "selection": None if self.selection is None else self.selection.name,
+        }
+        path = None if self.folder is None else self.folder / CHECKPOINT
+        writes = bool(self.fabric.is_global_zero)
+        return RunCheckpoint(path, network, optimizer, self.objectives, settings, self.fabric.device, writes=writes)
 
     def _epoch(
         self, module: nn.Module, stepper: Any, train: Samples, valid: Samples | None, run: TrainingRun, bar: Bar
@@ -249,30 +257,6 @@ class Trainer:
         else:
             row |= self._validate(module, valid, run)
         return row | {f"{o.name}_{name}": number for o in self.objectives for name, number in o.measures().items()}
-
-    def _tell_faint(self, row: dict[str, float]) -> None:
-        """Warn of objectives beside the first, the task, that are too small after the first epoch to change anything.
-
-        One that is exactly 0 says nothing yet: there are such as begin in the second epoch (:meth:`_tell_silent`).
-        """
-        sizes = [abs(o.weight * row.get(f"train_{o.name}", 0.0)) for o in self.objectives]
-        for objective, size in zip(self.objectives[1:], sizes[1:], strict=True):
-            if 0 < size < _FAINT * sizes[0]:
-                warnings.warn(
-                    f"{objective.name} adds {size:.1e} to a task loss of {sizes[0]:.1e}: "
-                    "this objective changes nothing that can be seen; raise its weight",
-                    stacklevel=4,
-                )
-
-    def _tell_silent(self, run: TrainingRun) -> None:
-        """Warn of objectives beside the task that were exactly 0 from the first epoch to the last."""
-        for objective in self.objectives[1:]:
-            if run.epoch > 1 and objective.weight and not any(row[f"train_{objective.name}"] for row in run.curves):
-                warnings.warn(
-                    f"{objective.name} was 0 in every epoch and changed nothing: it found no two samples to compare in "
-                    "a batch, no modality that it is about, or labels on one side of 0 only",
-                    stacklevel=4,
-                )
 
     def _shows(self) -> bool:
         return self.show and bool(self.fabric.is_global_zero)
@@ -393,66 +377,6 @@ class Trainer:
         total = sum(o.weight * part for o, part in zip(self.objectives, parts, strict=True))
         by_objective = {f"{fold}_{o.name}": part for o, part in zip(self.objectives, parts, strict=True)}
         return {f"{fold}_loss": total} | (by_objective if len(parts) > 1 else {})
-
-    def _settings(
-        self, network: nn.Module, optimizer: Optimizer, train: Samples, valid: Samples | None
-    ) -> dict[str, Any]:
-        """What must be the same for a run to go on; the number of epochs and the patience may change."""
-        groups = [{k: v for k, v in group.items() if k not in ("lr", "params")} for group in optimizer.param_groups]
-        return {
-            "accumulate": self.accumulate,
-            "batch_size": self.batch_size,
-            "clip_norm": self.clip_norm,
-            "data": [fingerprint(samples) for samples in (train, valid) if samples is not None],
-            "network": repr(network),
-            "objectives": objective_settings(self.objectives),
-            "optimizer": json.loads(json.dumps(groups, default=str)),  # as the checkpoint gives it back
-            "precision": self.precision,
-            "parameters": {name: list(tensor.shape) for name, tensor in network.state_dict().items()},
-            "samples": [len(train), 0 if valid is None else len(valid)],
-            "schedule": getattr(self.schedule, "__name__", repr(self.schedule)),
-            "seed": self.seed,
-            "selection": None if self.selection is None else self.selection.name,
-        }
-
-    def _save(
-        self,
-        network: nn.Module,
-        optimizer: Optimizer,
-        run: TrainingRun,
-        best: dict[str, Tensor],
-        settings: dict[str, Any],
-    ) -> None:
-        if self.folder is None or not self.fabric.is_global_zero:
-            return
-        tensors, optimizer_state = pack_optimizer(optimizer)
-        parts = {"network": network.state_dict(), "best": best, "optimizer": tensors}
-        parts["random"] = random_state(self.fabric.device)
-        parts |= {f"objective{i}": objective.state_dict() for i, objective in enumerate(self.objectives)}
-        state = {"run": vars(run), "optimizer": optimizer_state, "settings": settings}
-        save_checkpoint(self.folder / CHECKPOINT, parts, state)
-
-    def _start(
-        self, network: nn.Module, optimizer: Optimizer, settings: dict[str, Any]
-    ) -> tuple[TrainingRun, dict[str, Tensor]]:
-        """Where to begin: at zero, or where the checkpoint stands."""
-        path = None if self.folder is None else self.folder / CHECKPOINT
-        if path is None or not self.resume or not path.exists():
-            return TrainingRun(), {}
-        parts, state = load_checkpoint(path)
-        differing = differences(state["settings"], settings)
-        if differing:
-            raise WeightsError(
-                f"the checkpoint was made with other settings: {', '.join(differing)}",
-                file=path,
-                remedy="give the same settings, or start anew",
-            )
-        network.load_state_dict(parts["network"])
-        unpack_optimizer(optimizer, parts.get("optimizer", {}), state["optimizer"])
-        for i, objective in enumerate(self.objectives):
-            objective.load_state_dict(parts.get(f"objective{i}", {}))
-        set_random_state(parts["random"], self.fabric.device)
-        return TrainingRun(**state["run"]), parts.get("best", {})
 
 
 def _pieces(rows: Rows, size: int) -> Iterator[Rows]:
