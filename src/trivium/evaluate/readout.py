@@ -163,7 +163,8 @@ class LinearReadout(BaseEstimator):  # type: ignore[misc]
             rows = self._scaled(x)
             squares, u = np.linalg.eigh(rows @ rows.T)
             kept = squares > _RANK * squares[-1]
-            self.rotation_ = rows.T @ (u[:, kept] / np.sqrt(squares[kept]))
+            if kept.any():  # columns that never vary span nothing
+                self.rotation_ = rows.T @ (u[:, kept] / np.sqrt(squares[kept]))
 
     def _scaled(self, x: NDArray[Any]) -> NDArray[np.float64]:
         return np.asarray(np.clip(self.scaler_.transform(np.asarray(x, dtype=np.float64)), -_LIMIT, _LIMIT))
