@@ -71,8 +71,8 @@ def definition_lines(names: Iterable[str]) -> list[str]:
       mae   mean of |truth - prediction|, not clipped
       r     Pearson correlation, not clipped
     """
-    wanted = set(names)
-    shown = {family: {n: text for n, text in told.items() if n in wanted} for family, told in BRIEF.items()}
+    wanted = list(names)
+    shown = {family: {name: told[name] for name in wanted if name in told} for family, told in BRIEF.items()}
     shown = {family: told for family, told in shown.items() if told}
     width = max(map(len, wanted), default=0)
     lines = []

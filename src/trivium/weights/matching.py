@@ -117,5 +117,5 @@ def require_clock(own: Specification, spec: Specification, modality: str) -> Non
     if ours.clock != theirs.clock:
         raise SpecificationError(
             f"a step of {modality} is {theirs.clock} in the data, {ours.clock} in what the weights learned from",
-            remedy="give the data as in training, aligned or not; for clips train with --words N",
+            remedy="give the data as in training, aligned or not; for clips train on an extracted corpus, or on words",
         )
