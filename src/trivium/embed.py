@@ -326,7 +326,7 @@ def _prepared(
 
     def prepare(chunk: tuple[int, int]) -> tuple[Aligned, NDArray[np.float32]]:
         # one part may have no words where others have some; without any, statistics of the source have no cells
-        part = weights.align(corpus[slice(*chunk)], need_words=len(chunks) == 1, show=False)
+        part = weights.align(corpus[slice(*chunk)], need_words=scaler == REFIT, show=False)
         aligned = weights.fit_columns(part)
         if modalities:
             aligned = aligned.only(modalities)

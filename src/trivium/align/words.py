@@ -121,7 +121,7 @@ def align(
 
 def _no_words(specification: Specification) -> AlignmentError:
     """What is missing, and what can be done with the streams that there are."""
-    problem = "words are the steps, and no utterance has words with times"
+    problem = "no utterance has words with times, and words are the steps"
     timed = [stream.modality for stream in specification.streams if stream.clock == "seconds"]
     untimed = [stream.modality for stream in specification.streams if stream.clock == "none"]
     if timed:
