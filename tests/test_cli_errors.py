@@ -46,6 +46,28 @@ def test_every_end_is_one_line(
     assert capsys.readouterr().err == f"{said}\n"
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["trian"], "trivium: No such command 'trian'. Did you mean 'train'? Remedy: trivium --help explains"),
+        (["align"], "trivium: Missing argument 'source'. Remedy: trivium align --help explains"),
+        (["align", "x", "--wrods", "2"], "trivium: No such option: --wrods"),
+        (["evaluate", "x", "-w", "w", "--rates", "3"], "trivium: Invalid value for --rates: give rising shares"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_line_with_a_remedy_too(asked: list[str], said: str) -> None:
+    done = CliRunner().invoke(app, asked, prog_name="trivium")
+    assert done.exit_code == 2 and done.stdout == ""
+    assert (
+        done.stderr.startswith(said) and done.stderr.count("\n") == 1 and "--help explains every option" in done.stderr
+    )
+
+
+def test_no_command_at_all_gives_the_help_and_nothing_else() -> None:
+    done = CliRunner().invoke(app, [], prog_name="trivium")
+    assert done.exit_code == 2 and "The journey" in done.stdout and done.stderr == ""
+
+
 @pytest.mark.parametrize("command", ["write", "align"])
 def test_a_file_is_replaced_only_when_asked(command: str, tmp_path: Path) -> None:
     voice = StreamSpecification("audio", ("energy",), clock="words")

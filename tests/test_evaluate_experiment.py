@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,9 @@ from trivium.evaluate import (
     repeated_folds,
     score_answers,
 )
+from trivium.evaluate.configuration import noted
 from trivium.evaluate.experiment import fit_folds, train_and_score, validate
+from trivium.files import read_json, write_json
 from trivium.predict import EmotionClassifier, SentimentRegressor, predictor_for
 
 QUICK: dict[str, Any] = {"max_epochs": 3, "batch_size": 8, "learning_rate": 0.01}
@@ -214,3 +217,35 @@ def test_no_seed_or_one_twice_is_refused(plan_of: PlanOf) -> None:
     for seeds in ([], [1, 1]):
         with pytest.raises(TriviumError, match="seeds"):
             train_and_score(plan_of(), regressor(), seeds=seeds, show=False)
+
+
+def contents(folder: Path) -> dict[str, str | None]:
+    return {str(p.relative_to(folder)): p.read_text() if p.is_file() else None for p in sorted(folder.rglob("*"))}
+
+
+@pytest.mark.parametrize("earlier", [None, {"seed": 1}])
+def test_a_refused_start_takes_back_what_it_made_and_nothing_else(
+    tmp_path: Path, earlier: dict[str, int] | None
+) -> None:
+    run = tmp_path / "run"
+    (run / "mine" / "empty").mkdir(parents=True)
+    (run / "mine" / "notes.txt").write_text("of the user")
+    if earlier:
+        write_json(run / "configuration.json", earlier)
+    before = contents(tmp_path)
+    with pytest.raises(DataError, match="refused"), noted(run, {"seed": 2}, resume=False):
+        (run / "seed-2" / "fold-test").mkdir(parents=True)
+        raise DataError("refused")
+    assert contents(tmp_path) == before
+    with pytest.raises(DataError, match="refused"), noted(tmp_path / "fresh", {"seed": 2}):
+        raise DataError("refused")
+    assert not (tmp_path / "fresh").exists()
+
+
+def test_a_start_that_got_as_far_as_an_epoch_keeps_its_note(tmp_path: Path) -> None:
+    for number in (2, 3):  # the second start writes into the file of the first
+        with pytest.raises(DataError, match="diverged"), noted(tmp_path, {"seed": number}, resume=False):
+            (tmp_path / "losses.csv").write_text(f"epoch of {number}")
+            os.utime(tmp_path / "losses.csv", ns=(number, number))
+            raise DataError("diverged")
+        assert read_json(tmp_path / "configuration.json") == {"seed": number}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from typer.testing import CliRunner
 
 from trivium import upstream
 from trivium.cli import app
-from trivium.corpus import Corpus, LabelSpecification, Specification, Stream, Utterance
-from trivium.errors import MediaError
+from trivium.corpus import Corpus, LabelSpecification, Specification, Stream, Utterance, Words
+from trivium.errors import MediaError, SpecificationError
 from trivium.extract import ClipExtractor
 from trivium.predict import EmotionClassifier, SentimentRegressor
 from trivium.weights import PredictorWeights
@@ -124,3 +125,46 @@ def test_a_number_has_no_column_of_probabilities_and_stays_in_its_range(
     assert "stars: " in table and "probabilities" not in table
     row = read(clip, stored, "-t", SAID)
     assert all(1 < part["answer"] < 5 for part in (row, *row["unimodal"].values()))
+
+
+@pytest.fixture
+def of_words(corpus: Corpus, tmp_path: Path) -> PredictorWeights:
+    """Weights of a corpus that has one step per word on disk: training took no `--words`."""
+    streams = tuple(replace(stream, clock="words") for stream in corpus.specification.streams)
+    made = [
+        replace(u, streams={s.modality: Stream(u.streams[s.modality].values, s) for s in streams})
+        for u in corpus  # its six steps stand for six words
+    ]
+    words = Corpus.from_utterances(made, Specification(streams, (MOOD, STARS)))
+    return EmotionClassifier("self-mm", label="mood", **QUICK).fit(words).save(tmp_path / "of-words", export=False)
+
+
+def test_weights_of_a_corpus_with_one_step_per_word_align_a_clip_by_themselves(
+    of_words: PredictorWeights, make_clip: Callable[..., Path]
+) -> None:
+    assert of_words.config.words == 0, "utterances keep their own lengths"
+    row = read(make_clip("grey.mp4", seconds=2.0), of_words, "-t", SAID)
+    assert row["modalities"] == ["text", "audio"] and set(row["unimodal"]) == {"text", "audio"}
+    with pytest.raises(MediaError, match="no speech was found"):
+        predict(upstream.model_file("sample-face"), of_words)
+
+
+def test_what_they_answer_is_read_from_the_means_over_the_words(of_words: PredictorWeights) -> None:
+    rng = np.random.default_rng(5)
+    times = np.stack([np.arange(8.0), np.arange(8.0) + 1], axis=1) / 4
+    spoken = Words(("so", "far"), np.array([[0.0, 1.0], [1.0, 2.0]]))
+    timed, pooled = {}, {}
+    for stream in of_words.specification.streams:
+        values = rng.standard_normal((8, stream.dim)).astype(np.float32)
+        timed[stream.modality] = Stream(values, replace(stream, clock="seconds"), times)
+        pooled[stream.modality] = Stream(values.reshape(2, 4, -1).mean(axis=1), stream)
+    one, other = (_one_utterance(made, spoken) for made in (timed, pooled))
+    np.testing.assert_allclose(of_words.predict_proba(one), of_words.predict_proba(other), atol=1e-5)
+    with pytest.raises(SpecificationError, match="none in the data, words in what the weights learned from"):
+        whole = {m: Stream(s.values, replace(s.specification, clock="none")) for m, s in pooled.items()}
+        of_words.predict(_one_utterance(whole, None))
+
+
+def _one_utterance(streams: dict[str, Stream], words: Words | None) -> Corpus:
+    specification = Specification(tuple(stream.specification for stream in streams.values()))
+    return Corpus.from_utterances([Utterance("u", streams, words)], specification)

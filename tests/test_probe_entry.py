@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -10,9 +11,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
+from typer.testing import CliRunner
 
-from trivium.corpus import Aligned, LabelSpecification, Specification, StreamSpecification
-from trivium.errors import DataError, FormatError, SpecificationError, TriviumError
+from trivium.cli import app
+from trivium.corpus import (
+    Aligned,
+    Corpus,
+    LabelSpecification,
+    Specification,
+    Stream,
+    StreamSpecification,
+    Utterance,
+)
+from trivium.errors import AlignmentError, DataError, FormatError, SpecificationError, TriviumError, WeightsError
 from trivium.evaluate import (
     Fold,
     Protocol,
@@ -270,3 +281,67 @@ def test_a_representation_that_says_what_a_floor_says_differs_by_exactly_nothing
     difference, interval = row.differences["floor"]
     assert row.interval.high - row.interval.low > 0.05  # the score itself varies with the draw
     assert (difference, interval.low, interval.high) == (0, 0, 0)  # as both are scored on the same draw
+
+
+def unaligned(clock: Any) -> Corpus:
+    """Synthetic: eight utterances of one modality, five steps each, without words."""
+    spec = StreamSpecification("audio", ("a0", "a1"), clock=clock)
+    edges = np.arange(6.0)
+    times = np.stack([edges[:-1], edges[1:]], axis=1) if clock == "seconds" else None
+    rng = np.random.default_rng(0)
+    made = [
+        Utterance(
+            f"u{i}",
+            {"audio": Stream(rng.standard_normal((5, 2)).astype(np.float32), spec, times)},
+            labels={"mood": MOOD.classes[i % 2]},
+            groups={"speaker": str(i)},
+        )
+        for i in range(8)
+    ]
+    return Corpus.from_utterances(made, Specification((spec,), (MOOD,)))
+
+
+def asked(*words: Any) -> Any:
+    return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ({"label": "moood"}, "no label 'moood'.*choose from mood"),
+        ({"label": "mood", "group": "who"}, "no group 'who'.*choose from speaker"),
+        ({"label": "mood", "split": "mine"}, "no split 'mine'"),
+    ],
+)
+def test_a_wrong_name_is_told_before_missing_words(names: dict[str, str], said: str, tmp_path: Path) -> None:
+    corpus = unaligned("none")
+    corpus.save(tmp_path / "corpus")
+    with pytest.raises(SpecificationError, match=said):
+        probe(None, corpus, **{**QUICK, **names})
+    with pytest.raises(SpecificationError, match=said):
+        asked("probe", tmp_path / "corpus", *(word for name, value in names.items() for word in (f"--{name}", value)))
+
+
+def test_steps_without_times_are_named_with_what_takes_them(tmp_path: Path) -> None:
+    unaligned("none").save(tmp_path / "corpus")
+    with pytest.raises(AlignmentError, match=r"no utterance has words.*steps of audio.*`trivium train` takes such"):
+        asked("probe", tmp_path / "corpus", "-l", "mood")
+
+
+def test_streams_in_seconds_without_words_are_probed_by_the_steps_that_the_error_names(tmp_path: Path) -> None:
+    unaligned("seconds").save(tmp_path / "corpus")
+    with pytest.raises(AlignmentError, match=r"`trivium align CORPUS --reference audio --out FILE.npz`"):
+        asked("probe", tmp_path / "corpus", "-l", "mood")
+    assert asked("align", tmp_path / "corpus", "--reference", "audio", "--out", tmp_path / "x.npz").exit_code == 0
+    done = asked("probe", tmp_path / "x.npz", "-l", "mood", "--folds", 2, "--seeds", 1, "--resamples", 5, "--json")
+    assert {row["name"] for row in json.loads(done.stdout)["rows"]} >= {"majority", "mean"}
+
+
+@pytest.mark.parametrize("name", ["nope", "statistics+nope"])
+def test_a_representation_that_does_not_exist_is_told_beside_those_that_do(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SpecificationError, match=r"choose from conv-autoencoder, mean,.*folder of weights") as refused:
+        asked("probe", tmp_path / "corpus", "-l", "mood", "-r", name)
+    assert f"no representation {name!r}" in str(refused.value)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(WeightsError, match="is no folder of weights"):
+        asked("probe", tmp_path / "corpus", "-l", "mood", "-r", tmp_path / "empty")

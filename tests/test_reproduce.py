@@ -128,6 +128,18 @@ def test_where_no_hash_is_published_that_is_said(make: Any) -> None:
     assert any("No SHA-256 of this dataset's files is published" in note for note in notes)
 
 
+@pytest.mark.parametrize("name", DATASETS)
+def test_what_is_no_pickle_is_told_which_file_is_wanted(name: str, folder: Path) -> None:
+    (folder / "own.csv").write_text("id,label\na,1\n")
+    for given in (folder / "own.csv", folder):
+        with pytest.raises(DataError) as refused:
+            reproduce(name, [given], show=False)
+        dataset = field_dataset(name)
+        assert str(given) in str(refused.value) and f"is no pickle, and reproduce {name} wants" in str(refused.value)
+        assert dataset.wants in str(refused.value) and f"--protocol {dataset.protocol}" in str(refused.value)
+        assert all(Path(known.name).name in dataset.wants for known in dataset.files)
+
+
 def test_other_sizes_are_named(make: Any) -> None:
     found = open_field_file(make("mosi"), field_dataset("mosi"))
     assert found.sizes == {"train": 24, "valid": 8, "test": 10}
@@ -282,9 +294,10 @@ def test_the_command_prints_tables_and_writes_the_page(
         "SYNTHETIC DATA, mosi: lf-dnn, 1 seed",
         "acc2_non0, %",
         "Chosen by: lowest validation",
-        "acc7: ",
+        "  acc7  ",
     ):
         assert said in ran.output
+    assert "95 % interval" not in ran.output
     assert "SYNTHETIC" in (tmp_path / "run" / "reproduction.md").read_text()
     told = json.loads(CliRunner().invoke(app, [*words, "--json"], catch_exceptions=False).stdout)
     assert told["networks"][0]["scores"]["scores"]["acc7"]["mean"] is not None

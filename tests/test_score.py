@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ from trivium.evaluate import (
     score_answers,
     write_predictions,
 )
+from trivium.evaluate.definitions import BRIEF, definition_lines
 from trivium.metrics import METRICS
 
 
@@ -330,12 +332,31 @@ def test_the_command_prints_numbers_with_definitions_and_json(tmp_path: Path) ->
     file = write_csv(tmp_path / "p.csv", **GOOD, video=["v", "v", "w"])
     shown = run(file, "--protocol", "mosi", "--group", "video", "--resamples", 20)
     assert shown.exit_code == 0
-    assert "acc2_non0" in shown.output and "labelled exactly 0" in " ".join(shown.output.split())
+    assert re.search(r"^  acc2_non0 +share right, .*no labels of 0$", shown.output, flags=re.MULTILINE)
     told = json.loads(run(file, "--protocol", "mosi", "--group", "video", "--resamples", 20, "--json").output)
     assert told["scores"]["mae"]["mean"] == pytest.approx(2.5 / 3, abs=1e-6)
     assert told["scores"]["acc2_non0"]["mean"] == 1.0
     assert (told["clusters"], told["group"], told["utterances"]) == (2, "video", 3)
     assert set(told["definitions"]) == set(told["scores"])
+
+
+def test_every_metric_has_one_short_line_that_fits_a_terminal() -> None:
+    briefs = [name for told in BRIEF.values() for name in told]
+    assert sorted(briefs) == sorted(METRICS)
+    for protocol in NAMED_PROTOCOLS.values():
+        lines = definition_lines(protocol.metrics)
+        assert max(map(len, lines)) <= 80
+        told = [line.split()[0] for line in lines if line.startswith("  ")]
+        assert sorted(told) == sorted(protocol.metrics)
+    assert not [line for line in definition_lines(["uar", "accuracy"]) if not line.startswith("  ")], "one family"
+
+
+def test_without_resamples_there_are_no_empty_columns(tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "p.csv", **GOOD)
+    some, none = (run(file, "-p", "mosi", "-a", file, "--resamples", n).output for n in (20, 0))
+    assert some.count("95 % interval") == 2 and "resamples of single utterances" in " ".join(some.split())
+    assert "95 % interval" not in none and none.count("no resamples were asked for") == 2
+    assert " p " not in none.partition("ours minus theirs")[2]
 
 
 def test_the_table_of_a_probe_can_be_scored(tmp_path: Path) -> None:

@@ -167,6 +167,34 @@ def test_a_tuner_holds_no_test_row_and_opens_no_test_fold(tmp_path: Path) -> Non
         tune(plan_of(corpus, tmp_path), Bowl(), _BOWL, trials=1, show=False)
 
 
+def test_the_bar_counts_the_trials_that_were_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[tuple[float, bool]] = []
+
+    class Counting:
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def note(self, text: str) -> None: ...
+
+        def advance(self, steps_done: float = 1, *, worked: bool = True) -> None:
+            steps.append((steps_done, worked))
+
+    def bar(title: str, total: int, *, show: bool) -> Counting:
+        totals.append(total)
+        return Counting()
+
+    totals: list[int] = []
+    monkeypatch.setattr(search, "progress_bar", bar)
+    part = learning_part(plan_of(made_corpus(), tmp_path))
+    for trials in (2, 3):
+        tune(part, Bowl(), _BOWL, trials=trials, folder=tmp_path / "run")
+        assert totals.pop() == trials == sum(done for done, _ in steps)
+        assert sum(done for done, worked in steps if not worked) == (0 if trials == 2 else 2), "of the earlier start"
+        steps.clear()
+
+
 def test_what_stands_in_the_test_rows_changes_no_trial(tmp_path: Path) -> None:
     corpus = made_corpus()
     values, labels = corpus.values.copy(), np.array(corpus.table["label.mood"])
@@ -280,7 +308,8 @@ def test_the_command_goes_on_and_says_how_to_train(tmp_path: Path, monkeypatch: 
     words += ["--network", "concat:hidden=4", "--set", "max_epochs=1", "--out", str(out)]
     tried = ["--try", "learning_rate=log(1e-3, 1e-1)", "--try", "network.hidden=int(2, 6)"]
     ran = CliRunner().invoke(app, [*words, *tried, "--trials", "1"], catch_exceptions=False)
-    assert ran.exit_code == 0 and "as given: " in ran.output and "train with them: trivium train " in ran.output
+    assert ran.exit_code == 0 and "train with them: trivium train " in ran.output
+    assert "1 trial beside the settings as given, compared by" in ran.output and "as given (trial 0): " in ran.output
     ran = CliRunner().invoke(app, [*words, *tried, "--trials", "3", "--json"], catch_exceptions=False)
     best = json.loads(ran.stdout)
     with (out / "trials.csv").open() as file:

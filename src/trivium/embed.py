@@ -140,9 +140,10 @@ def _extract(path: Path, weights: Weights | PredictorWeights, transcripts: Trans
     extracted = extract_clips(
         path, transcripts=transcripts, modalities=wanted, text=text, audio=audio, vision=vision, show=show
     )
-    # without words there are no steps, but for a predictor whose modalities keep their own clocks
+    # without words there are no steps, but for modalities of a predictor that keep their own clocks
     own_clocks = isinstance(weights, PredictorWeights) and not weights.config.words
-    spoken = _usable(extracted, path, taken.modalities if own_clocks else ())
+    enough = [stream.modality for stream in taken.streams if own_clocks and stream.clock != "words"]
+    spoken = _usable(extracted, path, enough)
     return cut_into_windows(spoken, weights.window) if weights.window else spoken
 
 
@@ -325,7 +326,7 @@ def _prepared(
 
     def prepare(chunk: tuple[int, int]) -> tuple[Aligned, NDArray[np.float32]]:
         # one part may have no words where others have some; without any, statistics of the source have no cells
-        part = weights.align(corpus[slice(*chunk)], need_words=len(chunks) == 1, show=False)
+        part = weights.align(corpus[slice(*chunk)], need_words=scaler == REFIT, show=False)
         aligned = weights.fit_columns(part)
         if modalities:
             aligned = aligned.only(modalities)

@@ -1,6 +1,7 @@
 """Streams onto one timeline: one step per word, with the semantics of the CMU SDK and masks instead of missing keys."""
 
 from trivium.align.arrays import load_aligned, save_aligned
+from trivium.align.by_word import by_word
 from trivium.align.collapse import COLLAPSE, Collapse, collapse_rows
 from trivium.align.overlap import SHORTEST_OVERLAP, Overlap, overlapping_rows
 from trivium.align.table import word_tables
@@ -13,6 +14,7 @@ __all__ = [
     "Collapse",
     "Overlap",
     "align",
+    "by_word",
     "collapse_rows",
     "cut_into_windows",
     "load_aligned",

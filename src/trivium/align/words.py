@@ -115,10 +115,28 @@ def align(
         _fill(aligned, row, place, utterance, steps, collapse)
         spoken.append([""] * place.start + steps.text + [""] * (longest - place.stop))
     if need_words and len(corpus) and not told:
-        raise AlignmentError(
-            "no utterance has words with times", remedy="extract or time the words first, or name a reference stream"
-        )
+        raise _no_words(corpus.specification)
     return replace(aligned, words=np.array(spoken, dtype=np.str_).reshape(len(corpus), longest))
+
+
+def _no_words(specification: Specification) -> AlignmentError:
+    """What is missing, and what can be done with the streams that there are."""
+    problem = "no utterance has words with times, and words are the steps"
+    timed = [stream.modality for stream in specification.streams if stream.clock == "seconds"]
+    untimed = [stream.modality for stream in specification.streams if stream.clock == "none"]
+    if timed:
+        return AlignmentError(
+            problem,
+            remedy="extract the clips, or read files that time their words; or let the steps of a stream be the steps: "
+            f"`trivium align CORPUS --reference {timed[0]} --out FILE.npz`, reference={timed[0]!r} in Python",
+        )
+    if untimed:
+        return AlignmentError(
+            f"{problem}; nor do the steps of {', '.join(untimed)} have any",
+            remedy="extract the clips, or read files that time their words; `trivium train` takes such streams as they "
+            "are",
+        )
+    return AlignmentError(problem, remedy="extract the clips, or read files that time their words")
 
 
 @dataclass(frozen=True, eq=False)

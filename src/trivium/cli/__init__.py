@@ -36,8 +36,26 @@ COMMANDS: tuple[str, ...] = (
 )
 
 
+# what all mistakes on the command line derive from; typer gives it no public name
+_UsageError: Any = typer.BadParameter.__base__
+
+
 class _Commands(TyperGroup):
-    """Says that a command was stopped; typer alone ends without a word."""
+    """Says in one line that a command was stopped or cannot be read; typer alone says nothing, or draws a box."""
+
+    def main(self, *args: Any, **given: Any) -> Any:
+        standalone = given.pop("standalone_mode", True)
+        try:
+            code = super().main(*args, **given | {"standalone_mode": False})
+        except _UsageError as error:
+            if not standalone:
+                raise
+            if type(error).__name__ != "NoArgsIsHelpError":  # that one has printed the help already
+                print(_usage_sentence(error), file=sys.stderr)
+            sys.exit(error.exit_code)
+        if standalone:
+            sys.exit(code if isinstance(code, int) else 0)
+        return code
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -48,6 +66,13 @@ class _Commands(TyperGroup):
                 file=sys.stderr,
             )
             raise typer.Exit(130) from None
+
+
+def _usage_sentence(error: Any) -> str:
+    """A mistake on the command line, worded like every other error."""
+    problem = " ".join(error.format_message().split())
+    command = error.ctx.command_path if error.ctx else "trivium"
+    return f"trivium: {problem}{'' if problem[-1] in '.?' else '.'} Remedy: {command} --help explains every option."
 
 
 app = typer.Typer(

@@ -191,8 +191,7 @@ def _show(done: StoredEvaluation, robust: Mapping[str, Any] | None) -> None:
 
     console = Console(highlight=False)
     console.print(done.card.table())
-    told = [f"{name}: {text}" for name, text in done.card.definitions().items()]
-    for note in [*told, *done.card.notes(), *done.notes, done.floor_told]:
+    for note in [*done.card.definition_lines(), *done.card.notes(), *done.notes, done.floor_told]:
         console.print(note, style="dim", markup=False)
     if robust is not None:
         console.print(_curve_table(robust["curve"], robust["measures"], robust["drop"]))

@@ -10,11 +10,24 @@ _LEVELS = "▁▂▃▄▅▆▇█"
 
 
 def loss_lines(curves: Sequence[Mapping[str, float]]) -> Iterator[str]:
-    """One line for the training losses and one for those of validation, where there was any."""
+    """One line for the training losses and one for those of validation, where there was any.
+
+    Parameters
+    ----------
+    curves : sequence of mapping
+        One by epoch, with ``train_loss`` and perhaps ``valid_loss``.
+
+    Examples
+    --------
+    >>> list(loss_lines([{"train_loss": 2.0}, {"train_loss": 0.5}, {"train_loss": 1.0}]))
+    ['train loss  █▁▅  first 2, last 1, lowest 0.5 in epoch 2']
+    """
     for fold in ("train", "valid"):
-        losses = [row[f"{fold}_loss"] for row in curves if f"{fold}_loss" in row]
+        losses = {number: row[f"{fold}_loss"] for number, row in enumerate(curves, 1) if f"{fold}_loss" in row}
         if losses:
-            yield f"{fold} loss  {_curve(losses)}  {losses[0]:.6g} -> {min(losses):.6g} (best)"
+            shown, lowest = list(losses.values()), min(losses, key=lambda number: losses[number])
+            ends = f"first {shown[0]:.6g}, last {shown[-1]:.6g}, lowest {losses[lowest]:.6g} in epoch {lowest}"
+            yield f"{fold} loss  {_curve(shown)}  {ends}"
 
 
 def _curve(losses: Sequence[float], width: int = 40) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,15 +39,13 @@ def open_data(source: Path, words: int | None = None, modalities: str | None = N
 
     kept = None if modalities is None else [name.strip() for name in modalities.split(",")]
     if source.suffix == ".npz":
-        try:
+        with suppress(FormatError):  # arrays of another layout, which the reader of formats knows
             aligned = load_aligned(source)
-        except FormatError:
-            pass  # arrays of another layout, which the reader of formats knows
-        else:
             return aligned if kept is None else aligned.select(kept)
     corpus = Corpus.open(source) if (source / "corpus.json").is_file() else read(source)
-    corpus = corpus if kept is None else corpus.select(kept)
-    return corpus if words is None else align(corpus, words=words)
+    if words is not None:
+        return align(corpus, words=words, modalities=kept)
+    return corpus if kept is None else corpus.select(kept)
 
 
 def plan_of(

@@ -37,11 +37,12 @@ def command(
     A clip with more words than the weights take is answered stretch by stretch. How far answers can be trusted
     stands in the card: `trivium weights show WEIGHTS`. Of a predictor (`trivium train`) the answer comes with what
     each modality says alone, where its network has such heads. What a clip lacks (a face, sound) is masked, and
-    `read from` says what was there; where words are the steps, a clip in which nobody speaks has no answer. Of an
-    encoder with a head the answer comes with `distance`: how far an utterance lies from the middle of what the head
-    learned from, whose own lie at 1; well above 1, the probabilities mean little, however sure they look. A clip
-    that cannot be read is listed and makes the exit code 1. A corpus that holds the test fold of the weights, with its
-    labels, is answered too; that is recorded as a read of it, as `trivium evaluate` records its own.
+    `read from` says what was there; where the steps that the weights learned from are words, a clip is put on its
+    words, and one in which nobody speaks has no answer. Of an encoder with a head the answer comes with `distance`:
+    how far an utterance lies from the middle of what the head learned from, whose own lie at 1; well above 1, the
+    probabilities mean little, however sure they look. A clip that cannot be read is listed and makes the exit code 1.
+    A corpus that holds the test fold of the weights, with its labels, is answered too; that is recorded as a read of
+    it, as `trivium evaluate` records its own.
 
     **Examples**
 

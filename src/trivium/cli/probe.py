@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ import typer
 from trivium.cli.options import parsed_options, with_options
 
 if TYPE_CHECKING:
-    from trivium.corpus import Aligned
+    from trivium.corpus import Aligned, Corpus
     from trivium.evaluate import ProbeResult
 
 __all__ = ["command"]
@@ -171,12 +172,15 @@ def command(
             draws=draws, unlabelled=unlabelled, quick=quick, html=html,
         )  # fmt: skip
         return
+    from trivium.evaluate.target import require_known
+
     sources, label = _required(sources, label)
     named = {
         Path(name).name if "/" in name else name: _representation(name, set_options or [])
         for name in representation or []
     }
-    joined = _joined(sources, words, modalities)
+    joined = _joined(sources)
+    require_known(joined, label, group, split)
     options: dict[str, Any] = {
         "group": group,
         "split": split,
@@ -187,7 +191,7 @@ def command(
         "readout": readout,
         "out": out,
     }
-    results = _run(combinations, named, joined, label, target or sources[0].stem, options)
+    results = _run(combinations, named, _aligned(joined, words, modalities), label, target or sources[0].stem, options)
     if as_json:
         shown = {name: result.to_json() for name, result in results.items()}
         typer.echo(json.dumps(shown if combinations else shown[""], indent=1))
@@ -227,22 +231,27 @@ def _run(
     )
 
 
-def _joined(sources: list[Path], words: int, modalities: str | None) -> Aligned:
-    from trivium.align import align, load_aligned
+def _joined(sources: list[Path]) -> Corpus | Aligned:
+    """Everything that is to be probed, not aligned yet unless it is so on disk."""
+    from trivium.align import load_aligned
     from trivium.corpus import concat
     from trivium.errors import FormatError
 
-    kept = None if modalities is None else [name.strip() for name in modalities.split(",")]
     if len(sources) == 1 and sources[0].suffix == ".npz":
-        try:
-            aligned = load_aligned(sources[0])
-        except FormatError:
-            pass  # arrays of another layout, which the reader of formats knows
-        else:
-            return aligned if kept is None else aligned.select(kept)
+        with suppress(FormatError):  # arrays of another layout, which the reader of formats knows
+            return load_aligned(sources[0])
     corpora = [_opened(source) for source in sources]
-    corpus = corpora[0] if len(corpora) == 1 else concat(corpora, [source.stem for source in sources])
-    return align(corpus, words=words, modalities=kept)
+    return corpora[0] if len(corpora) == 1 else concat(corpora, [source.stem for source in sources])
+
+
+def _aligned(data: Corpus | Aligned, words: int, modalities: str | None) -> Aligned:
+    from trivium.align import align
+    from trivium.corpus import Corpus
+
+    kept = None if modalities is None else [name.strip() for name in modalities.split(",")]
+    if isinstance(data, Corpus):
+        return align(data, words=words, modalities=kept)
+    return data if kept is None else data.select(kept)
 
 
 def _opened(source: Path) -> Any:
@@ -253,12 +262,23 @@ def _opened(source: Path) -> Any:
 
 
 def _representation(name: str, options: list[str]) -> Any:
+    from trivium.errors import SpecificationError, WeightsError
+    from trivium.registry import entries
     from trivium.represent.request import representation, representation_names
     from trivium.weights import load_weights
 
     if representation_names(name):
         return with_options(representation(name), name, parsed_options(options))
-    return load_weights(name)
+    try:
+        return load_weights(name)
+    except WeightsError:
+        if "/" in name or Path(name).exists():
+            raise
+        known = ", ".join(entry.name for entry in entries("representation"))
+        raise SpecificationError(
+            f"there is no representation {name!r}, and no weights of that name",
+            remedy=f"choose from {known}, several joined with +, or name a folder of weights",
+        ) from None
 
 
 def _show(results: Mapping[str, ProbeResult], out: Path | None) -> None:

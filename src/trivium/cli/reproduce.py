@@ -110,5 +110,5 @@ def _show(found: Reproduction) -> None:
         console.print(network_table(result, synthetic=found.is_synthetic))
         for note in [*references(result.published), *result.notes(), *result.experiment.card.notes()]:
             console.print(note, style="dim", markup=False)
-    for name, text in found.results[0].experiment.card.definitions().items():
-        console.print(f"{name}: {text}", style="dim", markup=False)
+    for line in found.results[0].experiment.card.definition_lines():
+        console.print(line, style="dim", markup=False)

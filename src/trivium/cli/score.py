@@ -92,8 +92,7 @@ def _show(card: Scorecard, compared: Comparison | None) -> None:
 
     console = Console(highlight=False)
     console.print(card.table())
-    told = [f"{name}: {text}" for name, text in card.definitions().items()]
-    for note in [*told, *card.notes()]:
+    for note in [*card.definition_lines(), *card.notes()]:
         console.print(note, style="dim", markup=False)
     if compared is not None:
         console.print(compared.table())

@@ -187,12 +187,15 @@ def _write(found: Tuning, best: Mapping[str, Any], out: Path) -> None:
 
 
 def _sentences(found: Tuning, best: Mapping[str, Any], out: Path) -> str:
+    from trivium.wording import counted
+
     failed = sum(1 for trial in found.trials if trial.problem)
+    failures = f"; {failed} failed" if failed else ""
     settings = ", ".join(f"{name} = {value}" for name, value in best["settings"].items()) or "what was given"
     lines = [
-        f"{len(found.trials) - 1} trials, compared by the {found.measure} on validation "
-        f"({'higher' if found.higher_is_better else 'lower'} is better){f'; {failed} failed' if failed else ''}",
-        f"as given: {best['as_given']:.6g}",
+        f"{counted(len(found.trials) - 1, 'trial')} beside the settings as given, compared by the {found.measure} on "
+        f"validation ({'higher' if found.higher_is_better else 'lower'} is better){failures}",
+        f"as given (trial 0): {best['as_given']:.6g}",
         f"best: {best['value']:.6g}, trial {best['trial']}: {settings}",
         "This value was chosen for being the best; what the settings are worth only the test fold says.",
         f"train with them: {best['command']}",

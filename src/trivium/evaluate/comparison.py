@@ -114,13 +114,14 @@ class Comparison:
 
         table = Table(title="ours minus theirs", box=SIMPLE, pad_edge=False)
         table.add_column("measure", no_wrap=True)
-        for head in ("ours", "theirs", "minus", "95 % interval", "p"):
+        for head in ("ours", "theirs", "minus", *(["95 % interval", "p"] if self.times else [])):
             table.add_column(head, justify="right", no_wrap=True)
         for d in self.differences:
             interval = f"[{d.interval.low:+.3f}, {d.interval.high:+.3f}]" if not math.isnan(d.interval.low) else ""
             signs = [f"{d.ours:.4f}", f"{d.theirs:.4f}", f"{d.value:+.4f}"]
             shown = ["not defined"] * 3 if math.isnan(d.value) else signs
-            table.add_row(d.measure.name, *shown, interval, "" if math.isnan(d.p) else f"{d.p:.3f}")
+            drawn = [interval, "" if math.isnan(d.p) else f"{d.p:.3f}"] if self.times else []
+            table.add_row(d.measure.name, *shown, *drawn)
         return table
 
     def notes(self) -> list[str]:
@@ -130,7 +131,9 @@ class Comparison:
         found = [
             f"Ours is {ours}, theirs is {theirs}: {self.shared} ids are shared, {self.only_ours} are in ours only, "
             f"{self.only_theirs} in theirs only; both are measured on the shared ones.",
-            f"Intervals: {self.times} paired resamples of {of}.",
+            f"Intervals: {self.times} paired resamples of {of}."
+            if self.times
+            else "No intervals and no permutation test: no resamples were asked for.",
         ]
         if self.permuted:
             found.append(

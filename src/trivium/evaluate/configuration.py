@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,7 +99,8 @@ def _plain(value: Any) -> Any:
 def noted(folder: Path | None, told: Mapping[str, Any], *, resume: bool = True) -> Iterator[None]:
     """Refuse a folder of an experiment with other settings, and note the settings in it as long as runs are there.
 
-    What is refused before its first epoch leaves nothing, so that the corrected start finds its place free.
+    What is refused before its first epoch leaves nothing of its own, so that the corrected start finds its place as it
+    was: folders and notes that were there before stay.
 
     Parameters
     ----------
@@ -122,13 +122,31 @@ def noted(folder: Path | None, told: Mapping[str, Any], *, resume: bool = True) 
     note = folder / "configuration.json"
     if resume and note.is_file() and read_json(note) != dict(told):
         raise other_settings(folder, told, read_json(note))
+    there, earlier = _state_of(folder), note.read_bytes() if note.is_file() else None
     write_json(note, dict(told))
     try:
         yield
     except TriviumError:
-        if not [file for file in folder.rglob("*") if file.is_file() and file != note]:
-            shutil.rmtree(folder, ignore_errors=True)
+        made = {path for path, state in _state_of(folder).items() if there.get(path) != state} - {note}
+        if not any(path.is_file() for path in made):
+            _restore(note, earlier, made)
         raise
+
+
+def _state_of(folder: Path) -> dict[Path, int]:
+    """The folder and all that is in it, with when each file was last written."""
+    found = [one for one in (folder, *folder.rglob("*")) if one.exists()]
+    return {one: one.stat().st_mtime_ns if one.is_file() else 0 for one in found}
+
+
+def _restore(note: Path, earlier: bytes | None, made: set[Path]) -> None:
+    """Take back a start that was refused: its note, and the folders that it made."""
+    if earlier is None:
+        note.unlink(missing_ok=True)
+    else:
+        note.write_bytes(earlier)
+    for folder in sorted(made, reverse=True):  # what lies within comes first
+        folder.rmdir()
 
 
 def other_settings(where: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> WeightsError:

@@ -14,18 +14,17 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 
 from trivium.errors import DataError
 from trivium.evaluate.opinion_pool import pooled_probabilities, pooling_weights
-from trivium.evaluate.readout import LinearReadout
+from trivium.evaluate.readout import LinearReadout, Readout
 
 __all__ = ["LateReadout"]
 
 Floats = NDArray[np.float64]
 
 
-class LateReadout(BaseEstimator):  # type: ignore[misc]
+class LateReadout(Readout):
     """A :class:`LinearReadout` for every block of columns, joined with one weight a block.
 
     Classes: the probability of a class is proportional to the product over the blocks of its probability there to the
@@ -135,26 +134,11 @@ class LateReadout(BaseEstimator):  # type: ignore[misc]
             self._weigh_numbers(held_out[:, known], np.asarray(y, np.float64).reshape(len(known), -1)[known])
         return self
 
-    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
-        """Predict classes (N,) or numbers (N, L).
-
-        Parameters
-        ----------
-        X : array of shape (N, K)
-            Vectors.
-        """
-        if self.task == "classes":
-            return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
-        return self._summed(np.stack([self.readouts_[name].predict(x) for name, x in self._blocks(X).items()]))
+    def _numbers(self, x: NDArray[Any]) -> Floats:
+        return self._summed(np.stack([self.readouts_[name].predict(part) for name, part in self._blocks(x).items()]))
 
     def predict_proba(self, X: NDArray[Any]) -> Floats:
-        """Probability of every class (N, C).
-
-        Parameters
-        ----------
-        X : array of shape (N, K)
-            Vectors.
-        """
+        """Probability of every class; see :meth:`Readout.predict_proba`."""
         shares = [self.readouts_[name].predict_proba(x) for name, x in self._blocks(X).items()]
         return pooled_probabilities(np.stack(shares), self.weights_)
 

@@ -25,7 +25,7 @@ from trivium.evaluate.protocols import Protocol, given_split, grouped_folds, rep
 from trivium.evaluate.report import ProbeResult, TestReads
 from trivium.evaluate.scores import rows_of
 from trivium.evaluate.study import FLOORS, READOUTS, Study, data_hash
-from trivium.evaluate.target import target_of
+from trivium.evaluate.target import require_known, target_of
 from trivium.represent.request import representation as made
 from trivium.weights import Weights
 
@@ -135,6 +135,7 @@ def probe(
     >>> result.row("majority").mean("uar"), result.row("mean").mean("uar") > 0.8
     (0.5, True)
     """
+    require_known(data, label, *((group, split) if protocol is None else ()))
     aligned = align(data, words=words) if isinstance(data, Corpus) else data
     target = target_of(aligned, label)
     target = target if metrics is None else target.measured_by(metrics)

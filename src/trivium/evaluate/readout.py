@@ -8,6 +8,7 @@ flattened matrices cheap.
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -22,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from trivium.errors import DataError
 from trivium.evaluate.opinion_pool import pooled_probabilities, pooling_weights
 
-__all__ = ["GRID", "LinearReadout"]
+__all__ = ["GRID", "LinearReadout", "Readout"]
 
 Rows = NDArray[np.int64]
 Division = tuple[Rows, Rows]
@@ -40,7 +41,46 @@ GRID = (
 """What the strength is chosen from, in words, and the rest that all readouts share."""
 
 
-class LinearReadout(BaseEstimator):  # type: ignore[misc]
+class Readout(BaseEstimator, ABC):  # type: ignore[misc]
+    """What every readout answers: the most probable class, or numbers.
+
+    Examples
+    --------
+    >>> issubclass(LinearReadout, Readout)
+    True
+    """
+
+    task: str
+    classes_: NDArray[Any]
+
+    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Predict classes (N,) or numbers (N, L).
+
+        Parameters
+        ----------
+        X : array of shape (N, K)
+            Vectors.
+        """
+        if self.task == "classes":
+            return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+        return self._numbers(X)
+
+    @abstractmethod
+    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """Probability of every class (N, C).
+
+        Parameters
+        ----------
+        X : array of shape (N, K)
+            Vectors.
+        """
+
+    @abstractmethod
+    def _numbers(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """Numbers (N, L)."""
+
+
+class LinearReadout(Readout):
     """Standardise, then logistic regression for classes or ridge regression for numbers.
 
     Standardised values are limited to five standard deviations, for all representations alike (our choice).
@@ -128,26 +168,11 @@ class LinearReadout(BaseEstimator):  # type: ignore[misc]
             self._fit_numbers(x, np.asarray(y, dtype=np.float64).reshape(len(x), -1), divisions)
         return self
 
-    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
-        """Predict classes (N,) or numbers (N, L).
-
-        Parameters
-        ----------
-        X : array of shape (N, K)
-            Vectors.
-        """
-        if self.task == "classes":
-            return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
-        return np.asarray(self.model_.predict(self._project(X))).reshape(len(X), -1)
+    def _numbers(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        return np.asarray(self.model_.predict(self._project(x))).reshape(len(x), -1)
 
     def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
-        """Probability of every class (N, C).
-
-        Parameters
-        ----------
-        X : array of shape (N, K)
-            Vectors.
-        """
+        """Probability of every class; see :meth:`Readout.predict_proba`."""
         x = self._project(X)
         return self._sharpened(self.model_.predict(x)) if self._by_ridge else np.asarray(self.model_.predict_proba(x))
 
@@ -163,7 +188,8 @@ class LinearReadout(BaseEstimator):  # type: ignore[misc]
             rows = self._scaled(x)
             squares, u = np.linalg.eigh(rows @ rows.T)
             kept = squares > _RANK * squares[-1]
-            self.rotation_ = rows.T @ (u[:, kept] / np.sqrt(squares[kept]))
+            if kept.any():  # columns that never vary span nothing
+                self.rotation_ = rows.T @ (u[:, kept] / np.sqrt(squares[kept]))
 
     def _scaled(self, x: NDArray[Any]) -> NDArray[np.float64]:
         return np.asarray(np.clip(self.scaler_.transform(np.asarray(x, dtype=np.float64)), -_LIMIT, _LIMIT))

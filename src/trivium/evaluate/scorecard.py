@@ -14,6 +14,7 @@ from trivium.errors import DataError, SpecificationError
 from trivium.evaluate.answers import Answers
 from trivium.evaluate.bootstrap import Interval, drawn_counts, percentile_interval
 from trivium.evaluate.cluster_sums import ClusterSums
+from trivium.evaluate.definitions import definition_lines
 from trivium.evaluate.named_protocols import Measure, NamedProtocol
 from trivium.metrics import metric
 from trivium.wording import counted
@@ -117,7 +118,7 @@ class Scorecard:
         table = Table(title=f"{self.protocol.name}: {self.protocol.title}")
         table.add_column("measure", no_wrap=True)
         heads = ["mean", "± over seeds"] if several else ["value"]
-        for head in (*heads, "95 % interval"):
+        for head in (*heads, *(["95 % interval"] if self.resamples else [])):
             table.add_column(head, justify="right", no_wrap=True)
         for line in self.lines:
             cells = [_shown(line.mean), *([_shown(line.spread)] if several else [])]
@@ -125,7 +126,7 @@ class Scorecard:
             table.add_row(
                 line.measure.name + ("" if metric(line.measure.metric).higher_is_better else " (less is better)"),
                 *cells,
-                "" if math.isnan(line.interval.low) else interval,
+                *(["" if math.isnan(line.interval.low) else interval] if self.resamples else []),
             )
         return table
 
@@ -133,10 +134,13 @@ class Scorecard:
         """One sentence by metric."""
         return {name: metric(name).definition for name in self.protocol.metrics}
 
+    def definition_lines(self) -> list[str]:
+        """The same in few words, for the terminal: lines of at most 80 characters, and where the sentences are."""
+        return [*definition_lines(self.protocol.metrics), "In full: --json, or docs/protocols.md."]
+
     def notes(self) -> list[str]:
         """Sentences that belong under the numbers: what was measured, how, and what is not known."""
         answers, protocol = self.answers, self.protocol
-        clusters = len(np.unique(answers.clusters))
         count = f"{counted(len(answers), 'utterance')}, label: {protocol.expects}"
         folds = answers.fold_count
         found = [
@@ -145,10 +149,7 @@ class Scorecard:
             else f"{count}; measured in each of {folds} folds, averaged.",
             f"Protocol: {protocol.divides}; chosen by {protocol.chooses}. Whether that was kept no table can tell.",
             _of_seeds(answers),
-            f"Intervals: {self.resamples} resamples of {clusters} clusters ({answers.group}); models are held fixed."
-            if answers.group
-            else f"Intervals: {self.resamples} resamples of single utterances. Those of one {protocol.group} are not "
-            "independent: with a column group the intervals become honest, and mostly wider.",
+            self._of_intervals(),
         ]
         if protocol.test_sizes and len(answers) not in protocol.test_sizes:
             known = " or ".join(f"{size:,}" for size in protocol.test_sizes)
@@ -160,6 +161,18 @@ class Scorecard:
             found.append(f"Predicted, but the class of no label: {', '.join(answers.strange)}. It counts as wrong.")
         reads = self.provenance.get("test_reads")
         return [*found, str(reads)] if reads else found
+
+    def _of_intervals(self) -> str:
+        group = self.answers.group
+        if not self.resamples:
+            return "Intervals: none, for no resamples were asked for."
+        if group:
+            clusters = len(np.unique(self.answers.clusters))
+            return f"Intervals: {self.resamples} resamples of {clusters} clusters ({group}); models are held fixed."
+        return (
+            f"Intervals: {self.resamples} resamples of single utterances. Those of one {self.protocol.group} are not "
+            "independent: with a column group the intervals become honest, and mostly wider."
+        )
 
 
 def _of_seeds(answers: Answers) -> str:

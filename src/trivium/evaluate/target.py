@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trivium.corpus import Aligned
+from trivium.corpus import Aligned, Corpus
 from trivium.errors import DataError, SpecificationError
 from trivium.metrics import METRICS
 
-__all__ = ["Target", "target_of"]
+__all__ = ["Target", "require_known", "target_of"]
 
 _SENTIMENT = ("acc2_has0", "acc2_non0", "f1_non0", "acc7")
 _WORDS = {"classes": "a label of classes", "number": "one label of numbers", "numbers": "several numbers at once"}
@@ -73,6 +73,39 @@ class Target:
             problem = f"there is no metric {wrong[0]!r} for {_WORDS[kind]}" if wrong else "no metric is asked for"
             raise SpecificationError(problem, remedy=f"choose from {', '.join(suiting)}")
         return replace(self, metrics=tuple(names))
+
+
+def require_known(
+    data: Aligned | Corpus, label: str | Sequence[str], group: str | None = None, split: str | None = None
+) -> None:
+    """Refuse names that a set does not have, before it is aligned and anything is fitted.
+
+    Parameters
+    ----------
+    data : Aligned or Corpus
+        N utterances.
+    label : str or sequence of str
+        Keys of labels.
+    group, split : str, optional
+        Names; None asks for none.
+
+    Raises
+    ------
+    SpecificationError
+        One does not exist; the message names those that do.
+
+    Examples
+    --------
+    >>> from trivium.corpus import LabelSpecification, Specification
+    >>> mood = LabelSpecification("mood", "binary", ("calm", "angry"))
+    >>> require_known(Corpus.from_utterances([], Specification((), (mood,))), "mood")
+    """
+    for key in (label,) if isinstance(label, str) else label:
+        data.specification.label(key)
+    if group is not None:
+        data.group(group)
+    if split is not None:
+        data.split(split)
 
 
 def target_of(data: Aligned, label: str | Sequence[str]) -> Target:

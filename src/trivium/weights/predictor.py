@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,8 +25,8 @@ from trivium.weights.answers import class_shares, expected_level
 from trivium.weights.card import Card, read_described
 from trivium.weights.config import PREDICTOR, read_config
 from trivium.weights.files import Arrays, read_arrays, read_checked, require_files
-from trivium.weights.folder import require_columns
 from trivium.weights.hub import find_weights
+from trivium.weights.matching import require_clock, require_columns, shared_modalities
 from trivium.weights.network_graph import NetworkGraph
 from trivium.weights.predictor_config import TOWER_FILES, PredictorConfig
 
@@ -144,20 +144,29 @@ class PredictorWeights:
             The weights read words, and utterances with columns of text have lost them.
         """
         shared = self._shared(data)
-        if self.config.words and isinstance(data, Corpus):
-            from trivium.align import align
-
-            # a text that is read from words stays, to tell whether words are lost
-            kept = [m for m in data.specification.modalities if m in (*shared, *self._spelled)]
-            data = align(data, words=self.config.words, modalities=kept, need_words=False, show=False)
+        if isinstance(data, Corpus):
+            data = self._on_words(data, shared)
         own = data.specification
         for modality in shared:
             require_columns(own, self.columns, modality)
-            _require_clock(own, self.columns, modality)
+            require_clock(own, self.columns, modality)
         if self.config.tower is None:
             return _Fitted(sequences(data), self.specification)
         spelled = SpelledSequences(data, self.pieces, self.specification.stream(TEXT))
         return _Fitted(spelled, self.specification)
+
+    def _on_words(self, corpus: Corpus, shared: Sequence[str]) -> Corpus | Aligned:
+        """The corpus with one step per word wherever training had that; other modalities keep their clocks."""
+        from trivium.align import align, by_word
+
+        own = corpus.specification
+        if self.config.words:
+            # a text that is read from words stays, to tell whether words are lost
+            kept = [m for m in own.modalities if m in (*shared, *self._spelled)]
+            return align(corpus, words=self.config.words, modalities=kept, need_words=False, show=False)
+        clocks = {m: (own.stream(m).clock, self.columns.stream(m).clock) for m in shared}
+        timed = [m for m, clock in clocks.items() if clock == ("seconds", "words")]
+        return by_word(corpus, timed) if timed else corpus
 
     @property
     def _spelled(self) -> tuple[str, ...]:
@@ -165,14 +174,10 @@ class PredictorWeights:
 
     def _shared(self, data: Corpus | Aligned) -> list[str]:
         """Modalities whose columns the network takes and the data have."""
-        own = data.specification.modalities
-        shared = [m for m in self.columns.modalities if m in own]
-        if not shared and not self._spelled:
-            raise SpecificationError(
-                f"the data have {', '.join(own) or 'no modality'}, "
-                f"the weights take {', '.join(self.specification.modalities)}"
-            )
-        return shared
+        own = data.specification
+        if self._spelled:  # the words may be all that there is
+            return [m for m in self.columns.modalities if m in own.modalities]
+        return shared_modalities(own, self.columns)
 
     def there(self, data: Corpus | Aligned) -> dict[str, NDArray[np.bool_]]:
         """Which of N utterances have each modality that the weights take, by modality.
@@ -365,15 +370,6 @@ def _json_of(data: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise WeightsError("the text encoder's configuration is no JSON object")
     return found
-
-
-def _require_clock(own: Specification, spec: Specification, modality: str) -> None:
-    ours, theirs = spec.stream(modality), own.stream(modality)
-    if ours.clock != theirs.clock:
-        raise SpecificationError(
-            f"a step of {modality} is {theirs.clock} in the data, {ours.clock} in what the weights learned from",
-            remedy="give the data as in training, aligned or not; for clips train with --words N",
-        )
 
 
 def load_predictor(where: str | os.PathLike[str]) -> PredictorWeights:

@@ -14,6 +14,7 @@ from trivium.errors import DataError
 from trivium.evaluate.reproduction.settings import DATASETS, FieldDataset, field_dataset
 from trivium.files import sha256_file
 from trivium.formats import read
+from trivium.formats.pickles import scan_pickle
 
 __all__ = ["SYNTHETIC", "CheckedFile", "open_field_file"]
 
@@ -107,11 +108,18 @@ def open_field_file(path: str | os.PathLike[str], dataset: FieldDataset) -> Chec
     Raises
     ------
     DataError
-        By its hash it is a file of another dataset, or it lacks a fold, a modality or the label.
+        It is no pickle, by its hash it is a file of another dataset, or it lacks a fold, a modality or the label.
     FormatError
         It cannot be read; the message says where.
     """
     file = Path(path)
+    if file.exists() and scan_pickle(file) is None:
+        raise DataError(
+            f"is no pickle, and reproduce {dataset.name} wants {dataset.wants}",
+            file=file,
+            remedy=f"give that file; a corpus of your own goes through trivium read, then trivium train with "
+            f"--protocol {dataset.protocol}",
+        )
     digest = sha256_file(file)
     for name in DATASETS:
         for known in field_dataset(name).files:
@@ -124,7 +132,7 @@ def open_field_file(path: str | os.PathLike[str], dataset: FieldDataset) -> Chec
     if missing or dataset.label not in labels:
         lacks = ", ".join([*missing, *([] if dataset.label in labels else [f"the label {dataset.label}"])])
         raise DataError(
-            f"lacks {lacks}", file=file, remedy=f"give a file of {dataset.name} in {dataset.format}'s layout"
+            f"lacks {lacks}, so it is not {dataset.wants}", file=file, remedy="give that file, or one of its layout"
         )
     split = corpus.split("standard")
     sizes = {fold: int(np.count_nonzero(split == fold)) for fold in dataset.sizes}

@@ -49,12 +49,13 @@ def _title(result: Reproduced, *, synthetic: bool) -> str:
 
 def _grid(result: Reproduced) -> tuple[list[str], list[list[str]]]:
     """Heads and rows: measure, ours, interval, published."""
-    published = result.published
-    heads = ["measure", "ours, mean ± std", "95 % interval", *(f"[{k + 1}]" for k in range(len(published)))]
+    published, drawn = result.published, bool(result.experiment.card.resamples)
+    between = ["95 % interval"] if drawn else []
+    heads = ["measure", "ours, mean ± std", *between, *(f"[{k + 1}]" for k in range(len(published)))]
     rows = []
     for line in result.experiment.card.lines:
         others = [_shown(row.values.get(line.measure.name, math.nan), line.measure) for row in published]
-        rows.append([_named(line.measure), _ours(line), _interval(line), *others])
+        rows.append([_named(line.measure), _ours(line), *([_interval(line)] if drawn else []), *others])
     return heads, rows
 
 

@@ -53,6 +53,8 @@ class FieldDataset:
     ----------
     name : str
         As on the command line.
+    wants : str
+        Which file that is, for people.
     protocol : str
         How it is evaluated.
     format : str
@@ -66,6 +68,7 @@ class FieldDataset:
     """
 
     name: str
+    wants: str
     protocol: str
     format: str
     label: str

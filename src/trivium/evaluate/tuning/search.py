@@ -218,14 +218,15 @@ def tune(
     where = None if folder is None else Path(folder)
     told = _told(plan, predictor, space, seeds, seed)
     done = _recorded(where, told, space)
-    with progress_bar("tuning", trials + 1, show=show) as bar:
-        bar.advance(min(len(done), trials + 1))
+    with progress_bar("tuning", trials, show=show) as bar:
+        bar.note("as given")
+        bar.advance(min(max(len(done) - 1, 0), trials), worked=False)
         while len(done) <= trials:
             number = len(done)
             settings = {} if number == 0 else sampler(space, done, _is_higher(plan), _seed_of(seed, number))
             done.append(_tried(plan, predictor, number, settings, seeds, where))
             _record(where, told, done)
-            bar.advance()
+            bar.advance(1 if number else 0)  # what was given comes beside the trials that were asked for
             bar.note(_so_far(done, _is_higher(plan)))
     kept = tuple(done[: trials + 1])
     best = with_settings(predictor, _best(kept, _is_higher(plan)).settings)
