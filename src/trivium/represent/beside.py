@@ -31,7 +31,7 @@ from trivium.represent.pretrained import OF_THE_MACHINE, Pretrained
 from trivium.represent.trained import Matrices, aligned_input, corpus_counts
 from trivium.scale import POOLED, ScalerSet
 from trivium.weights import Card, LinearHead
-from trivium.weights.folder import fit_columns
+from trivium.weights.matching import fit_columns
 
 __all__ = ["Beside"]
 

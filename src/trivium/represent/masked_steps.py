@@ -26,7 +26,7 @@ from trivium.represent.trained import Trained
 from trivium.represent.views import Showing, ShownSteps
 from trivium.scale import POOLED, ScalerSet
 from trivium.train import ALIGNED, ArraySamples, Objective
-from trivium.weights.folder import fit_columns
+from trivium.weights.matching import fit_columns
 
 __all__ = ["Learning", "MaskedSteps"]
 
