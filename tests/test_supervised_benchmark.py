@@ -132,3 +132,15 @@ def test_the_published_folds_hold_every_actor_once_and_centring_takes_out_each_s
     centred = data.speaker_centred(moods())
     for speaker in np.unique(centred.group("speaker")):
         np.testing.assert_allclose(centred.values[centred.group("speaker") == speaker].mean(axis=0), 0, atol=1e-6)
+
+
+def test_pages_say_what_was_declared_in_the_words_of_their_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared, page = loaded("supervised_declared", monkeypatch), loaded("supervised_page", monkeypatch)
+    folder = Path(__file__).parents[1] / "docs" / "results"
+    told = {name: folder / f"{file}.md" for name, file in page.FILES.items()}
+    made = {name: path.read_text(encoding="utf-8") for name, path in told.items() if path.exists()}
+    assert {"ravdess", "ict-mmmo"} <= set(made)
+    for name, text in made.items():
+        assert all(paragraph in text for paragraph in declared.DECLARED[name]), name
+    for name in ("ravdess", "ict-mmmo"):  # their clips had been in the trials that chose the network
+        assert "not in ignorance of their clips" in made[name] and "before a test fold was read" not in made[name]
