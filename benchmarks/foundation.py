@@ -1,6 +1,6 @@
 """The tables of docs/results/foundation.md: frozen columns of models others trained, read by linear models joined late.
 
-usage: TRIVIUM_DATA=FOLDER python benchmarks/foundation.py [--tables acted published sentences] [--work FOLDER]
+usage: TRIVIUM_DATA=FOLDER python benchmarks/foundation.py [--tables acted published sentences] [--work DIR] [--again]
 
 Every table sets the declared system beside its floors and its parts on the same folds. Strengths and weights are chosen
 on inner folds of the training groups; a test fold is opened once by system, and the read is recorded. Columns,
@@ -22,7 +22,7 @@ from typing import Any
 from foundation_data import LAYERS, acted_speech
 from foundation_systems import Fused
 from results import PAGES
-from supervised import as_published, by_actor, slug
+from supervised import AGAIN, as_published, by_actor, slug
 from supervised_page import Part, write_page
 from supervised_systems import Floor
 
@@ -150,10 +150,11 @@ def main() -> int:
     parser.add_argument("--tables", nargs="+", choices=tuple(made), default=tuple(made), help="these alone")
     parser.add_argument("--work", type=Path, default=user_folder("foundation"), help="outside the repository")
     parser.add_argument("--out", type=Path, default=PAGES, help="folder of the page")
+    parser.add_argument("--again", action="store_true", help=AGAIN)
     asked = parser.parse_args()
     try:
         parts = [run(name, table, asked.work) for name in asked.tables for table in made[name]]
-        write_page("foundation", parts, asked.out, seeds=len(SEEDS))
+        write_page("foundation", parts, asked.out, seeds=len(SEEDS), again=asked.again)
     except TriviumError as error:
         print(f"foundation: {error}", file=sys.stderr)
         return 2

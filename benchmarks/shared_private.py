@@ -1,12 +1,12 @@
 """What the parts of spec "shared and private" (arXiv 2305.08473) are worth on real data, and whether pairing matters.
 
-usage: TRIVIUM_DATA=FOLDER python benchmarks/shared_private.py [--seeds 5] [--work FOLDER] [--out FOLDER]
+usage: TRIVIUM_DATA=FOLDER python benchmarks/shared_private.py [--seeds 5] [--work FOLDER] [--out FOLDER] [--again]
 
 ICT-MMMO, voice and face, the folds of ``supervised.py``: one network with and without alignment and labels of its own
 for each modality, alignment at other layers and weights, with the pairing broken, objectives that see the pairing in
 its place, and alignment added to other networks. RAVDESS has three modalities and classes, for which there are no
-unimodal labels: each pair of modalities alone, and all. It writes docs/results/supervised-shared-private.json and .md,
-and goes on where it was stopped.
+unimodal labels: each pair of modalities alone, and all. Every table has its floors: linear models of the same columns
+on the same folds. It writes docs/results/supervised-shared-private.json and .md, and goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from results import PAGES
-from supervised import CLASSES, Table, at_random, by_actor, run, slug
+from supervised import AGAIN, CLASSES, Table, at_random, by_actor, run, slug
 from supervised_data import ict_mmmo, ravdess
 from supervised_page import Part, write_page
 from supervised_systems import Averaged, Floor
@@ -72,9 +72,18 @@ def alignment(weight: float = WEIGHT, options: str = "width=16", scale: str = "s
     return f"modal_alignment:{options}:scale={scale}:weight={weight}"
 
 
+def floors(joined: str, modalities: Sequence[str] = ()) -> dict[str, Any]:
+    """A constant and linear models of the columns that the networks get; those of one each are `joined`."""
+    return {
+        "majority": Floor("majority"),
+        "one linear model": Floor("columns", modalities),
+        f"a linear model each, {joined}": Floor("late", modalities),
+    }
+
+
 def parts_of_the_paper(data: Aligned) -> dict[str, Any]:
     """Each part left out, the sweep of the weight, the layers, and the broken pairing."""
-    found: dict[str, Any] = {"one linear model": Floor("columns", TOLD)}
+    found = floors("averaged", TOLD)
     found["self-mm, task alone"] = number(SELF_MM)
     found["unimodal labels"] = number(SELF_MM, UNIMODAL)
     found |= {f"alignment x {w}": number(SELF_MM, alignment(w)) for w in WEIGHTS}
@@ -93,19 +102,25 @@ def parts_of_the_paper(data: Aligned) -> dict[str, Any]:
 
 def comparators(data: Aligned) -> dict[str, Any]:
     """Objectives that see which voice belongs to which face, and MISA's moments, which do not."""
-    found: dict[str, Any] = {"self-mm, unimodal labels": number(SELF_MM, UNIMODAL)}
+    found = floors("averaged", TOLD)
+    found["self-mm, unimodal labels"] = number(SELF_MM, UNIMODAL)
     for name in COMPARED:
         layer = "" if name != "central_moments" else ":layer=feature:squash=true"
         found[f"{name} x {COMPARED_WEIGHT:g}"] = number(SELF_MM, UNIMODAL, f"{name}{layer}:weight={COMPARED_WEIGHT}")
     return found
 
 
+def with_alignment(name: str) -> str:
+    """Name of the row of a network with alignment added."""
+    return f"{name}, alignment x {WEIGHT}"
+
+
 def plugged_in(data: Aligned) -> dict[str, Any]:
     """Alignment added to other networks."""
-    found: dict[str, Any] = {}
+    found = floors("averaged", TOLD)
     for name, settings in OTHERS.items():
         found[name] = number(settings)
-        found[f"{name}, alignment x {WEIGHT}"] = number(settings, alignment())
+        found[with_alignment(name)] = number(settings, alignment())
     return found
 
 
@@ -115,7 +130,7 @@ def pairs(data: Aligned) -> dict[str, Any]:
     settings = {**CLASSES, "network": "lf-dnn", "network_options": options, "max_epochs": 25}
     chosen = {"no pair": "", "all pairs": "audio+vision,audio+speech,vision+speech"}
     chosen |= {name: name for name in ("audio+vision", "audio+speech", "vision+speech")}
-    return {
+    return floors("multiplied") | {
         name: Averaged({**settings, "objectives": [alignment(WEIGHT, f"pairs={one}:width=32")] if one else []})
         for name, one in chosen.items()
     }
@@ -152,7 +167,10 @@ def tables(work: Path) -> list[Table]:
         Table("Alignment added to other networks", reviews, ict_mmmo, measured, at_random, plugged_in, BASE[2]),
         Table(
             "Each pair alone",
-            "RAVDESS, six folds of four actors: hand-made voice columns, action units, Whisper's states. `lf-dnn`.",
+            "RAVDESS, six folds of four actors: hand-made voice columns, action units, Whisper's states. `lf-dnn` with "
+            "layers of 64, dropout .5 (.3 in the fusion), cross entropy, 25 epochs, nothing held out; alignment is "
+            "projected to 32 columns. The floors are those of the page of RAVDESS, read back: fitted once more, the "
+            "same one linear model answered 4 of the 1,440 clips otherwise (.811 for .814).",
             lambda: ravdess(work, whisper=True),
             named_protocol("classification"),
             by_actor,
@@ -162,6 +180,8 @@ def tables(work: Path) -> list[Table]:
     ]
 
 
+BESIDE = {with_alignment(name): name for name in OTHERS}
+"""Rows whose difference is taken from their own network, too."""
 BASE: Sequence[str] = ("self-mm, task alone", "self-mm, unimodal labels", "lf-dnn", "no pair")
 """What differences are taken from, by table."""
 
@@ -172,14 +192,16 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--work", type=Path, default=user_folder("supervised"), help="outside the repository")
     parser.add_argument("--out", type=Path, default=PAGES, help="folder of the page")
+    parser.add_argument("--again", action="store_true", help=AGAIN)
     parser.add_argument("--tables", type=int, default=4, help="how many of the tables, in order")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     try:
         parts = []
         for table in tables(asked.work)[: asked.tables]:
-            parts.append(with_sizes(run(table, NAME, asked), asked.work / NAME / slug(table.title)))
-            write_page(NAME, parts, asked.out, seeds=asked.seeds)
+            part = with_sizes(run(table, NAME, asked), asked.work / NAME / slug(table.title))
+            parts.append(replace(part, beside={row: own for row, own in BESIDE.items() if row in part.found}))
+        write_page(NAME, parts, asked.out, seeds=asked.seeds, again=asked.again)
     except TriviumError as error:
         print(f"shared_private: {error}", file=sys.stderr)
         return 2

@@ -1,12 +1,13 @@
 """The supervised tables of docs/results.md, one command each, from real data that TRIVIUM_DATA names.
 
 usage: TRIVIUM_DATA=FOLDER python benchmarks/supervised.py ravdess|ravdess-transductive|ict-mmmo|mosi-words|
-       real-life|mosi-contaminated [--seeds 5] [--work FOLDER] [--real-life CORPUS]
+       real-life|mosi-contaminated [--seeds 5] [--work FOLDER] [--real-life CORPUS] [--again]
 
 Each table sets networks beside their floors on the same folds: a constant, which columns are there, linear models of
 the same columns, the network before training. Everything is chosen on validation rows of the training part; a test fold
 is opened once by system and seed, and the read is recorded. Predictions, loss curves and the record lie in the work
-folder (default ``~/.cache/trivium/supervised``): the same command goes on where it was stopped. It writes
+folder (default ``~/.cache/trivium/supervised``): the same command goes on where it was stopped, and with ``--again`` it
+lays the page out from what is stored there without training a network. It writes
 docs/results/supervised-NAME.json and .md. ``real-life`` wants the corpus that
 ``real_clips.py real-life-trial --work CORPUS`` made.
 """
@@ -28,7 +29,7 @@ from supervised_page import Part, averaged_over_seeds, write_page
 from supervised_systems import Averaged, Floor
 
 from trivium.corpus import Aligned
-from trivium.errors import TriviumError
+from trivium.errors import SpecificationError, TriviumError
 from trivium.evaluate import (
     EvaluationPlan,
     Protocol,
@@ -43,6 +44,7 @@ from trivium.evaluate.named_protocols import NamedProtocol
 from trivium.files import user_folder
 
 FIRST_SEED = 1111
+AGAIN = "lay the page out again from stored predictions: no network is trained, and the page keeps the training's facts"
 WEIGHTS = (1, 10, 100)
 Systems = Mapping[str, Any]
 
@@ -257,7 +259,10 @@ def run(table: Table, name: str, asked: argparse.Namespace) -> Part:
     systems = table.systems(data)
     for system, predictor in systems.items():
         began = time.process_time()
-        found[system] = experiment(plan, predictor, seeds, asked.work / name / slug(table.title) / slug(system))
+        folder = asked.work / name / slug(table.title) / slug(system)
+        if asked.again and not isinstance(predictor, Floor) and not (folder / "predictions.csv").is_file():
+            raise SpecificationError(f"{system} of {table.title} is not stored", remedy="run it without --again")
+        found[system] = experiment(plan, predictor, seeds, folder)
         line = found[system].card.lines[0]
         spent = time.process_time() - began
         print(f"{table.title}: {system}: {line.measure.name} {line.mean:.3f} ({spent:.0f} s)", flush=True)
@@ -286,11 +291,12 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=user_folder("supervised"), help="outside the repository")
     parser.add_argument("--out", type=Path, default=PAGES, help="folder of the pages")
     parser.add_argument("--real-life", type=Path, help="extracted corpus of the real-life clips")
+    parser.add_argument("--again", action="store_true", help=AGAIN)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     try:
         parts = [run(table, asked.table, asked) for table in tables(asked)]
-        write_page(asked.table, parts, asked.out, seeds=asked.seeds)
+        write_page(asked.table, parts, asked.out, seeds=asked.seeds, again=asked.again)
     except TriviumError as error:
         print(f"supervised: {error}", file=sys.stderr)
         return 2

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from trivium.corpus import Aligned, LabelSpecification, Specification, StreamSpecification
+from trivium.errors import SpecificationError
 from trivium.evaluate import (
+    Answers,
     LateReadout,
     LinearReadout,
     PredictionTable,
     ReadLedger,
+    answers_of,
+    compare,
     grouped_folds,
     named_protocol,
     plan_evaluation,
 )
 from trivium.evaluate.experiment import Experiment, train_and_score
+from trivium.files import read_json
+
+PUBLISHED = ("ravdess", "ict-mmmo", "mosi-words", "real-life", "mosi-contaminated", "foundation", "shared-private")
 
 
 @pytest.fixture
@@ -144,3 +152,82 @@ def test_pages_say_what_was_declared_in_the_words_of_their_generator(monkeypatch
         assert all(paragraph in text for paragraph in declared.DECLARED[name]), name
     for name in ("ravdess", "ict-mmmo"):  # their clips had been in the trials that chose the network
         assert "not in ignorance of their clips" in made[name] and "before a test fold was read" not in made[name]
+
+
+def said(seeds: int, wrong: Sequence[int], n: int = 40) -> Answers:
+    """Moods of speakers of four clips each, right but for some clips; the same in every seed."""
+    truth = np.array(["bad", "good"])[np.arange(n) % 2]
+    answers = truth.copy()
+    answers[list(wrong)] = np.array(["good", "bad"])[np.array(wrong) % 2]
+    cells = {"id": np.arange(n).astype(str), "prediction": answers, "label": truth, "group": np.arange(n) // 4}
+    rows = {name: np.tile(values, seeds).tolist() for name, values in cells.items()}
+    table = PredictionTable({**rows, "fold": ["1"] * n * seeds, "seed": np.repeat(np.arange(seeds), n).tolist()})
+    return answers_of(table, named_protocol("classification"))
+
+
+def test_a_floor_that_was_fitted_once_is_compared_as_if_every_seed_had_said_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page, protocol = loaded("supervised_page", monkeypatch), named_protocol("classification")
+    ours, once, thrice = said(3, [0, 5]), said(1, range(0, 40, 3)), said(3, range(0, 40, 3))
+    found = page.difference(ours, once, protocol)
+    wanted = compare(ours, thrice, protocol).to_json()["differences"]
+    assert np.isnan(compare(ours, once, protocol).differences[0].p)  # other numbers of seeds: not tested
+    assert {name: value for name, value in found.items() if name != "others"} == wanted["uar"]
+    assert found["others"]["accuracy"] == wanted["accuracy"]
+    assert found["p"] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("interval", "p", "heading"),
+    [
+        ([0.01, 0.02], 0.049, "ABOVE"),
+        ([-0.02, -0.01], 0.001, "BELOW"),
+        ([0.001, 0.074], 0.154, "UNDECIDED"),
+        ([-0.02, -0.01], 0.05, "UNDECIDED"),
+        ([-0.001, 0.074], 0.03, "UNDECIDED"),
+        ([-0.01, 0.02], 0.5, "OPEN"),
+    ],
+)
+def test_a_difference_is_shown_only_where_interval_and_permutation_test_agree(
+    interval: list[float], p: float, heading: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = loaded("supervised_page", monkeypatch)
+    assert page.verdict({"interval": interval, "p": p}) == getattr(page, heading)
+    told = {"systems": {"floor": {"minus": {}}, "net": {"minus": {"floor": {"interval": interval, "p": p}}}}}
+    sentence = page.verdicts(told, ["floor"], "floor")
+    assert f"{getattr(page, heading)}: net" in sentence
+    assert sentence.count("none") == 3
+
+
+def test_every_published_table_has_a_floor_and_a_p_for_every_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = loaded("supervised_page", monkeypatch)
+    folder = Path(__file__).parents[1] / "docs" / "results"
+    made = {name: read_json(folder / f"{file}.json") for name, file in page.FILES.items() if name in PUBLISHED}
+    assert sorted(made) == sorted(PUBLISHED)
+    for name, told in made.items():
+        for title, part in told["tables"].items():
+            floors = [system for system, one in part["systems"].items() if one["floor"]]
+            assert {"majority", part["picked_floor"], part["best_floor_on_test"]} <= set(floors), (name, title)
+            others = [one for system, one in part["systems"].items() if system not in floors]
+            assert others, (name, title)
+            for one in others:
+                assert {part["picked_floor"], part["best_floor_on_test"]} <= set(one["minus"]), (name, title)
+                assert all(0 < found["p"] <= 1 for found in one["minus"].values()), (name, title)
+
+
+def test_a_page_that_is_laid_out_again_trains_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    supervised, systems = loaded("supervised", monkeypatch), loaded("supervised_systems", monkeypatch)
+
+    def folds(data: Aligned, seeds: Sequence[int]) -> Any:
+        return grouped_folds(data.group("speaker"), 3)
+
+    def both(data: Aligned) -> dict[str, Any]:
+        return {"one linear model": systems.Floor(strengths=[0.1]), "concat": systems.Averaged({"network": "concat"})}
+
+    table = supervised.Table("Moods", "Synthetic.", moods, named_protocol("classification"), folds, both, "one")
+    asked = SimpleNamespace(seeds=1, work=tmp_path, again=True)
+    with pytest.raises(SpecificationError, match="concat of Moods is not stored"):
+        supervised.run(table, "moods", asked)
+    assert (tmp_path / "moods" / "moods" / "one-linear-model" / "predictions.csv").is_file()
+    assert not (tmp_path / "moods" / "moods" / "concat").exists()
