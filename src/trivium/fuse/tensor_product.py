@@ -61,12 +61,12 @@ class _LinearOfProduct(torch.autograd.Function):
         by_piece = weight.view(len(weight), first.shape[1], rest.shape[1])
         found, left, makeup = first.new_zeros(len(first), len(weight)), [], 1.0
         for piece in _pieces(len(first), first.shape[1], rest.shape[1]):
-            cells = first[:, piece].unsqueeze(2) * rest.unsqueeze(1)
+            factor, cells = _split(first[:, piece], rest)
             if rate:
                 stays, makeup = drawn(cells, rate)
                 left.append(stays)
-                cells *= stays
-            found.addmm_(cells.flatten(1), by_piece[:, piece].flatten(1).t())
+                cells = cells * stays
+            found.addcmul_(cells.flatten(1) @ by_piece[:, piece].flatten(1).t(), factor)
         ctx.save_for_backward(first, rest, weight, *left)
         ctx.makeup = makeup
         return found.mul_(makeup)
@@ -79,12 +79,19 @@ class _LinearOfProduct(torch.autograd.Function):
         by_piece, of_weight = weight.view(shape), torch.empty_like(weight).view(shape)
         of_first, of_rest = torch.empty_like(first), torch.zeros_like(rest)
         for number, piece in enumerate(_pieces(len(first), first.shape[1], rest.shape[1])):
-            cells = first[:, piece].unsqueeze(2) * rest.unsqueeze(1)
+            factor, cells = _split(first[:, piece], rest)
             of_cells = (given @ by_piece[:, piece].flatten(1)).view_as(cells)
             if left:
-                cells *= left[number]
+                cells = cells * left[number]
                 of_cells *= left[number]
-            torch.mm(given.t(), cells.flatten(1), out=of_weight[:, piece].flatten(1))
+            torch.mm((given * factor).t(), cells.flatten(1), out=of_weight[:, piece].flatten(1))
             of_first[:, piece] = torch.bmm(of_cells, rest.unsqueeze(2)).squeeze(2)
             of_rest.unsqueeze(1).baddbmm_(first[:, piece].unsqueeze(1), of_cells)
         return of_first, of_rest, of_weight.view_as(weight), None
+
+
+def _split(part: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
+    """A piece of the product as a factor (B, 1) and cells (B, n, M); of a single number no cell has to be multiplied."""
+    if part.shape[1] == 1:
+        return part, rest.unsqueeze(1)
+    return torch.ones_like(part[:, :1]), part.unsqueeze(2) * rest.unsqueeze(1)
