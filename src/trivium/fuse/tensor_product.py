@@ -91,7 +91,7 @@ class _LinearOfProduct(torch.autograd.Function):
 
 
 def _split(part: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
-    """A piece of the product as a factor (B, 1) and cells (B, n, M); of a single number no cell has to be multiplied."""
+    """A piece of the product as a factor (B, 1) and cells (B, n, M); those of a single number need no product."""
     if part.shape[1] == 1:
         return part, rest.unsqueeze(1)
     return torch.ones_like(part[:, :1]), part.unsqueeze(2) * rest.unsqueeze(1)
