@@ -99,6 +99,8 @@ class TaskResult:
         The first one counts.
     contrast : Contrast
         Of the first one.
+    learned : Contrast or None
+        What the learned part of the same representation adds, in the first one; it does not count.
     facts : mapping
         Utterances, clusters, modalities with their columns, hash of the data, seconds by row.
     ablations : tuple of Point
@@ -111,6 +113,7 @@ class TaskResult:
     contrast: Contrast
     facts: Mapping[str, Any]
     ablations: tuple[Point, ...] = ()
+    learned: Contrast | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain builtins."""
@@ -120,6 +123,7 @@ class TaskResult:
             "beside": self.task.beside or None,
             "divisions": [one.to_json() for one in self.divisions],
             "contrast": _contrast(self.contrast),
+            "learned_part": _contrast(self.learned) if self.learned is not None else None,
             "facts": dict(self.facts),
             "ablations": [
                 {"row": p.row, "cut": p.cut, "mean": number(p.mean), "low": number(p.low), "high": number(p.high),

@@ -181,6 +181,7 @@ class SuiteRun:
             tasks += [replace(one, contrast=contrasts[one.task.name]) for one in of]
         settings = {
             "grid": GRID,
+            "regression": self.suite.regression,
             "resamples": self._resamples,
             "options": {name: repr(value) for name, value in self.options.items()},
             "parts": {
@@ -216,8 +217,9 @@ class SuiteRun:
         bench = self._bench(task, material, target)
         seeds = tuple(range(self.seeds or task.seeds))
         floors, rows = self._rows(task, track, material)
+        unlearned = None if self.rows or track not in task.unlearned else parsed_row(task.unlearned[track])
         found = [
-            self._division(task, division, bench, material, floors, rows, seeds)
+            self._division(task, division, bench, material, floors, rows, seeds, unlearned)
             for division in (task.divisions[:1] if self.first_division else task.divisions)
         ]
         clusters = protocol_of(task.divisions[0], material.steps, task.cluster, seeds).clusters
@@ -231,29 +233,33 @@ class SuiteRun:
             "seeds": list(seeds),
             "data_sha256": material.digest,
             "test_reads": bench.reads.total,
-            "seconds": {name: round(value, 1) for name, value in found[0][2].items()},
+            "seconds": {name: round(value, 1) for name, value in found[0][3].items()},
         }
         points = self._ablations(task, bench, material, floors, rows, seeds)
-        return TaskResult(task, track, tuple(one[0] for one in found), found[0][1], facts, points)
+        return TaskResult(task, track, tuple(one[0] for one in found), found[0][1], facts, points, found[0][2])
 
     def _bench(self, task: TaskDeclaration, material: Material, target: Target) -> Bench:
         vectors = PartVectors(
             material, self.suite.parts, self.options, self.given, task.cluster, self._work / "vectors"
         )
         speakers = material.steps.group(task.cluster) if task.cluster else material.steps.ids
-        return Bench(vectors, target, speakers, self._work / "cells", TestReads(self.out))
+        return Bench(vectors, target, speakers, self._work / "cells", TestReads(self.out), self.suite.regression)
 
     def _rows(
         self, task: TaskDeclaration, track: str, material: Material
     ) -> tuple[tuple[RowRequest, ...], tuple[RowRequest, ...]]:
         """Floors and representations of a task; the first representation is that of the contrast."""
-        own = [parsed_row(row) for row in (self.rows or (task.primary[track], *self.suite.rows))]
+        own = [parsed_row(row) for row in (self.rows or self._declared(task, track))]
         floors = tuple(row for row in map(parsed_row, self.suite.floors) if self._fits(row, material))
         rows = tuple(row for row in dict.fromkeys(own) if row not in floors and self._fits(row, material))
         if not floors or not rows:
             what = "representation beside its floors" if floors else "floor"
             raise SpecificationError(f"{task.name} is left without a {what}", remedy="ask for one more row")
         return floors, rows
+
+    def _declared(self, task: TaskDeclaration, track: str) -> tuple[str, ...]:
+        second = (task.unlearned[track],) if track in task.unlearned else ()
+        return (task.primary[track], *second, *self.suite.rows)
 
     def _fits(self, row: RowRequest, material: Material) -> bool:
         if row.text in self.leave_out:
@@ -272,7 +278,8 @@ class SuiteRun:
         floors: tuple[RowRequest, ...],
         rows: tuple[RowRequest, ...],
         seeds: tuple[int, ...],
-    ) -> tuple[DivisionResult, Contrast, dict[str, float]]:
+        unlearned: RowRequest | None,
+    ) -> tuple[DivisionResult, Contrast, Contrast | None, dict[str, float]]:
         target = bench.target.measured_by(division.measures) if division.measures else bench.target
         wanted = set(division.rows) or {row.text for row in (*floors, *rows)}
         wanted |= {rows[0].text} if PRIMARY in wanted else set()
@@ -289,9 +296,12 @@ class SuiteRun:
         lines = rows_of(ordered, features, target, protocol.clusters, (PICKED,), self._resamples)
         lines = tuple(_of_kind(line, {row.text for row in floors}) for line in lines)
         ours = rows[0].text
-        contrast = contrast_of(ours, predictions[ours], picked, counts, target, protocol.clusters, self._resamples)
+        rest = (target, protocol.clusters, self._resamples)
+        contrast = contrast_of(ours, predictions[ours], picked, counts, *rest)
+        other = None if unlearned is None or unlearned.text not in predictions else unlearned.text
+        learned = None if other is None else contrast_of(ours, predictions[ours], predictions[other], {other: 0}, *rest)
         found = DivisionResult(division.name, protocol.description, target.metrics, lines)
-        return found, contrast, {name: one.seconds for name, one in measured.items()}
+        return found, contrast, learned, {name: one.seconds for name, one in measured.items()}
 
     def _measured(
         self,

@@ -160,7 +160,7 @@ def markdown_page(result: SuiteResult, made: str = "") -> str:
     for track, about in result.tracks.items():
         page.append(f"## Track {track}: {about}")
         page.append(f"**{result.verdict(track).text}**")
-        page.append(_contrasts(result, track))
+        page += [_contrasts(result, track), *_learned_parts(result, track)]
         for one in result.of_track(track):
             page += list(_task(one))
         page += [f"`{s.task}` is not measured here: {s.why}." for s in result.skipped if s.track == track]
@@ -173,18 +173,26 @@ def _method(settings: Any) -> str:
     told = (
         "The tracks are never compared: what stands in one table has the same columns. Every representation is fitted "
         "without labels on the training rows of a fold; all rows of a task have the same folds and the same readout "
-        f"(logistic or ridge regression, {settings.get('grid', '')}). The row `{PICKED}` takes in every fold the floor "
-        "that did best on the validation rows of its own training part. The contrast that counts is declared in the "
-        "suite's file: a representation minus that row. Intervals and p resample whole clusters "
-        f"({settings.get('resamples', '')} times) and hold trained models fixed; Holm's correction is over the tasks "
-        "that count in a track. The bar: better on at least two tasks, worse on none. ± is the standard deviation over "
-        "seeds. Measures are taken within each test fold and averaged."
+        f"({_regression(settings)}, {settings.get('grid', '')}); `@late` behind a row means that each part is made for "
+        "each modality by itself, each such block has a regression of its own, and their answers are joined with one "
+        "weight a block, none below zero, fitted to the rows that chose the strengths. The row "
+        f"`{PICKED}` takes in every fold the floor that did best on the validation rows of its own training part. "
+        "The contrast that counts is declared in the suite's file: a representation minus that row. Intervals and p "
+        f"resample whole clusters ({settings.get('resamples', '')} times) and hold trained models fixed; Holm's correction is "
+        "over the tasks that count in a track. The bar: better on at least two tasks, worse on none. ± is the standard "
+        "deviation over seeds. Measures are taken within each test fold and averaged."
     )
     if not settings.get("declared", True):
         told += " **The representation was chosen on the command line: these are not the declared contrasts.**"
     if settings.get("left_out"):
         told += f" Not measured in this run: {', '.join(f'`{name}`' for name in settings['left_out'])}."
     return told
+
+
+def _regression(settings: Any) -> str:
+    if settings.get("regression") == "ridge":
+        return "ridge regression; of classes, to a 1 for the true one and a 0 for the others"
+    return "logistic or ridge regression"
 
 
 def _contrasts(result: SuiteResult, track: str) -> str:
@@ -203,6 +211,22 @@ def _contrasts(result: SuiteResult, track: str) -> str:
             f"| {one.task.name}{beside} | {found.ours} | {picked} | {difference} | {found.p:.3f} | {holm} | {outcome} |"
         )
     return "\n".join(lines)
+
+
+def _learned_parts(result: SuiteResult, track: str) -> Iterator[str]:
+    found = [(one.task.name, one.learned) for one in result.of_track(track) if one.learned is not None]
+    if found:
+        lines = [
+            "What the learned part adds: the same representation minus itself without that part, read in the same way "
+            "(not corrected, counts for nothing above).",
+            "",
+            "| task | representation | minus | difference | p |",
+            "|---|---|---|---|---|",
+        ]
+        for name, one in found:
+            difference = f"{_signed(one.value, one.interval)} {one.measure}"
+            lines.append(f"| {name} | {one.ours} | {', '.join(one.picked)} | {difference} | {one.p:.3f} |")
+        yield "\n".join(lines)
 
 
 def _task(one: TaskResult) -> Iterator[str]:
