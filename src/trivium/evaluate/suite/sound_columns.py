@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trivium.corpus import StreamSpecification
 from trivium.errors import MediaError
@@ -70,8 +72,8 @@ def _maker(kind: str) -> tuple[StreamSpecification, Callable[[Steps], Steps]]:
     return extractor.specification, lambda sound: _mean_and_spread(extractor.stream(sound, None).values)
 
 
-def _mean_and_spread(values: Steps) -> Steps:
-    return np.stack([values.mean(axis=0), values.std(axis=0)])
+def _mean_and_spread(values: NDArray[Any]) -> Steps:
+    return np.stack([values.mean(axis=0), values.std(axis=0)]).astype(np.float32)
 
 
 def _decoded(file: Path) -> Steps:

@@ -178,9 +178,9 @@ def _method(settings: Any) -> str:
         "weight a block, none below zero, fitted to the rows that chose the strengths. The row "
         f"`{PICKED}` takes in every fold the floor that did best on the validation rows of its own training part. "
         "The contrast that counts is declared in the suite's file: a representation minus that row. Intervals and p "
-        f"resample whole clusters ({settings.get('resamples', '')} times) and hold trained models fixed; Holm's correction is "
-        "over the tasks that count in a track. The bar: better on at least two tasks, worse on none. ± is the standard "
-        "deviation over seeds. Measures are taken within each test fold and averaged."
+        f"resample whole clusters ({settings.get('resamples', '')} times) and hold trained models fixed; Holm's "
+        "correction is over the tasks that count in a track. The bar: better on at least two tasks, worse on none. ± "
+        "is the standard deviation over seeds. Measures are taken within each test fold and averaged."
     )
     if not settings.get("declared", True):
         told += " **The representation was chosen on the command line: these are not the declared contrasts.**"
