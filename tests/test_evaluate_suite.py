@@ -269,6 +269,24 @@ def test_a_killed_run_goes_on_with_the_cells_it_has(
     assert count == -1000 + 5 * 6 - 7 - 5  # mean-std stands among floors and rows and is measured once
 
 
+def test_tables_of_what_was_kept_compute_nothing_and_name_the_rest(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual: dict[str, Any] = {"tasks": ("ict-mmmo",), "first_division": True}
+    first = asked(data, tmp_path, leave_out=("missingness",), rows=("statistics",), **usual).run()
+
+    def fails(*given: Any) -> Any:
+        raise AssertionError("a test fold was read")
+
+    monkeypatch.setattr(Bench, "_answers", fails)
+    found = asked(data, tmp_path, kept=True, rows=("statistics", "fisher-vectors"), **usual).run()
+    assert found.tasks[0].divisions[0].not_run == ("missingness", "fisher-vectors")
+    assert found.tasks[0].contrast == first.tasks[0].contrast
+    assert "not run yet: `missingness`, `fisher-vectors`" in markdown_page(found)
+    other = asked(data, tmp_path, kept=True, rows=("fisher-vectors",), **usual).run()
+    assert not other.tasks and "fisher-vectors or its floors have not been run" in other.skipped[0].why
+
+
 def test_other_data_take_no_cell_of_these(tmp_path: Path) -> None:
     material, other = small_material(), small_material()
     steps = replace(other.steps, values=other.steps.values + 1)

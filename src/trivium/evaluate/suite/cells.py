@@ -125,6 +125,24 @@ class Bench:
         seeded = any(self.vectors.seeded(part) for part in row.parts)
         return seeds if seeded or not protocol.same_for_all_seeds else seeds[:1]
 
+    def has(self, row: RowRequest, protocol: Protocol, seeds: tuple[int, ...]) -> bool:
+        """Whether every cell of a row was kept.
+
+        Parameters
+        ----------
+        row : RowRequest
+            Which.
+        protocol : Protocol
+            Folds.
+        seeds : tuple of int
+            All.
+        """
+        return self.folder is not None and all(
+            (self.folder / f"{self._key(row, seed, fold, EVERYTHING)}.npz").is_file()
+            for seed in self.seeds_of(row, protocol, seeds)
+            for fold in protocol.of_seed(seed)
+        )
+
     def cell(self, row: RowRequest, seed: int, fold: Fold, clusters: NDArray[Any], cut: Cut = EVERYTHING) -> Cell:
         """Answers for the test rows of a fold, from the folder where they are there.
 

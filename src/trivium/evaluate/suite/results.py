@@ -64,12 +64,15 @@ class DivisionResult:
         The first one decides.
     rows : tuple of Row
         Floors first, then the picked floor, then representations.
+    not_run : tuple of str
+        Rows that are declared and were not run here.
     """
 
     name: str
     protocol: str
     metrics: tuple[str, ...]
     rows: tuple[Row, ...]
+    not_run: tuple[str, ...] = ()
 
     def row(self, name: str) -> Row | None:
         """Give a line by name, None where there is none."""
@@ -82,6 +85,7 @@ class DivisionResult:
             "protocol": self.protocol,
             "metrics": list(self.metrics),
             "rows": [_row(row, self.metrics) for row in self.rows],
+            "not_run": list(self.not_run),
         }
 
 

@@ -72,6 +72,9 @@ class SuiteRun:
         How often labels are drawn.
     unlabelled : tuple of float
         Ablation: shares of the training clusters that representations are fitted on.
+    kept : bool
+        Compute nothing: tables of rows whose cells earlier runs kept, the others being named. What earlier runs had
+        to extract is taken to be there.
     progress : bool
         Show progress.
 
@@ -105,6 +108,7 @@ class SuiteRun:
     labels: tuple[int, ...] = ()
     draws: int = 50
     unlabelled: tuple[float, ...] = ()
+    kept: bool = False
     progress: bool = True
 
     def __post_init__(self) -> None:
@@ -156,7 +160,11 @@ class SuiteRun:
                 except (DataError, FormatError) as fault:  # what is wrong with one set must not cost the others
                     skipped.append(Skipped(task.name, track, str(fault).rstrip(".")))
                     continue
-                done.append(self._task(task, track, material))
+                try:
+                    done.append(self._task(task, track, material))
+                except _NotRun as fault:
+                    skipped.append(Skipped(task.name, track, str(fault)))
+                    continue
                 if finished is not None:
                     finished(self._result(done, skipped, began))
         return self._result(done, skipped, began)
@@ -188,6 +196,7 @@ class SuiteRun:
                 name: {"of": part.of, "view": part.view, **part.options} for name, part in self.suite.parts.items()
             },
             "declared": not self.rows,
+            "tasks_left_out": [task.name for task in self.suite.tasks if task not in self.chosen],
             "modalities": list(self.modalities),
             "left_out": list(self.leave_out),
             "draws": self.draws if self.labels else 0,
@@ -218,10 +227,13 @@ class SuiteRun:
         seeds = tuple(range(self.seeds or task.seeds))
         floors, rows = self._rows(task, track, material)
         unlearned = None if self.rows or track not in task.unlearned else parsed_row(task.unlearned[track])
-        found = [
-            self._division(task, division, bench, material, floors, rows, seeds, unlearned)
-            for division in (task.divisions[:1] if self.first_division else task.divisions)
-        ]
+        found: list[tuple[DivisionResult, Contrast, Contrast | None, dict[str, float]]] = []
+        for division in task.divisions[:1] if self.first_division else task.divisions:
+            try:
+                found.append(self._division(task, division, bench, material, floors, rows, seeds, unlearned))
+            except _NotRun:  # the division that counts must be there; the others stand beside it
+                if not found:
+                    raise
         clusters = protocol_of(task.divisions[0], material.steps, task.cluster, seeds).clusters
         facts = {
             "utterances": len(material),
@@ -286,6 +298,11 @@ class SuiteRun:
         floors = tuple(row for row in floors if row.text in wanted)
         rows = tuple(row for row in rows if row.text in wanted or row is rows[0])
         protocol = protocol_of(division, material.steps, task.cluster, seeds)
+        lacking = [row for row in (*floors, *rows) if self.kept and not bench.has(row, protocol, seeds)]
+        if rows[0] in lacking or set(floors) <= set(lacking):
+            raise _NotRun(f"{rows[0].text} or its floors have not been run")
+        floors = tuple(row for row in floors if row not in lacking)
+        rows = tuple(row for row in rows if row not in lacking)
         measured = self._measured(f"{task.name}: {division.name}", bench, (*floors, *rows), protocol, seeds)
         validation = {row.text: measured[row.text].validation for row in floors}
         picked, counts = picked_floor({row.text: measured[row.text].predictions for row in floors}, validation, seeds)
@@ -300,7 +317,8 @@ class SuiteRun:
         contrast = contrast_of(ours, predictions[ours], picked, counts, *rest)
         other = None if unlearned is None or unlearned.text not in predictions else unlearned.text
         learned = None if other is None else contrast_of(ours, predictions[ours], predictions[other], {other: 0}, *rest)
-        found = DivisionResult(division.name, protocol.description, target.metrics, lines)
+        absent = tuple(row.text for row in lacking)
+        found = DivisionResult(division.name, protocol.description, target.metrics, lines, absent)
         return found, contrast, learned, {name: one.seconds for name, one in measured.items()}
 
     def _measured(
@@ -363,6 +381,10 @@ class SuiteRun:
             values = measured[row.text].scores(bench.target)
             low, high = np.percentile(values, [2.5, 97.5])
             yield Point(row.text, cut.text, float(np.mean(values)), float(low), float(high), len(values))
+
+
+class _NotRun(Exception):
+    """Nothing was kept of what counts."""
 
 
 @dataclass(eq=False)

@@ -184,6 +184,8 @@ def _method(settings: Any) -> str:
     )
     if not settings.get("declared", True):
         told += " **The representation was chosen on the command line: these are not the declared contrasts.**"
+    if settings.get("tasks_left_out"):
+        told += f" Tasks that are not in this page: {', '.join(settings['tasks_left_out'])}."
     if settings.get("left_out"):
         told += f" Not measured in this run: {', '.join(f'`{name}`' for name in settings['left_out'])}."
     return told
@@ -245,6 +247,8 @@ def _task(one: TaskResult) -> Iterator[str]:
             "|---" * len(heads) + "|",
         ]
         lines += [f"| {' | '.join(_cells(row, division))} |" for row in division.rows]
+        if division.not_run:
+            lines += ["", f"Declared and not run yet: {', '.join(f'`{name}`' for name in division.not_run)}."]
         yield "\n".join(lines)
     if len(one.contrast.by_seed) > 1:
         yield "Contrast by seed: " + ", ".join(f"{value:+.3f}" for value in one.contrast.by_seed) + "."
