@@ -452,12 +452,13 @@ def test_what_the_learned_part_adds_stands_apart_and_counts_for_nothing(data: Pa
 def test_tables_are_readable_in_100_columns(data: Path, tmp_path: Path) -> None:
     from rich.console import Console
 
-    result = asked(data, tmp_path, tasks=("mosi", "ict-mmmo"), rows=("mean-std+statistics", "statistics")).run()
+    result = asked(data, tmp_path, tasks=("mosi",), rows=("mean-std+statistics", "mean[text]")).run()
     console = Console(width=100, record=True, file=(tmp_path / "x").open("w"))
     for one in terminal_tables(result):
         console.print(one)
     text = console.export_text()
     assert "Not reached" in text or "Reached" in text
+    assert "mean[text]" in text  # brackets are no markup
     assert "…" not in text and max(len(line.rstrip()) for line in text.splitlines() if "│" not in line) <= 100
 
 

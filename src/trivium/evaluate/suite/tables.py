@@ -96,6 +96,7 @@ def _cells(row: Row, division: DivisionResult) -> list[str]:
 
 def _table(one: TaskResult, division: DivisionResult) -> Table:
     from rich.box import SIMPLE
+    from rich.markup import escape
     from rich.table import Table
 
     title = f"{one.task.name} ({one.track}): {division.name}"
@@ -108,12 +109,13 @@ def _table(one: TaskResult, division: DivisionResult) -> Table:
                          overflow="fold", no_wrap=not left)  # fmt: skip
     for row in shown.rows:
         style = "dim" if row.floor else "bold" if row.name == one.contrast.ours else None
-        table.add_row(*_cells(row, shown), style=style)
+        table.add_row(*map(escape, _cells(row, shown)), style=style)  # brackets of modalities are no markup
     return table
 
 
 def _ablation_table(one: TaskResult) -> Table:
     from rich.box import SIMPLE
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=f"{one.task.name} ({one.track}): {one.divisions[0].metrics[0]} by what took part",
@@ -123,7 +125,7 @@ def _ablation_table(one: TaskResult) -> Table:
     for cut in cuts:
         table.add_column(cut, justify="right")
     for name, values in _by_row(one, cuts):
-        table.add_row(name, *values)
+        table.add_row(escape(name), *map(escape, values))
     return table
 
 
