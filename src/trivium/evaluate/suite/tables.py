@@ -175,14 +175,16 @@ def _method(settings: Any) -> str:
     told = (
         "The tracks are never compared: what stands in one table has the same columns. Every representation is fitted "
         "without labels on the training rows of a fold; all rows of a task have the same folds and the same readout "
-        f"({_regression(settings)}, {settings.get('grid', '')}); `@late` behind a row means that each part is made for "
+        f"({_readout(settings)}); `@late` behind a row means that each part is made for "
         "each modality by itself, each such block has a regression of its own, and their answers are joined with one "
         "weight a block, none below zero, fitted to the rows that chose the strengths. The row "
         f"`{PICKED}` takes in every fold the floor that did best on the validation rows of its own training part. "
         "The contrast that counts is declared in the suite's file: a representation minus that row. Intervals and p "
         f"resample whole clusters ({settings.get('resamples', '')} times) and hold trained models fixed; Holm's "
         "correction is over the tasks that count in a track. The bar: better on at least two tasks, worse on none. ± "
-        "is the standard deviation over seeds. Measures are taken within each test fold and averaged."
+        "is the standard deviation over seeds. Measures are taken within each test fold and averaged. In the tables, "
+        "`numbers` is the length of the vector; 95 % is the interval of the first measure, and the last column its "
+        "difference to the picked floor."
     )
     if not settings.get("declared", True):
         told += " **The representation was chosen on the command line: these are not the declared contrasts.**"
@@ -193,10 +195,13 @@ def _method(settings: Any) -> str:
     return told
 
 
-def _regression(settings: Any) -> str:
+def _readout(settings: Any) -> str:
+    grid = str(settings.get("grid", ""))
     if settings.get("regression") == "ridge":
-        return "ridge regression; of classes, to a 1 for the true one and a 0 for the others"
-    return "logistic or ridge regression"
+        return (
+            f"ridge regression, of classes to a 1 for the true one and a 0 for the others; {grid.partition(', or ')[2]}"
+        )
+    return f"logistic or ridge regression, {grid}"
 
 
 def _contrasts(result: SuiteResult, track: str) -> str:
