@@ -186,6 +186,8 @@ class SuiteDeclaration:
         Of the bootstrap.
     regression : {"logistic", "ridge"}
         What reads classes.
+    choice : str
+        How the contrasts were chosen, for people.
     quick : mapping of str to tuple of str
         Tasks, floors and rows of a quick look.
     """
@@ -198,6 +200,7 @@ class SuiteDeclaration:
     parts: Mapping[str, PartDeclaration]
     resamples: int = 1000
     regression: str = "logistic"
+    choice: str = ""
     quick: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def task(self, name: str) -> TaskDeclaration:
@@ -259,6 +262,7 @@ def _suite(given: Mapping[str, Any]) -> SuiteDeclaration:
         {name: _part(name, part) for name, part in given.get("parts", {}).items()},
         int(given.get("resamples", 1000)),
         str(given.get("regression", "logistic")),
+        str(given.get("choice", "")),
         {key: tuple(names) for key, names in given.get("quick", {}).items()},
     )
 

@@ -14,13 +14,14 @@ import numpy as np
 from trivium.errors import DataError, FormatError, SpecificationError
 from trivium.evaluate.protocols import Protocol
 from trivium.evaluate.readout import GRID
-from trivium.evaluate.report import Predictions, Row, TestReads
-from trivium.evaluate.scores import rows_of, score
+from trivium.evaluate.report import Row, TestReads
+from trivium.evaluate.scores import rows_of
 from trivium.evaluate.suite.cells import EVERYTHING, Bench, Cut
 from trivium.evaluate.suite.contrast import PICKED, Contrast, contrast_of, corrected, picked_floor
 from trivium.evaluate.suite.declared import PRIMARY, Division, SuiteDeclaration, TaskDeclaration
 from trivium.evaluate.suite.folds import protocol_of
 from trivium.evaluate.suite.material import Material, Track
+from trivium.evaluate.suite.measured import Measured
 from trivium.evaluate.suite.parts import PartVectors
 from trivium.evaluate.suite.places import absent_files, data_folder, missing_models
 from trivium.evaluate.suite.requests import RowRequest, parsed_row
@@ -190,6 +191,7 @@ class SuiteRun:
         settings = {
             "grid": GRID,
             "regression": self.suite.regression,
+            "choice": self.suite.choice,
             "resamples": self._resamples,
             "options": {name: repr(value) for name, value in self.options.items()},
             "parts": {
@@ -329,7 +331,7 @@ class SuiteRun:
         protocol: Protocol,
         seeds: tuple[int, ...],
         cut: Cut = EVERYTHING,
-    ) -> dict[str, _Measured]:
+    ) -> dict[str, Measured]:
         """Answers of all rows, one row after another: whole rows are there early."""
         order = [
             (seed, fold, row)
@@ -337,7 +339,7 @@ class SuiteRun:
             for seed in bench.seeds_of(row, protocol, seeds)
             for fold in protocol.of_seed(seed)
         ]
-        found = {row.text: _Measured.empty(bench, row, protocol, seeds) for row in rows}
+        found = {row.text: Measured.empty(bench, row, protocol, seeds) for row in rows}
         with progress_bar(title, len(order), show=self.progress) as bar:
             for seed, fold, row in order:
                 bar.note(f"{row.text}, seed {seed}, fold {fold.name}")
@@ -385,62 +387,6 @@ class SuiteRun:
 
 class _NotRun(Exception):
     """Nothing was kept of what counts."""
-
-
-@dataclass(eq=False)
-class _Measured:
-    """Answers of one row as they come in, draw by draw."""
-
-    seeds: tuple[int, ...]
-    output: list[Any]
-    folds: Any
-    validation: dict[tuple[int, str], float]
-    features: int = 0
-    seconds: float = 0.0
-
-    @classmethod
-    def empty(cls, bench: Bench, row: RowRequest, protocol: Protocol, seeds: tuple[int, ...]) -> _Measured:
-        own = bench.seeds_of(row, protocol, seeds)
-        longest = max(len(fold.name) for fold in protocol.folds)
-        folds = np.full((len(own), len(bench.vectors.material)), "", dtype=f"<U{longest}")
-        return cls(own, [None] * len(own), folds, {})
-
-    def take(self, cell: Any, seed: int, fold: Any) -> None:
-        k = self.seeds.index(seed)
-        if self.output[k] is None:
-            draws, _, width = cell.output.shape
-            self.output[k] = np.full((draws, self.folds.shape[1], width), np.nan)
-        self.output[k][:, fold.test] = cell.output
-        self.folds[k, fold.test] = fold.name
-        self.validation[seed, fold.name] = cell.validation
-        self.features, self.seconds = max(self.features, cell.features), self.seconds + cell.seconds
-
-    @property
-    def predictions(self) -> Predictions:
-        return Predictions(self.seeds, np.stack([one[0] for one in self.output]), self.folds)
-
-    def scores(self, target: Target) -> list[float]:
-        """First measure of every seed and draw."""
-        found = []
-        for k, output in enumerate(self.output):
-            tested = np.flatnonzero(self.folds[k] != "")
-            for draw in output:
-                said = draw[tested]
-                found.append(score(target.metrics[0], _truth(target, tested), _answer(target, said),
-                                   self.folds[k, tested]))  # fmt: skip
-        return found
-
-
-def _truth(target: Target, rows: Any) -> Any:
-    if target.task == "classes":
-        return np.searchsorted(target.classes, target.values[rows])
-    return target.values[rows, 0] if target.width == 1 else target.values[rows]
-
-
-def _answer(target: Target, said: Any) -> Any:
-    if target.task == "classes":
-        return said.argmax(axis=1)
-    return said[:, 0] if target.width == 1 else said
 
 
 def _target(task: TaskDeclaration, material: Material) -> Target:

@@ -158,7 +158,7 @@ def markdown_page(result: SuiteResult, made: str = "") -> str:
     '# toy'
     """
     settings = result.settings
-    page = [f"# {result.title}", _method(settings)]
+    page = [f"# {result.title}", _method(settings), *([settings["choice"]] if settings.get("choice") else [])]
     for track, about in result.tracks.items():
         page.append(f"## Track {track}: {about}")
         page.append(f"**{result.verdict(track).text}**")
@@ -248,12 +248,15 @@ def _task(one: TaskResult) -> Iterator[str]:
     for division in one.divisions:
         heads = _heads(division)
         lines = [
-            f"**{division.name}.** {division.protocol}.",
+            f"**{division.name.rstrip('.')}.** {division.protocol}.",
             "",
             f"| {' | '.join(heads)} |",
             "|---" * len(heads) + "|",
         ]
-        lines += [f"| {' | '.join(_cells(row, division))} |" for row in division.rows]
+        for row in division.rows:
+            name, *values = _cells(row, division)
+            told = f"**{name}**" if name == one.contrast.ours else name
+            lines.append(f"| {' | '.join([told, *values])} |")
         if division.not_run:
             lines += ["", f"Declared and not run yet: {', '.join(f'`{name}`' for name in division.not_run)}."]
         yield "\n".join(lines)
