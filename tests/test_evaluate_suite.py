@@ -18,9 +18,11 @@ from typer.testing import CliRunner
 from trivium.corpus import Aligned, LabelSpecification
 from trivium.errors import DataError, SpecificationError
 from trivium.evaluate.bootstrap import Interval, percentile_interval
+from trivium.evaluate.late_readout import LateReadout
 from trivium.evaluate.protocols import Fold
 from trivium.evaluate.report import Predictions, TestReads
 from trivium.evaluate.several_tests import bootstrap_p, holm
+from trivium.evaluate.suite import ravdess as ravdess_reader
 from trivium.evaluate.suite.cells import Bench, Cut
 from trivium.evaluate.suite.contrast import Contrast, corrected, picked_floor, verdict_of
 from trivium.evaluate.suite.declared import Division, read_suite
@@ -161,6 +163,55 @@ def test_a_transductive_row_is_centred_by_speaker_and_named_so() -> None:
     assert row.text.startswith("transductive") and not np.allclose(plain.output, centred.output)
 
 
+def two_modalities() -> Material:
+    made = small_material()
+    face = np.random.default_rng(1).standard_normal((len(made), 12, 3)).astype(np.float32)
+    table = dict(made.steps.table)
+    parts = {"audio": made.steps.values, "vision": face}
+    steps = side_by_side(parts, "toy", made.steps.ids.tolist(), made.steps.specification.labels, table)
+    fixed = {"functionals": {"audio": face[:, 0], "layer1": face[:, 1]}, "metadata": {"": face[:, 2]}}
+    return Material(steps, steps, fixed)
+
+
+def test_a_row_that_is_read_late_has_a_block_for_every_modality() -> None:
+    material = two_modalities()
+    bench, clusters = bench_of(material), material.steps.group("speaker")
+    bench.regression = "ridge"
+    fold = speaker_folds(material)[0]
+    said = bench.cell(parsed_row("mean@late"), 0, fold, clusters).output[0]
+    means = [material.steps.select([name]).values.mean(axis=1) for name in ("audio", "vision")]
+    x, learned = np.concatenate(means, axis=1), np.concatenate([fold.train, fold.valid])
+    valid = np.arange(len(fold.train), len(learned))
+    readout = LateReadout({"audio": 2, "vision": 3}, regression="ridge")
+    readout.fit(x[learned], material.steps.label("mood")[learned], groups=clusters[learned], valid=valid)
+    np.testing.assert_allclose(said, readout.predict_proba(x[fold.test]), atol=1e-5)
+    assert not np.allclose(said, bench.cell(parsed_row("mean"), 0, fold, clusters).output[0], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("part", "blocks"),
+    [
+        (PartRequest("functionals"), ["functionals[audio]", "functionals[layer1]"]),
+        (PartRequest("functionals", ("layer1",)), ["functionals[layer1]"]),
+        (PartRequest("statistics"), ["statistics[audio]", "statistics[vision]"]),
+        (PartRequest("metadata"), ["metadata"]),
+        (PartRequest("majority"), ["majority"]),
+    ],
+)
+def test_blocks_are_the_modalities_that_a_part_tells_of(part: PartRequest, blocks: list[str]) -> None:
+    assert [block.text for block in bench_of(two_modalities()).vectors.by_modality(part)] == blocks
+
+
+def test_another_regression_takes_no_cell_of_this_one(tmp_path: Path) -> None:
+    material = small_material()
+    fold, clusters = speaker_folds(material)[0], material.steps.group("speaker")
+    for regression in ("logistic", "ridge"):
+        bench = bench_of(material, tmp_path)
+        bench.regression = regression
+        bench.cell(parsed_row("mean"), 0, fold, clusters)
+    assert len(list(tmp_path.glob("*.npz"))) == 2
+
+
 def test_fewer_labels_are_drawn_with_every_class_and_no_test_row() -> None:
     material = small_material()
     fold, clusters = speaker_folds(material)[0], material.steps.group("speaker")
@@ -216,6 +267,24 @@ def test_a_killed_run_goes_on_with_the_cells_it_has(
     count = -1000
     run.run()
     assert count == -1000 + 5 * 6 - 7 - 5  # mean-std stands among floors and rows and is measured once
+
+
+def test_tables_of_what_was_kept_compute_nothing_and_name_the_rest(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual: dict[str, Any] = {"tasks": ("ict-mmmo",), "first_division": True}
+    first = asked(data, tmp_path, leave_out=("missingness",), rows=("statistics",), **usual).run()
+
+    def fails(*given: Any) -> Any:
+        raise AssertionError("a test fold was read")
+
+    monkeypatch.setattr(Bench, "_answers", fails)
+    found = asked(data, tmp_path, kept=True, rows=("statistics", "fisher-vectors"), **usual).run()
+    assert found.tasks[0].divisions[0].not_run == ("missingness", "fisher-vectors")
+    assert found.tasks[0].contrast == first.tasks[0].contrast
+    assert "not run yet: `missingness`, `fisher-vectors`" in markdown_page(found)
+    other = asked(data, tmp_path, kept=True, rows=("fisher-vectors",), **usual).run()
+    assert not other.tasks and "fisher-vectors or its floors have not been run" in other.skipped[0].why
 
 
 def test_other_data_take_no_cell_of_these(tmp_path: Path) -> None:
@@ -306,6 +375,43 @@ def test_what_a_word_looks_like_depends_on_its_letters_alone() -> None:
     assert not np.array_equal(first, other)
 
 
+def write_ravdess(folder: Path) -> None:
+    """Names of clips without sound, and action units in an order of their own."""
+    (folder / "clips").mkdir(parents=True)
+    stems = [f"03-01-0{1 + number % 2}-01-0{1 + number % 2}-01-{1 + number // 2:02d}" for number in range(8)]
+    with (folder / "meta.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["stem", "emotion_name", "statement", "actor"])
+        for stem in stems:
+            (folder / "clips" / f"{stem}.flac").touch()
+            writer.writerow([stem, "calm" if "-02-" in stem[5:9] else "sad", stem[13:14], stem[-2:]])
+    units = np.arange(8.0)[:, None] + np.zeros((8, 35))
+    np.savez(folder / "ravdess_av_features.npz", ids=[f"01{stem[2:]}" for stem in stems[::-1]], visual=units[::-1])
+
+
+def test_layers_of_the_recogniser_are_functionals_beside_voice_states_and_face(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_ravdess(tmp_path / "ravdess")
+    widths = {"voice": (30, 61), "states": (15, 384), "layers": (2, 4 * 384)}
+
+    def columns(files: Any, kind: str, folder: Path, *, show: bool) -> list[NDArray[np.float32]]:
+        shape = widths[kind]
+        return [np.arange(np.prod(shape)).reshape(shape).astype(np.float32) + n for n in range(len(files))]
+
+    monkeypatch.setattr(ravdess_reader, "sound_columns", columns)
+    material = ravdess_reader.ravdess_units(tmp_path, tmp_path, "F", show=False)
+    assert set(material.modalities) == {"audio", "speech", "vision"}
+    layers = material.fixed["functionals"]
+    assert [name for name in layers if name.startswith("layer")] == ["layer1", "layer2", "layer3", "layer4"]
+    # the third layer's means, then its spreads, of the first clip
+    assert layers["layer3"][0, [0, 383, 384, 767]].tolist() == [768, 1151, 4 * 384 + 768, 4 * 384 + 1151]
+    stems = [row["stem"] for row in csv.DictReader((tmp_path / "ravdess" / "meta.csv").open())]
+    order = [float(stems.index(str(name))) for name in material.steps.ids]
+    assert layers["vision"][:, 0].tolist() == order  # joined by name
+    assert "layer1" not in ravdess_reader.ravdess(tmp_path, tmp_path, "H", show=False).fixed["functionals"]
+
+
 def test_actors_of_the_published_folds_are_all_24_once() -> None:
     assert sorted(actor for fold in LUNA_JIMENEZ for actor in fold) == list(range(1, 25))
 
@@ -330,15 +436,29 @@ def test_ablations_are_told_by_row_and_cut(data: Path, tmp_path: Path) -> None:
     assert "10 labels" in markdown_page(result)
 
 
+def test_what_the_learned_part_adds_stands_apart_and_counts_for_nothing(data: Path, tmp_path: Path) -> None:
+    task = replace(REAL.task("ict-mmmo"), primary={"H": "mean+fisher-vectors@late"}, unlearned={"H": "mean@late"})
+    suite = replace(REAL, tasks=(task,), floors=FLOORS, rows=ROWS, resamples=50)
+    result = SuiteRun(suite, data=data, work=tmp_path, tracks=("H",), seeds=1, progress=False).run()
+    one = result.tasks[0]
+    scores = {row.name: row.mean("r") for row in one.divisions[0].rows}
+    assert one.learned is not None
+    assert one.learned.value == pytest.approx(scores["mean+fisher-vectors@late"] - scores["mean@late"])
+    assert "What the learned part adds" in markdown_page(result)
+    assert one.to_json()["learned_part"]["ours"] == "mean+fisher-vectors@late"
+    assert result.verdict("H") == verdict_of({"ict-mmmo": one.contrast})
+
+
 def test_tables_are_readable_in_100_columns(data: Path, tmp_path: Path) -> None:
     from rich.console import Console
 
-    result = asked(data, tmp_path, tasks=("mosi", "ict-mmmo"), rows=("mean-std+statistics", "statistics")).run()
+    result = asked(data, tmp_path, tasks=("mosi",), rows=("mean-std+statistics", "mean[text]")).run()
     console = Console(width=100, record=True, file=(tmp_path / "x").open("w"))
     for one in terminal_tables(result):
         console.print(one)
     text = console.export_text()
     assert "Not reached" in text or "Reached" in text
+    assert "mean[text]" in text  # brackets are no markup
     assert "…" not in text and max(len(line.rstrip()) for line in text.splitlines() if "│" not in line) <= 100
 
 

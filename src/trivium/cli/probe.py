@@ -131,6 +131,12 @@ def command(
         bool,
         typer.Option("--quick", help="A look of about a minute: few tasks and rows, one seed.", rich_help_panel=_PANEL),
     ] = False,
+    kept: Annotated[
+        bool,
+        typer.Option(
+            "--kept", help="Compute nothing: tables of what earlier runs kept; names the rest.", rich_help_panel=_PANEL
+        ),
+    ] = False,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write a page with a panel for every task.", rich_help_panel=_PANEL)
     ] = None,
@@ -169,7 +175,7 @@ def command(
             suite, sources=sources, label=label, group=group, split=split, combinations=combinations,
             rows=representation, options=set_options, modalities=modalities, seeds=seeds, resamples=resamples, out=out,
             as_json=as_json, data=data, work=work, tasks=tasks, track=track, leave_out=leave_out, labels=labels,
-            draws=draws, unlabelled=unlabelled, quick=quick, html=html,
+            draws=draws, unlabelled=unlabelled, quick=quick, kept=kept, html=html,
         )  # fmt: skip
         return
     from trivium.evaluate.target import require_known

@@ -44,6 +44,7 @@ def run_suite(
     draws: int,
     unlabelled: str | None,
     quick: bool,
+    kept: bool,
     html: Path | None,
 ) -> None:
     """Measure a suite and show it; the options are those of the command."""
@@ -71,6 +72,7 @@ def run_suite(
         labels=_numbers("--labels", labels, int),
         draws=draws,
         unlabelled=_numbers("--unlabelled", unlabelled, float),
+        kept=kept,
         progress=not as_json,
     )
     result = run.run(lambda found: _write(found, out, html))
@@ -92,7 +94,7 @@ def _quick(declared: SuiteDeclaration) -> SuiteDeclaration:
     from dataclasses import replace
 
     rows = declared.quick.get("rows", declared.rows)
-    tasks = tuple(replace(task, primary=dict.fromkeys(task.primary, rows[0])) for task in declared.tasks)
+    tasks = tuple(replace(task, primary=dict.fromkeys(task.primary, rows[0]), unlearned={}) for task in declared.tasks)
     return replace(declared, floors=declared.quick.get("floors", declared.floors), rows=rows, tasks=tasks)
 
 

@@ -175,7 +175,8 @@ def repeated_folds(clusters: NDArray[Any], folds: int = 5, seeds: Sequence[int] 
         for k, part in enumerate(np.array_split(shuffled, folds)):
             tested = np.isin(clusters, part)
             made.append(Fold(f"{seed}.{k + 1}", np.flatnonzero(~tested), np.flatnonzero(tested), seed=seed))
-    text = f"{folds} folds at random, partitioned anew for each of {len(seeds)} seeds"
+    anew = f", partitioned anew for each of {len(seeds)} seeds" if len(seeds) > 1 else ""
+    text = f"{folds} folds at random{anew}"
     return Protocol(text, tuple(made), clusters)
 
 

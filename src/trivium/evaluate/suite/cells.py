@@ -16,7 +16,7 @@ from trivium.evaluate.protocols import Fold, Protocol
 from trivium.evaluate.readout import GRID
 from trivium.evaluate.report import TestReads
 from trivium.evaluate.suite.parts import Learning, PartVectors, source_digest
-from trivium.evaluate.suite.requests import RowRequest, made_readout
+from trivium.evaluate.suite.requests import RowRequest, made_readout, reads_blocks
 from trivium.evaluate.target import Target
 from trivium.files import atomic_file, canonical_json, sha256_bytes
 from trivium.formats.arrays import open_archive
@@ -99,6 +99,8 @@ class Bench:
         Where cells are kept.
     reads : TestReads
         Where reads of test folds are recorded; a cell that was kept is not read again.
+    regression : {"logistic", "ridge"}
+        Of every readout of classes.
     """
 
     vectors: PartVectors
@@ -106,6 +108,7 @@ class Bench:
     speakers: NDArray[Any]
     folder: Path | None
     reads: TestReads
+    regression: str = "logistic"
 
     def seeds_of(self, row: RowRequest, protocol: Protocol, seeds: tuple[int, ...]) -> tuple[int, ...]:
         """Seeds that give the row other numbers.
@@ -121,6 +124,24 @@ class Bench:
         """
         seeded = any(self.vectors.seeded(part) for part in row.parts)
         return seeds if seeded or not protocol.same_for_all_seeds else seeds[:1]
+
+    def has(self, row: RowRequest, protocol: Protocol, seeds: tuple[int, ...]) -> bool:
+        """Whether every cell of a row was kept.
+
+        Parameters
+        ----------
+        row : RowRequest
+            Which.
+        protocol : Protocol
+            Folds.
+        seeds : tuple of int
+            All.
+        """
+        return self.folder is not None and all(
+            (self.folder / f"{self._key(row, seed, fold, EVERYTHING)}.npz").is_file()
+            for seed in self.seeds_of(row, protocol, seeds)
+            for fold in protocol.of_seed(seed)
+        )
 
     def cell(self, row: RowRequest, seed: int, fold: Fold, clusters: NDArray[Any], cut: Cut = EVERYTHING) -> Cell:
         """Answers for the test rows of a fold, from the folder where they are there.
@@ -145,7 +166,10 @@ class Bench:
             return kept
         began = time.process_time()
         learning = _learning(fold, clusters, cut, seed)
-        blocks = {part.text: self.vectors.of(part, seed, learning) for part in row.parts}
+        parts = row.parts
+        if reads_blocks(row.readout):
+            parts = tuple(block for part in parts for block in self.vectors.by_modality(part))
+        blocks = {part.text: self.vectors.of(part, seed, learning) for part in parts}
         x = np.concatenate(list(blocks.values()), axis=1)
         if row.transductive:
             x = _centred(x, self.speakers)
@@ -195,7 +219,8 @@ class Bench:
         groups = clusters[rows]
         # a handful of labels may come from one cluster, which leaves nothing to choose by but single rows
         groups = groups if len(np.unique(groups)) > 1 else np.arange(len(rows))
-        return made_readout(row.readout, self.target.task, widths).fit(x, y, groups=groups, valid=valid)
+        readout = made_readout(row.readout, self.target.task, widths, self.regression)
+        return readout.fit(x, y, groups=groups, valid=valid)
 
     def _said(self, readout: Any, x: NDArray[np.float32]) -> Floats:
         if self.target.task == "numbers":
@@ -215,7 +240,7 @@ class Bench:
             "rows": [sha256_bytes(rows.tobytes()) for rows in (fold.train, fold.valid, fold.test)],
             "cut": [cut.labels, cut.draws if cut.labels else 1, cut.unlabelled],
             "label": list(self.target.label),
-            "readout": GRID,
+            "readout": [GRID, self.regression],
             "data": parts.material.digest,
             "source": source_digest(),
         }

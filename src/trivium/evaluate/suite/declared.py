@@ -110,6 +110,8 @@ class TaskDeclaration:
         The first one counts.
     primary : mapping of str to str
         By track, the representation whose contrast counts.
+    unlearned : mapping of str to str
+        By track, the same without what is learned: a second difference, which does not count, tells what that adds.
     needs : tuple of str
         Files and folders below that of the data.
     comes_from : str
@@ -135,6 +137,7 @@ class TaskDeclaration:
     labels: tuple[str, ...]
     divisions: tuple[Division, ...]
     primary: Mapping[str, str]
+    unlearned: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     comes_from: str = "the release of the set"
     models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -181,6 +184,10 @@ class SuiteDeclaration:
         Parts with options of their own.
     resamples : int
         Of the bootstrap.
+    regression : {"logistic", "ridge"}
+        What reads classes.
+    choice : str
+        How the contrasts were chosen, for people.
     quick : mapping of str to tuple of str
         Tasks, floors and rows of a quick look.
     """
@@ -192,6 +199,8 @@ class SuiteDeclaration:
     rows: tuple[str, ...]
     parts: Mapping[str, PartDeclaration]
     resamples: int = 1000
+    regression: str = "logistic"
+    choice: str = ""
     quick: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def task(self, name: str) -> TaskDeclaration:
@@ -252,6 +261,8 @@ def _suite(given: Mapping[str, Any]) -> SuiteDeclaration:
         tuple(given["rows"]),
         {name: _part(name, part) for name, part in given.get("parts", {}).items()},
         int(given.get("resamples", 1000)),
+        str(given.get("regression", "logistic")),
+        str(given.get("choice", "")),
         {key: tuple(names) for key, names in given.get("quick", {}).items()},
     )
 
@@ -269,6 +280,7 @@ def _task(name: str, given: Mapping[str, Any], seeds: int) -> TaskDeclaration:
         name=name,
         divisions=tuple(_division(one) for one in given["divisions"]),
         primary={track: told["primary"] for track, told in given["tracks"].items()},
+        unlearned={track: told["unlearned"] for track, told in given["tracks"].items() if "unlearned" in told},
         models={track: _words(models) for track, models in given.get("models", {}).items()},
         without=dict(given.get("without", {})),
         seeds=int(given.get("seeds", seeds)),

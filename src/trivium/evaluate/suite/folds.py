@@ -50,7 +50,8 @@ def protocol_of(division: Division, data: Aligned, cluster: str, seeds: Sequence
     made = _folds(division, data, clusters, seeds)
     if division.across:
         made = across(made, data.group(division.across), name=division.across)
-    made = replace(made, clusters=clusters)
+    told = made.description.replace(f"inner folds by {division.group}", f"inner folds by {cluster or 'utterance'}")
+    made = replace(made, clusters=clusters, description=told)
     require_rows(made, len(data))
     require_folds(made, tuple(seeds))
     return made

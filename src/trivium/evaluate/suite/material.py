@@ -34,7 +34,8 @@ class Material:
         The same at a finer rate; `steps` again where the release has none.
     fixed : mapping of str to mapping of str to array of shape (N, K)
         Vectors that nothing learned, by name (``functionals``, ``metadata``) and modality; the modality is empty where
-        they tell of the recording and not of the person.
+        they tell of the recording and not of the person. Functionals may tell of more than steps and frames do, such
+        as single layers of an encoder.
 
     Examples
     --------
@@ -90,6 +91,16 @@ class Material:
         if not kept:
             raise SpecificationError(f"there are no {name} of {', '.join(modalities or self.modalities)}")
         return np.concatenate(kept, axis=1).astype(np.float32)
+
+    def modalities_of(self, name: str) -> tuple[str, ...]:
+        """Modalities that vectors of this name tell of.
+
+        Parameters
+        ----------
+        name : str
+            Such as ``functionals``.
+        """
+        return tuple(modality for modality in self.fixed.get(name, {}) if modality != _EVERY)
 
     def has(self, name: str) -> bool:
         """Whether there are vectors of this name."""

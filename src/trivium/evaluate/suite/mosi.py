@@ -17,7 +17,7 @@ from trivium.corpus import LabelSpecification
 from trivium.errors import DataError
 from trivium.evaluate.suite.material import Material, Track
 from trivium.evaluate.suite.places import table_of
-from trivium.evaluate.suite.sequences import Steps, kept_sequences, padded, side_by_side
+from trivium.evaluate.suite.sequences import Steps, kept_sequences, layers_apart, padded, side_by_side
 
 __all__ = ["LETTER_COLUMNS", "letter_columns", "mosi_words"]
 
@@ -25,11 +25,15 @@ LETTER_COLUMNS = 256
 """Columns of a word in track H."""
 _LONGEST_PIECE = 4
 _STEPS = 40
+_LAYERS = (1, 2, 3, 4, 5)  # of MiniLM; what the sixth gives are the words' columns
 _NEEDED = ("id", "video", "text", "label", "split_std")
 
 
 def mosi_words(folder: Path, work: Path, track: Track, *, show: bool = True) -> Material:
     """Transcripts as one step per word; ``steps`` are the first 40 words, ``frames`` all.
+
+    In track F, mean and spread over the words of the states after each of MiniLM's layers but the last are functionals
+    by the names ``layer1`` to ``layer5``.
 
     Parameters
     ----------
@@ -52,7 +56,11 @@ def mosi_words(folder: Path, work: Path, track: Track, *, show: bool = True) -> 
     file = folder / "mosi" / "mosi_meta.csv"
     rows = table_of(file, _NEEDED)
     texts = [row["text"].lower().split() or [""] for row in rows]
-    words = [letter_columns(text) for text in texts] if track == "H" else _minilm(texts, work, show)
+    layers: dict[str, Steps] = {}
+    if track == "H":
+        words = [letter_columns(text) for text in texts]
+    else:
+        words, layers = _minilm(texts, work, show)
     try:
         sentiment = np.array([float(row["label"]) for row in rows])
     except ValueError as cause:
@@ -68,19 +76,23 @@ def mosi_words(folder: Path, work: Path, track: Track, *, show: bool = True) -> 
     steps, frames = (side_by_side({"text": part}, "mosi", ids, (label,), table) for part in parts)
     functionals = np.array([[len(text), np.mean([len(word) for word in text])] for text in texts])
     means = np.array([[*word.mean(axis=0), *word.max(axis=0), *word.min(axis=0)] for word in words])
-    return Material(steps, frames, {"functionals": {"text": np.concatenate([means, functionals], axis=1)}})
+    return Material(steps, frames, {"functionals": {"text": np.concatenate([means, functionals], axis=1), **layers}})
 
 
-def _minilm(texts: Sequence[Sequence[str]], work: Path, show: bool) -> list[Steps]:
+def _minilm(texts: Sequence[Sequence[str]], work: Path, show: bool) -> tuple[list[Steps], dict[str, Steps]]:
+    """Last states of the words of every text; mean and spread of those after each layer before."""
     from trivium.extract.text.minilm import load_word_encoder
 
     encoder = load_word_encoder()
 
     def of(number: int) -> dict[str, Steps]:
-        return {"text": encoder.encode(texts[number])}
+        *before, last = encoder.encode_layers(texts[number])
+        side = np.concatenate(before, axis=1)
+        return {"text": last, "layers": np.stack([side.mean(axis=0), side.std(axis=0)])}
 
     names = [" ".join(text) for text in texts]
-    return kept_sequences(names, "minilm-l6 1", of, work / "words", title="word vectors", show=show)["text"]
+    found = kept_sequences(names, "minilm-l6 2", of, work / "words", title="word vectors", show=show)
+    return found["text"], layers_apart(found["layers"], _LAYERS)
 
 
 def letter_columns(words: Sequence[str]) -> Steps:

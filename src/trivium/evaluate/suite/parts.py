@@ -118,6 +118,23 @@ class PartVectors:
     def _forget(self) -> None:
         self._known = {key: vectors for key, vectors in self._known.items() if key.startswith("nothing")}
 
+    def by_modality(self, part: PartRequest) -> tuple[PartRequest, ...]:
+        """The part for each of its modalities by itself; as it is where nothing can be told apart.
+
+        Parameters
+        ----------
+        part : PartRequest
+            Which.
+        """
+        if part.name == "majority":
+            return (part,)
+        if part.name in _FIXED and self.material.has(part.name):
+            known = self.material.modalities_of(part.name)
+        else:
+            known = self.material.view(self.made(part.name)[0]).specification.modalities
+        wanted = [name for name in known if part.modalities is None or name in part.modalities]
+        return tuple(PartRequest(part.name, (name,)) for name in wanted) or (part,)
+
     def seeded(self, part: PartRequest) -> bool:
         """Whether another seed gives other vectors.
 
@@ -203,5 +220,7 @@ def source_digest() -> str:
     root = Path(trivium.__file__).parent
     folders: Sequence[str] = ("represent", "scale", "train", "objectives")
     found = [file for name in folders for file in sorted((root / name).glob("*.py"))]
-    found += [root / "evaluate" / "readout.py", root / "evaluate" / "suite" / "parts.py"]
+    found += [
+        root / "evaluate" / name for name in ("readout.py", "late_readout.py", "opinion_pool.py", "suite/parts.py")
+    ]
     return sha256_bytes("".join(sha256_file(file) for file in found).encode())

@@ -17,8 +17,8 @@ from trivium.corpus import Aligned, LabelSpecification
 from trivium.errors import DataError
 from trivium.evaluate.suite.material import Material, Track
 from trivium.evaluate.suite.places import arrays_of, table_of
-from trivium.evaluate.suite.sequences import Steps, equal_parts, padded, side_by_side, thinned
-from trivium.evaluate.suite.sound_columns import sound_columns
+from trivium.evaluate.suite.sequences import Steps, equal_parts, layers_apart, padded, side_by_side, thinned
+from trivium.evaluate.suite.sound_columns import LAYERS, sound_columns
 from trivium.evaluate.suite.voice_functionals import voice_functionals
 
 __all__ = ["LUNA_JIMENEZ", "ravdess", "ravdess_units"]
@@ -32,7 +32,10 @@ _NEEDED = ("stem", "emotion_name", "statement", "actor")
 
 
 def ravdess(folder: Path, work: Path, track: Track, *, show: bool = True) -> Material:
-    """Voice alone: 61 columns; in track F also the states of the recogniser's encoder as the modality ``speech``.
+    """Voice alone: 61 columns; in track F also what the recogniser's encoder hears.
+
+    Its last states are the modality ``speech``. Mean and spread over the clip of the states after each of its layers
+    are functionals by the names ``layer1`` to ``layer4``.
 
     Parameters
     ----------
@@ -90,10 +93,16 @@ def _material(home: Path, work: Path, track: Track, show: bool, *, units: bool) 
         steps["speech"] = padded([equal_parts(one, _PARTS) for one in states])
         frames["speech"] = padded([thinned(one, _STATE_STEPS) for one in states])
         functionals["speech"] = np.array([[*one.mean(axis=0), *one.std(axis=0)] for one in states])
+        functionals |= _layers(files, work, show)
     if units:
         functionals["vision"] = _units(home, [row["stem"] for row in rows])
         steps["vision"] = frames["vision"] = functionals["vision"][:, None, :].astype(np.float32)
     return Material(_joined(steps, rows), _joined(frames, rows), {"functionals": functionals})
+
+
+def _layers(files: Sequence[Path], work: Path, show: bool) -> dict[str, Steps]:
+    """Mean and spread (N, 768) of the states after each layer of the recogniser's encoder."""
+    return layers_apart(sound_columns(files, "layers", work, show=show), LAYERS)
 
 
 def _joined(parts: Mapping[str, Steps], rows: Sequence[Mapping[str, str]]) -> Aligned:

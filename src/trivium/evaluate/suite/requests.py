@@ -10,11 +10,15 @@ from typing import Any
 
 from trivium.errors import SpecificationError
 
-__all__ = ["READOUTS", "TRANSDUCTIVE", "PartRequest", "RowRequest", "made_readout", "parsed_row"]
+__all__ = ["READOUTS", "TRANSDUCTIVE", "PartRequest", "RowRequest", "made_readout", "parsed_row", "reads_blocks"]
 
-READOUTS = {"linear": "trivium.evaluate.readout:LinearReadout"}
+READOUTS = {
+    "linear": "trivium.evaluate.readout:LinearReadout",
+    "late": "trivium.evaluate.late_readout:LateReadout",
+}
 """Readouts by name: classes that are fitted and asked as :class:`trivium.evaluate.readout.LinearReadout` is, and tell
-``validation_score_``. One whose constructor takes ``widths`` is told the columns of each part of the row."""
+``validation_score_``. One whose constructor takes ``widths`` reads blocks: every part of the row is made for each
+modality by itself, and the readout is told the columns of each."""
 TRANSDUCTIVE = "transductive "
 """What the name of a row begins with whose vectors are centred by speaker, tested clips among them."""
 _PART = re.compile(r"(?P<name>[\w-]+)(\[(?P<modalities>[\w,-]+)\])?")
@@ -114,7 +118,28 @@ def _part(piece: str, text: str) -> PartRequest:
     return PartRequest(found["name"], None if modalities is None else tuple(modalities.split(",")))
 
 
-def made_readout(name: str, task: str, widths: dict[str, int]) -> Any:
+def reads_blocks(name: str) -> bool:
+    """Whether a readout has a regression of its own for each block of columns.
+
+    Parameters
+    ----------
+    name : str
+        Which of :data:`READOUTS`.
+
+    Examples
+    --------
+    >>> reads_blocks("late"), reads_blocks("linear")
+    (True, False)
+    """
+    return "widths" in signature(_kind(name)).parameters
+
+
+def _kind(name: str) -> Any:
+    module, _, attribute = READOUTS[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def made_readout(name: str, task: str, widths: dict[str, int], regression: str = "logistic") -> Any:
     """Readout of a row, not fitted yet.
 
     Parameters
@@ -124,13 +149,14 @@ def made_readout(name: str, task: str, widths: dict[str, int]) -> Any:
     task : {"classes", "numbers"}
         What it predicts.
     widths : dict of str to int
-        Columns of each part of the row, in order.
+        Columns of each block of the row, in order.
+    regression : {"logistic", "ridge"}
+        For classes.
 
     Examples
     --------
     >>> type(made_readout("linear", "numbers", {"mean": 3})).__name__
     'LinearReadout'
     """
-    module, _, attribute = READOUTS[name].partition(":")
-    kind = getattr(import_module(module), attribute)
-    return kind(task=task, **({"widths": widths} if "widths" in signature(kind).parameters else {}))
+    blocks = {"widths": widths} if reads_blocks(name) else {}
+    return _kind(name)(task=task, regression=regression, **blocks)

@@ -64,12 +64,15 @@ class DivisionResult:
         The first one decides.
     rows : tuple of Row
         Floors first, then the picked floor, then representations.
+    not_run : tuple of str
+        Rows that are declared and were not run here.
     """
 
     name: str
     protocol: str
     metrics: tuple[str, ...]
     rows: tuple[Row, ...]
+    not_run: tuple[str, ...] = ()
 
     def row(self, name: str) -> Row | None:
         """Give a line by name, None where there is none."""
@@ -82,6 +85,7 @@ class DivisionResult:
             "protocol": self.protocol,
             "metrics": list(self.metrics),
             "rows": [_row(row, self.metrics) for row in self.rows],
+            "not_run": list(self.not_run),
         }
 
 
@@ -99,6 +103,8 @@ class TaskResult:
         The first one counts.
     contrast : Contrast
         Of the first one.
+    learned : Contrast or None
+        What the learned part of the same representation adds, in the first one; it does not count.
     facts : mapping
         Utterances, clusters, modalities with their columns, hash of the data, seconds by row.
     ablations : tuple of Point
@@ -111,6 +117,7 @@ class TaskResult:
     contrast: Contrast
     facts: Mapping[str, Any]
     ablations: tuple[Point, ...] = ()
+    learned: Contrast | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain builtins."""
@@ -120,6 +127,7 @@ class TaskResult:
             "beside": self.task.beside or None,
             "divisions": [one.to_json() for one in self.divisions],
             "contrast": _contrast(self.contrast),
+            "learned_part": _contrast(self.learned) if self.learned is not None else None,
             "facts": dict(self.facts),
             "ablations": [
                 {"row": p.row, "cut": p.cut, "mean": number(p.mean), "low": number(p.low), "high": number(p.high),

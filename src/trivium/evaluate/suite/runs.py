@@ -14,13 +14,14 @@ import numpy as np
 from trivium.errors import DataError, FormatError, SpecificationError
 from trivium.evaluate.protocols import Protocol
 from trivium.evaluate.readout import GRID
-from trivium.evaluate.report import Predictions, Row, TestReads
-from trivium.evaluate.scores import rows_of, score
+from trivium.evaluate.report import Row, TestReads
+from trivium.evaluate.scores import rows_of
 from trivium.evaluate.suite.cells import EVERYTHING, Bench, Cut
 from trivium.evaluate.suite.contrast import PICKED, Contrast, contrast_of, corrected, picked_floor
 from trivium.evaluate.suite.declared import PRIMARY, Division, SuiteDeclaration, TaskDeclaration
 from trivium.evaluate.suite.folds import protocol_of
 from trivium.evaluate.suite.material import Material, Track
+from trivium.evaluate.suite.measured import Measured
 from trivium.evaluate.suite.parts import PartVectors
 from trivium.evaluate.suite.places import absent_files, data_folder, missing_models
 from trivium.evaluate.suite.requests import RowRequest, parsed_row
@@ -72,6 +73,9 @@ class SuiteRun:
         How often labels are drawn.
     unlabelled : tuple of float
         Ablation: shares of the training clusters that representations are fitted on.
+    kept : bool
+        Compute nothing: tables of rows whose cells earlier runs kept, the others being named. What earlier runs had
+        to extract is taken to be there.
     progress : bool
         Show progress.
 
@@ -105,6 +109,7 @@ class SuiteRun:
     labels: tuple[int, ...] = ()
     draws: int = 50
     unlabelled: tuple[float, ...] = ()
+    kept: bool = False
     progress: bool = True
 
     def __post_init__(self) -> None:
@@ -156,7 +161,11 @@ class SuiteRun:
                 except (DataError, FormatError) as fault:  # what is wrong with one set must not cost the others
                     skipped.append(Skipped(task.name, track, str(fault).rstrip(".")))
                     continue
-                done.append(self._task(task, track, material))
+                try:
+                    done.append(self._task(task, track, material))
+                except _NotRun as fault:
+                    skipped.append(Skipped(task.name, track, str(fault)))
+                    continue
                 if finished is not None:
                     finished(self._result(done, skipped, began))
         return self._result(done, skipped, began)
@@ -181,12 +190,15 @@ class SuiteRun:
             tasks += [replace(one, contrast=contrasts[one.task.name]) for one in of]
         settings = {
             "grid": GRID,
+            "regression": self.suite.regression,
+            "choice": self.suite.choice,
             "resamples": self._resamples,
             "options": {name: repr(value) for name, value in self.options.items()},
             "parts": {
                 name: {"of": part.of, "view": part.view, **part.options} for name, part in self.suite.parts.items()
             },
             "declared": not self.rows,
+            "tasks_left_out": [task.name for task in self.suite.tasks if task not in self.chosen],
             "modalities": list(self.modalities),
             "left_out": list(self.leave_out),
             "draws": self.draws if self.labels else 0,
@@ -216,10 +228,14 @@ class SuiteRun:
         bench = self._bench(task, material, target)
         seeds = tuple(range(self.seeds or task.seeds))
         floors, rows = self._rows(task, track, material)
-        found = [
-            self._division(task, division, bench, material, floors, rows, seeds)
-            for division in (task.divisions[:1] if self.first_division else task.divisions)
-        ]
+        unlearned = None if self.rows or track not in task.unlearned else parsed_row(task.unlearned[track])
+        found: list[tuple[DivisionResult, Contrast, Contrast | None, dict[str, float]]] = []
+        for division in task.divisions[:1] if self.first_division else task.divisions:
+            try:
+                found.append(self._division(task, division, bench, material, floors, rows, seeds, unlearned))
+            except _NotRun:  # the division that counts must be there; the others stand beside it
+                if not found:
+                    raise
         clusters = protocol_of(task.divisions[0], material.steps, task.cluster, seeds).clusters
         facts = {
             "utterances": len(material),
@@ -231,29 +247,33 @@ class SuiteRun:
             "seeds": list(seeds),
             "data_sha256": material.digest,
             "test_reads": bench.reads.total,
-            "seconds": {name: round(value, 1) for name, value in found[0][2].items()},
+            "seconds": {name: round(value, 1) for name, value in found[0][3].items()},
         }
         points = self._ablations(task, bench, material, floors, rows, seeds)
-        return TaskResult(task, track, tuple(one[0] for one in found), found[0][1], facts, points)
+        return TaskResult(task, track, tuple(one[0] for one in found), found[0][1], facts, points, found[0][2])
 
     def _bench(self, task: TaskDeclaration, material: Material, target: Target) -> Bench:
         vectors = PartVectors(
             material, self.suite.parts, self.options, self.given, task.cluster, self._work / "vectors"
         )
         speakers = material.steps.group(task.cluster) if task.cluster else material.steps.ids
-        return Bench(vectors, target, speakers, self._work / "cells", TestReads(self.out))
+        return Bench(vectors, target, speakers, self._work / "cells", TestReads(self.out), self.suite.regression)
 
     def _rows(
         self, task: TaskDeclaration, track: str, material: Material
     ) -> tuple[tuple[RowRequest, ...], tuple[RowRequest, ...]]:
         """Floors and representations of a task; the first representation is that of the contrast."""
-        own = [parsed_row(row) for row in (self.rows or (task.primary[track], *self.suite.rows))]
+        own = [parsed_row(row) for row in (self.rows or self._declared(task, track))]
         floors = tuple(row for row in map(parsed_row, self.suite.floors) if self._fits(row, material))
         rows = tuple(row for row in dict.fromkeys(own) if row not in floors and self._fits(row, material))
         if not floors or not rows:
             what = "representation beside its floors" if floors else "floor"
             raise SpecificationError(f"{task.name} is left without a {what}", remedy="ask for one more row")
         return floors, rows
+
+    def _declared(self, task: TaskDeclaration, track: str) -> tuple[str, ...]:
+        second = (task.unlearned[track],) if track in task.unlearned else ()
+        return (task.primary[track], *second, *self.suite.rows)
 
     def _fits(self, row: RowRequest, material: Material) -> bool:
         if row.text in self.leave_out:
@@ -272,13 +292,19 @@ class SuiteRun:
         floors: tuple[RowRequest, ...],
         rows: tuple[RowRequest, ...],
         seeds: tuple[int, ...],
-    ) -> tuple[DivisionResult, Contrast, dict[str, float]]:
+        unlearned: RowRequest | None,
+    ) -> tuple[DivisionResult, Contrast, Contrast | None, dict[str, float]]:
         target = bench.target.measured_by(division.measures) if division.measures else bench.target
         wanted = set(division.rows) or {row.text for row in (*floors, *rows)}
         wanted |= {rows[0].text} if PRIMARY in wanted else set()
         floors = tuple(row for row in floors if row.text in wanted)
         rows = tuple(row for row in rows if row.text in wanted or row is rows[0])
         protocol = protocol_of(division, material.steps, task.cluster, seeds)
+        lacking = [row for row in (*floors, *rows) if self.kept and not bench.has(row, protocol, seeds)]
+        if rows[0] in lacking or set(floors) <= set(lacking):
+            raise _NotRun(f"{rows[0].text} or its floors have not been run")
+        floors = tuple(row for row in floors if row not in lacking)
+        rows = tuple(row for row in rows if row not in lacking)
         measured = self._measured(f"{task.name}: {division.name}", bench, (*floors, *rows), protocol, seeds)
         validation = {row.text: measured[row.text].validation for row in floors}
         picked, counts = picked_floor({row.text: measured[row.text].predictions for row in floors}, validation, seeds)
@@ -289,9 +315,13 @@ class SuiteRun:
         lines = rows_of(ordered, features, target, protocol.clusters, (PICKED,), self._resamples)
         lines = tuple(_of_kind(line, {row.text for row in floors}) for line in lines)
         ours = rows[0].text
-        contrast = contrast_of(ours, predictions[ours], picked, counts, target, protocol.clusters, self._resamples)
-        found = DivisionResult(division.name, protocol.description, target.metrics, lines)
-        return found, contrast, {name: one.seconds for name, one in measured.items()}
+        rest = (target, protocol.clusters, self._resamples)
+        contrast = contrast_of(ours, predictions[ours], picked, counts, *rest)
+        other = None if unlearned is None or unlearned.text not in predictions else unlearned.text
+        learned = None if other is None else contrast_of(ours, predictions[ours], predictions[other], {other: 0}, *rest)
+        absent = tuple(row.text for row in lacking)
+        found = DivisionResult(division.name, protocol.description, target.metrics, lines, absent)
+        return found, contrast, learned, {name: one.seconds for name, one in measured.items()}
 
     def _measured(
         self,
@@ -301,7 +331,7 @@ class SuiteRun:
         protocol: Protocol,
         seeds: tuple[int, ...],
         cut: Cut = EVERYTHING,
-    ) -> dict[str, _Measured]:
+    ) -> dict[str, Measured]:
         """Answers of all rows, one row after another: whole rows are there early."""
         order = [
             (seed, fold, row)
@@ -309,7 +339,7 @@ class SuiteRun:
             for seed in bench.seeds_of(row, protocol, seeds)
             for fold in protocol.of_seed(seed)
         ]
-        found = {row.text: _Measured.empty(bench, row, protocol, seeds) for row in rows}
+        found = {row.text: Measured.empty(bench, row, protocol, seeds) for row in rows}
         with progress_bar(title, len(order), show=self.progress) as bar:
             for seed, fold, row in order:
                 bar.note(f"{row.text}, seed {seed}, fold {fold.name}")
@@ -355,60 +385,8 @@ class SuiteRun:
             yield Point(row.text, cut.text, float(np.mean(values)), float(low), float(high), len(values))
 
 
-@dataclass(eq=False)
-class _Measured:
-    """Answers of one row as they come in, draw by draw."""
-
-    seeds: tuple[int, ...]
-    output: list[Any]
-    folds: Any
-    validation: dict[tuple[int, str], float]
-    features: int = 0
-    seconds: float = 0.0
-
-    @classmethod
-    def empty(cls, bench: Bench, row: RowRequest, protocol: Protocol, seeds: tuple[int, ...]) -> _Measured:
-        own = bench.seeds_of(row, protocol, seeds)
-        longest = max(len(fold.name) for fold in protocol.folds)
-        folds = np.full((len(own), len(bench.vectors.material)), "", dtype=f"<U{longest}")
-        return cls(own, [None] * len(own), folds, {})
-
-    def take(self, cell: Any, seed: int, fold: Any) -> None:
-        k = self.seeds.index(seed)
-        if self.output[k] is None:
-            draws, _, width = cell.output.shape
-            self.output[k] = np.full((draws, self.folds.shape[1], width), np.nan)
-        self.output[k][:, fold.test] = cell.output
-        self.folds[k, fold.test] = fold.name
-        self.validation[seed, fold.name] = cell.validation
-        self.features, self.seconds = max(self.features, cell.features), self.seconds + cell.seconds
-
-    @property
-    def predictions(self) -> Predictions:
-        return Predictions(self.seeds, np.stack([one[0] for one in self.output]), self.folds)
-
-    def scores(self, target: Target) -> list[float]:
-        """First measure of every seed and draw."""
-        found = []
-        for k, output in enumerate(self.output):
-            tested = np.flatnonzero(self.folds[k] != "")
-            for draw in output:
-                said = draw[tested]
-                found.append(score(target.metrics[0], _truth(target, tested), _answer(target, said),
-                                   self.folds[k, tested]))  # fmt: skip
-        return found
-
-
-def _truth(target: Target, rows: Any) -> Any:
-    if target.task == "classes":
-        return np.searchsorted(target.classes, target.values[rows])
-    return target.values[rows, 0] if target.width == 1 else target.values[rows]
-
-
-def _answer(target: Target, said: Any) -> Any:
-    if target.task == "classes":
-        return said.argmax(axis=1)
-    return said[:, 0] if target.width == 1 else said
+class _NotRun(Exception):
+    """Nothing was kept of what counts."""
 
 
 def _target(task: TaskDeclaration, material: Material) -> Target:

@@ -15,7 +15,7 @@ from trivium.files import atomic_file, sha256_bytes
 from trivium.formats.arrays import open_archive
 from trivium.progress import progress_bar
 
-__all__ = ["Steps", "equal_parts", "kept_sequences", "padded", "side_by_side", "thinned"]
+__all__ = ["Steps", "equal_parts", "kept_sequences", "layers_apart", "padded", "side_by_side", "thinned"]
 
 Steps = NDArray[np.float32]
 """One sequence (T, D); what is not finite was not seen."""
@@ -95,6 +95,29 @@ def _read(file: Path) -> dict[str, list[Steps]]:
     stored = open_archive(file)
     names = [key.removeprefix("values.") for key in stored if key.startswith("values.")]
     return {n: np.split(stored[f"values.{n}"], np.cumsum(stored[f"lengths.{n}"])[:-1]) for n in names}
+
+
+def layers_apart(sequences: Sequence[Steps], layers: Sequence[int]) -> dict[str, Steps]:
+    """Mean and spread of each layer of an encoder, by the names ``layer1`` and so on.
+
+    Parameters
+    ----------
+    sequences : sequence of N arrays of shape (2, L x D)
+        Means, then spreads, of L layers side by side.
+    layers : sequence of L int
+        Numbers of the layers.
+
+    Returns
+    -------
+    dict of str to array of shape (N, 2 x D)
+
+    Examples
+    --------
+    >>> layers_apart([np.array([[1.0, 2.0], [0.1, 0.2]], np.float32)], [3, 4])["layer4"].tolist()
+    [[2.0, 0.20000000298023224]]
+    """
+    both = np.array(sequences).reshape(len(sequences), 2, len(layers), -1)
+    return {f"layer{n}": both[:, :, place].reshape(len(both), -1) for place, n in enumerate(layers)}
 
 
 def equal_parts(sequence: Steps, parts: int) -> Steps:

@@ -1,27 +1,34 @@
-"""Columns of sound, made once per clip: the voice every 10 ms and the recogniser's encoder states every 20 ms."""
+"""Columns of sound, made once per clip: voice every 10 ms, states of the recogniser's encoder, and of its layers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from trivium.corpus import StreamSpecification
 from trivium.errors import MediaError
 from trivium.evaluate.suite.sequences import Steps, kept_sequences
 
-__all__ = ["sound_columns"]
+__all__ = ["LAYERS", "sound_columns"]
+
+LAYERS = (1, 2, 3, 4)
+"""Layers of the recogniser's encoder whose states are told apart."""
 
 
 def sound_columns(files: Sequence[Path], kind: str, folder: Path, *, show: bool = True) -> list[Steps]:
-    """Voice columns or encoder states of clips of sound.
+    """Voice columns or encoder states of clips of sound, or what single layers of the encoder hear.
 
     Parameters
     ----------
     files : sequence of path
         N clips.
-    kind : {"voice", "states"}
-        61 voice columns every 10 ms; or 384 states of Whisper-tiny's encoder every 20 ms.
+    kind : {"voice", "states", "layers"}
+        61 voice columns every 10 ms; 384 last states of Whisper-tiny's encoder every 20 ms; or mean and spread over the
+        clip of the 384 states after each of its four layers.
     folder : path
         Where they are kept, outside the repository.
     show : bool
@@ -29,7 +36,7 @@ def sound_columns(files: Sequence[Path], kind: str, folder: Path, *, show: bool 
 
     Returns
     -------
-    list of N arrays of shape (T_i, 61) or (T_i, 384)
+    list of N arrays of shape (T_i, 61), (T_i, 384) or (2, 4 x 384)
 
     Raises
     ------
@@ -38,19 +45,35 @@ def sound_columns(files: Sequence[Path], kind: str, folder: Path, *, show: bool 
     UpstreamError
         The recogniser is not on this machine.
     """
-    from trivium.extract.audio.voice import voice_specification, voice_stream
-    from trivium.extract.audio.whisper import WhisperExtractor
-    from trivium.extract.words.speech import encoder_states
-
-    specification = voice_specification() if kind == "voice" else WhisperExtractor().specification
+    specification, columns_of = _maker(kind)
 
     def of(number: int) -> dict[str, Steps]:
-        sound = _decoded(files[number])
-        return {kind: np.asarray(voice_stream(sound).values, np.float32) if kind == "voice" else encoder_states(sound)}
+        return {kind: columns_of(_decoded(files[number]))}
 
     told = f"{kind} {specification.extractor} {specification.version} {' '.join(specification.columns)}"
     names = [f"{file.name} {file.stat().st_size}" for file in files]
     return kept_sequences(names, told, of, folder / "sound", title=f"{kind} columns", show=show)[kind]
+
+
+def _maker(kind: str) -> tuple[StreamSpecification, Callable[[Steps], Steps]]:
+    """What columns of a kind are, and what makes them of sound."""
+    if kind == "voice":
+        from trivium.extract.audio.voice import voice_specification, voice_stream
+
+        return voice_specification(), lambda sound: np.asarray(voice_stream(sound).values, np.float32)
+    if kind == "states":
+        from trivium.extract.audio.whisper import WhisperExtractor
+        from trivium.extract.words.speech import encoder_states
+
+        return WhisperExtractor().specification, encoder_states
+    from trivium.extract.audio.whisper_layers import WhisperLayersExtractor
+
+    extractor = WhisperLayersExtractor("+".join(map(str, LAYERS)))
+    return extractor.specification, lambda sound: _mean_and_spread(extractor.stream(sound, None).values)
+
+
+def _mean_and_spread(values: NDArray[Any]) -> Steps:
+    return np.stack([values.mean(axis=0), values.std(axis=0)]).astype(np.float32)
 
 
 def _decoded(file: Path) -> Steps:

@@ -96,6 +96,7 @@ def _cells(row: Row, division: DivisionResult) -> list[str]:
 
 def _table(one: TaskResult, division: DivisionResult) -> Table:
     from rich.box import SIMPLE
+    from rich.markup import escape
     from rich.table import Table
 
     title = f"{one.task.name} ({one.track}): {division.name}"
@@ -108,12 +109,13 @@ def _table(one: TaskResult, division: DivisionResult) -> Table:
                          overflow="fold", no_wrap=not left)  # fmt: skip
     for row in shown.rows:
         style = "dim" if row.floor else "bold" if row.name == one.contrast.ours else None
-        table.add_row(*_cells(row, shown), style=style)
+        table.add_row(*map(escape, _cells(row, shown)), style=style)  # brackets of modalities are no markup
     return table
 
 
 def _ablation_table(one: TaskResult) -> Table:
     from rich.box import SIMPLE
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=f"{one.task.name} ({one.track}): {one.divisions[0].metrics[0]} by what took part",
@@ -123,7 +125,7 @@ def _ablation_table(one: TaskResult) -> Table:
     for cut in cuts:
         table.add_column(cut, justify="right")
     for name, values in _by_row(one, cuts):
-        table.add_row(name, *values)
+        table.add_row(escape(name), *map(escape, values))
     return table
 
 
@@ -156,11 +158,11 @@ def markdown_page(result: SuiteResult, made: str = "") -> str:
     '# toy'
     """
     settings = result.settings
-    page = [f"# {result.title}", _method(settings)]
+    page = [f"# {result.title}", _method(settings), *([settings["choice"]] if settings.get("choice") else [])]
     for track, about in result.tracks.items():
         page.append(f"## Track {track}: {about}")
         page.append(f"**{result.verdict(track).text}**")
-        page.append(_contrasts(result, track))
+        page += [_contrasts(result, track), *_learned_parts(result, track)]
         for one in result.of_track(track):
             page += list(_task(one))
         page += [f"`{s.task}` is not measured here: {s.why}." for s in result.skipped if s.track == track]
@@ -173,18 +175,33 @@ def _method(settings: Any) -> str:
     told = (
         "The tracks are never compared: what stands in one table has the same columns. Every representation is fitted "
         "without labels on the training rows of a fold; all rows of a task have the same folds and the same readout "
-        f"(logistic or ridge regression, {settings.get('grid', '')}). The row `{PICKED}` takes in every fold the floor "
-        "that did best on the validation rows of its own training part. The contrast that counts is declared in the "
-        "suite's file: a representation minus that row. Intervals and p resample whole clusters "
-        f"({settings.get('resamples', '')} times) and hold trained models fixed; Holm's correction is over the tasks "
-        "that count in a track. The bar: better on at least two tasks, worse on none. ± is the standard deviation over "
-        "seeds. Measures are taken within each test fold and averaged."
+        f"({_readout(settings)}); `@late` behind a row means that each part is made for "
+        "each modality by itself, each such block has a regression of its own, and their answers are joined with one "
+        "weight a block, none below zero, fitted to the rows that chose the strengths. The row "
+        f"`{PICKED}` takes in every fold the floor that did best on the validation rows of its own training part. "
+        "The contrast that counts is declared in the suite's file: a representation minus that row. Intervals and p "
+        f"resample whole clusters ({settings.get('resamples', '')} times) and hold trained models fixed; Holm's "
+        "correction is over the tasks that count in a track. The bar: better on at least two tasks, worse on none. ± "
+        "is the standard deviation over seeds. Measures are taken within each test fold and averaged. In the tables, "
+        "`numbers` is the length of the vector; 95 % is the interval of the first measure, and the last column its "
+        "difference to the picked floor."
     )
     if not settings.get("declared", True):
         told += " **The representation was chosen on the command line: these are not the declared contrasts.**"
+    if settings.get("tasks_left_out"):
+        told += f" Tasks that are not in this page: {', '.join(settings['tasks_left_out'])}."
     if settings.get("left_out"):
         told += f" Not measured in this run: {', '.join(f'`{name}`' for name in settings['left_out'])}."
     return told
+
+
+def _readout(settings: Any) -> str:
+    grid = str(settings.get("grid", ""))
+    if settings.get("regression") == "ridge":
+        return (
+            f"ridge regression, of classes to a 1 for the true one and a 0 for the others; {grid.partition(', or ')[2]}"
+        )
+    return f"logistic or ridge regression, {grid}"
 
 
 def _contrasts(result: SuiteResult, track: str) -> str:
@@ -205,6 +222,22 @@ def _contrasts(result: SuiteResult, track: str) -> str:
     return "\n".join(lines)
 
 
+def _learned_parts(result: SuiteResult, track: str) -> Iterator[str]:
+    found = [(one.task.name, one.learned) for one in result.of_track(track) if one.learned is not None]
+    if found:
+        lines = [
+            "What the learned part adds: the same representation minus itself without that part, read in the same way "
+            "(not corrected, counts for nothing above).",
+            "",
+            "| task | representation | minus | difference | p |",
+            "|---|---|---|---|---|",
+        ]
+        for name, one in found:
+            difference = f"{_signed(one.value, one.interval)} {one.measure}"
+            lines.append(f"| {name} | {one.ours} | {', '.join(one.picked)} | {difference} | {one.p:.3f} |")
+        yield "\n".join(lines)
+
+
 def _task(one: TaskResult) -> Iterator[str]:
     facts = one.facts
     columns = ", ".join(f"{name} {count}" for name, count in facts.get("columns", {}).items())
@@ -215,12 +248,17 @@ def _task(one: TaskResult) -> Iterator[str]:
     for division in one.divisions:
         heads = _heads(division)
         lines = [
-            f"**{division.name}.** {division.protocol}.",
+            f"**{division.name.rstrip('.')}.** {division.protocol}.",
             "",
             f"| {' | '.join(heads)} |",
             "|---" * len(heads) + "|",
         ]
-        lines += [f"| {' | '.join(_cells(row, division))} |" for row in division.rows]
+        for row in division.rows:
+            name, *values = _cells(row, division)
+            told = f"**{name}**" if name == one.contrast.ours else name
+            lines.append(f"| {' | '.join([told, *values])} |")
+        if division.not_run:
+            lines += ["", f"Declared and not run yet: {', '.join(f'`{name}`' for name in division.not_run)}."]
         yield "\n".join(lines)
     if len(one.contrast.by_seed) > 1:
         yield "Contrast by seed: " + ", ".join(f"{value:+.3f}" for value in one.contrast.by_seed) + "."

@@ -154,29 +154,51 @@ class WordEncoder:
         array of shape (N, 384), float32
             Zero for a token without sub-words.
         """
+        return self.encode_layers(tokens)[-1]
+
+    def encode_layers(self, tokens: Sequence[str]) -> list[Array]:
+        """Vector of every token after each layer, the last one's being those of :meth:`encode`.
+
+        Parameters
+        ----------
+        tokens : sequence of N str
+            Written words with their punctuation.
+
+        Returns
+        -------
+        list of 6 arrays of shape (N, 384), float32
+        """
         encoding = self._tokenizer.encode(list(tokens), is_pretokenized=True, add_special_tokens=False)
-        states = self._states(encoding.ids)
         owner = np.array(encoding.word_ids, dtype=np.intp)
-        vectors = np.zeros((len(tokens), _WIDTH), np.float32)
-        np.add.at(vectors, owner, states)
-        vectors /= np.maximum(np.bincount(owner, minlength=len(tokens)), 1)[:, None].astype(np.float32)
-        return vectors
+        counts = np.maximum(np.bincount(owner, minlength=len(tokens)), 1)[:, None].astype(np.float32)
+        found = []
+        for states in self._states(encoding.ids):
+            vectors = np.zeros((len(tokens), _WIDTH), np.float32)
+            np.add.at(vectors, owner, states)
+            found.append(vectors / counts)
+        return found
 
     def hidden_states(self, ids: Sequence[int]) -> Array:
         """Last hidden states of one sequence of sub-word ids, marks included: (T, 384)."""
+        return self._after_layers(ids)[-1]
+
+    def _after_layers(self, ids: Sequence[int]) -> list[Array]:
         w = self._weights
         x = w["embeddings.word_embeddings.weight"][list(ids)]
         x = x + w["embeddings.position_embeddings.weight"][: len(ids)] + w["embeddings.token_type_embeddings.weight"][0]
         x = self._normal(x, "embeddings.LayerNorm")
+        found = []
         for number in range(self._layers):
             x = self._layer(x, f"encoder.layer.{number}")
-        return x
+            found.append(x)
+        return found
 
     def _states(self, ids: Sequence[int]) -> Array:
         begin, end = (self._tokenizer.token_to_id(mark) for mark in ("[CLS]", "[SEP]"))
-        states = np.zeros((len(ids), _WIDTH), np.float32)
+        states = np.zeros((self._layers, len(ids), _WIDTH), np.float32)
         for first, last, own in central_windows(len(ids), _WINDOW):
-            states[own] = self.hidden_states([begin, *ids[first:last], end])[1:-1][own - first]
+            for kept, found in zip(states, self._after_layers([begin, *ids[first:last], end]), strict=True):
+                kept[own] = found[1:-1][own - first]
         return states
 
     def _layer(self, x: Array, name: str) -> Array:
