@@ -624,10 +624,13 @@ PROSE = """
   product over all steps. A profile by samples gave matrix products four tenths of what is left.
 - **Memory** that is freed stays with the process while it trains (`trivium.train.memory`), and is not cleared by the
   system for every batch.
-- **The product** of tensor fusion goes through dropout, layer and backward pass in pieces that stay in the cache.
+- **The product** of tensor fusion goes through dropout, layer and backward pass in pieces that stay in the cache; a
+  piece of one number multiplies sums, not cells.
 - **Recurrent networks** read only seen steps; gradients of weights are one product over all of them. Where every step
-  was seen, torch's own LSTM is as quick or quicker and is taken, but for MFN, which needs the cells of every step.
-- **Adam** is fused. Batches in which every step was seen are not moved.
+  was seen, torch's own LSTM is quicker unless its input is wide: it takes a gradient of the input too, which data have
+  no use for. MFN needs the cells of every step and never takes it.
+- **Adam** is fused. Batches in which every step was seen are not moved. In one process the network is called without
+  the wrapper of the library that spreads it over several. Scaling is done in single precision, the mean in two parts.
 
 ## Equal weights, equal losses
 
