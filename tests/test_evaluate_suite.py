@@ -507,6 +507,8 @@ def test_the_bar_wants_two_better_and_none_worse_after_correction() -> None:
     good = {"a": contrast(0.1, 0.001), "b": contrast(0.1, 0.004), "c": contrast(0.0, 0.9)}
     assert verdict_of(corrected(good, list(good))).reached
     assert not verdict_of(corrected({**good, "c": contrast(-0.1, 0.001)}, list(good))).reached
+    told = verdict_of(corrected(good, list(good)), ["d"]).text
+    assert told == "Reached so far: better on a, b; undecided on c; not measured: d."
     weak = {name: contrast(0.1, 0.02) for name in "abc"}
     assert not verdict_of(corrected(weak, list(weak))).reached  # .02 times three
     beside = corrected({**good, "d": contrast(0.1, 0.03)}, list(good))

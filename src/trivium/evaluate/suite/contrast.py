@@ -76,14 +76,15 @@ class Verdict:
     ----------
     reached : bool
         Better on at least two tasks, worse on none.
-    better, worse, open : tuple of str
-        Tasks.
+    better, worse, open, absent : tuple of str
+        Tasks; absent are those that count and were not measured.
     """
 
     reached: bool
     better: tuple[str, ...]
     worse: tuple[str, ...]
     open: tuple[str, ...]
+    absent: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -92,8 +93,11 @@ class Verdict:
             f"{word} on {', '.join(names)}"
             for word, names in (("better", self.better), ("worse", self.worse), ("undecided", self.open))
             if names
-        ]
-        return f"{'Reached' if self.reached else 'Not reached'}: {'; '.join(told) or 'no task was measured'}."
+        ] or ["no task was measured"]
+        if self.absent:
+            told.append(f"not measured: {', '.join(self.absent)}")
+        said = f"{'Reached' if self.reached else 'Not reached'}{' so far' if self.absent else ''}"
+        return f"{said}: {'; '.join(told)}."
 
 
 def picked_floor(
@@ -215,13 +219,15 @@ def corrected(contrasts: Mapping[str, Contrast], counted: Sequence[str]) -> dict
     return {name: replace(one, corrected=raised.get(name, one.p)) for name, one in contrasts.items()}
 
 
-def verdict_of(contrasts: Mapping[str, Contrast]) -> Verdict:
+def verdict_of(contrasts: Mapping[str, Contrast], absent: Sequence[str] = ()) -> Verdict:
     """Whether the bar is reached: better on two tasks or more, worse on none.
 
     Parameters
     ----------
     contrasts : mapping of str to Contrast
         Corrected, by task that counts.
+    absent : sequence of str
+        Tasks that count and were not measured.
 
     Examples
     --------
@@ -231,4 +237,4 @@ def verdict_of(contrasts: Mapping[str, Contrast]) -> Verdict:
     better = tuple(name for name, one in contrasts.items() if one.better)
     worse = tuple(name for name, one in contrasts.items() if one.worse)
     undecided = tuple(name for name in contrasts if name not in (*better, *worse))
-    return Verdict(len(better) >= _WANTED and not worse, better, worse, undecided)
+    return Verdict(len(better) >= _WANTED and not worse, better, worse, undecided, tuple(absent))

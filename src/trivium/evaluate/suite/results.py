@@ -167,7 +167,8 @@ class SuiteResult:
 
     def verdict(self, track: str) -> Verdict:
         """Whether the bar is reached in a track, by the tasks that count."""
-        return verdict_of({one.task.name: one.contrast for one in self.of_track(track) if not one.task.beside})
+        absent = self.settings.get("not_measured", {}).get(track, ())
+        return verdict_of({one.task.name: one.contrast for one in self.of_track(track) if not one.task.beside}, absent)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the predictions."""

@@ -199,6 +199,7 @@ class SuiteRun:
             },
             "declared": not self.rows,
             "tasks_left_out": [task.name for task in self.suite.tasks if task not in self.chosen],
+            "not_measured": {track: self._absent(track, tasks) for track in self.tracks},
             "modalities": list(self.modalities),
             "left_out": list(self.leave_out),
             "draws": self.draws if self.labels else 0,
@@ -206,6 +207,12 @@ class SuiteRun:
         }
         tracks = {track: self.suite.tracks[track] for track in self.tracks}
         return SuiteResult(self.suite.title, tracks, tuple(tasks), tuple(skipped), settings)
+
+    def _absent(self, track: str, measured: Sequence[TaskResult]) -> list[str]:
+        """Tasks that count in a track and have no result."""
+        there = {one.task.name for one in measured if one.track == track}
+        counting = [task for task in self.suite.tasks if track in task.primary and not task.beside]
+        return [task.name for task in counting if task.name not in there]
 
     @property
     def _resamples(self) -> int:
