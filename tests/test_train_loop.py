@@ -298,6 +298,7 @@ def test_an_objective_that_was_0_throughout_is_told_at_the_end() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit(Line(), [Squared(), Faint(1.0, from_epoch=2)], epochs=3)
+        fit(Line(), [Squared(), Faint(1.0, from_epoch=2)], epochs=2)  # may still begin
 
 
 def test_a_checkpoint_cut_off_is_one_clear_error(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from trivium.train.hooks import Objective
 __all__ = ["tell_faint", "tell_silent"]
 
 _FAINT = 1e-3
+_EARLY = 2  # epochs in which an objective may not have begun
 _LEVEL = 5  # of the caller of `Trainer.fit`
 
 
@@ -36,7 +37,9 @@ def tell_faint(objectives: Sequence[Objective], row: Mapping[str, float]) -> Non
 
 
 def tell_silent(objectives: Sequence[Objective], curves: Sequence[Mapping[str, float]]) -> None:
-    """Warn of objectives beside the task that were exactly 0 from the first of several epochs to the last.
+    """Warn of objectives beside the task that were exactly 0 from the first epoch to the last.
+
+    Two epochs tell nothing: labels of single modalities, for one, are moved in the second and looked at in the third.
 
     Parameters
     ----------
@@ -46,7 +49,7 @@ def tell_silent(objectives: Sequence[Objective], curves: Sequence[Mapping[str, f
         Losses by epoch.
     """
     for objective in objectives[1:]:
-        if len(curves) > 1 and objective.weight and not any(row[f"train_{objective.name}"] for row in curves):
+        if len(curves) > _EARLY and objective.weight and not any(row[f"train_{objective.name}"] for row in curves):
             warnings.warn(
                 f"{objective.name} was 0 in every epoch and changed nothing: it found no two samples to compare in "
                 "a batch, no modality that it is about, or labels on one side of 0 only",
