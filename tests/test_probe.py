@@ -40,6 +40,12 @@ QUICK: dict[str, Any] = {"progress": False, "floors": ("majority", "mean"), "see
 BARE: dict[str, Any] = {**QUICK, "floors": ("majority",)}
 
 
+@pytest.fixture(autouse=True)
+def few_strengths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two strengths in place of seven: what is tested here does not depend on how many the readout chooses from."""
+    monkeypatch.setattr("trivium.evaluate.readout._STRENGTHS_LOGISTIC", (1e-2, 1.0))
+
+
 def talking(n: int = 72, seed: int = 0) -> Aligned:
     rng = np.random.default_rng(seed)
     kind = rng.integers(0, 3, n)
