@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from typer.testing import CliRunner
 
-from trivium.corpus import Aligned, LabelSpecification
+from trivium.corpus import (
+    Aligned,
+    Corpus,
+    LabelSpecification,
+    Specification,
+    Stream,
+    StreamSpecification,
+    Utterance,
+    Words,
+)
 from trivium.errors import DataError, SpecificationError
 from trivium.evaluate.bootstrap import Interval, percentile_interval
 from trivium.evaluate.late_readout import LateReadout
@@ -32,7 +41,7 @@ from trivium.evaluate.suite.mosi import letter_columns, mosi_words
 from trivium.evaluate.suite.parts import Learning, PartVectors
 from trivium.evaluate.suite.places import data_folder
 from trivium.evaluate.suite.ravdess import LUNA_JIMENEZ
-from trivium.evaluate.suite.real_life import Timed
+from trivium.evaluate.suite.real_life import Timed, real_life
 from trivium.evaluate.suite.requests import PartRequest, parsed_row
 from trivium.evaluate.suite.runs import SuiteRun
 from trivium.evaluate.suite.sequences import equal_parts, kept_sequences, padded, side_by_side, thinned
@@ -568,6 +577,32 @@ def test_timed_steps_are_spread_over_equal_stretches() -> None:
     found = timed.spread_over(4)
     np.testing.assert_allclose(found[[0, 3], 0], [2.0, 9.0])
     assert np.isnan(found[1:3]).all()
+
+
+def test_real_life_clips_have_no_states_of_the_recogniser_among_columns_made_by_formula(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    seconds = np.stack([np.arange(30.0), np.arange(1, 31.0)], axis=1) / 10
+    streams = [
+        StreamSpecification.positional(name, "toy", width, clock="seconds")
+        for name, width in (("text", 4), ("audio", 61), ("audio_whisper", 5), ("vision", 3))
+    ]
+    clips = [
+        Utterance(
+            f"clip{i}",
+            {s.modality: Stream(rng.standard_normal((30, s.dim)).astype(np.float32), s, seconds) for s in streams},
+            Words(("so", "it", "was"), seconds[:3]),
+        )
+        for i in range(2)
+    ]
+    Corpus.from_utterances(clips, Specification(tuple(streams))).save(tmp_path / "work" / "real-life" / "corpus")
+    home = tmp_path / "data" / "real-life-trial"
+    home.mkdir(parents=True)
+    rows = "".join(f"clip{i},{verdict},3,30,4,4,9\n" for i, verdict in enumerate(("deceptive", "truthful")))
+    (home / "meta.csv").write_text("id,label,dur,fps,w,h,sr\n" + rows)
+    (home / "speakers.csv").write_text("clip,speaker\nclip0,a\nclip1,b\n")
+    found = real_life(tmp_path / "data", tmp_path / "work", "H", show=False)
+    assert found.modalities == ("text", "audio", "vision")
+    assert found.steps.specification.stream("audio").dim == 61
 
 
 @pytest.fixture

@@ -51,6 +51,22 @@ def test_utterances_without_a_label_are_answered_and_their_loss_is_not_counted(
     assert np.isfinite(made.predict(some)).all()
 
 
+def test_token_ids_of_a_release_are_not_read_as_numbers(make_spoken: Callable[..., Corpus]) -> None:
+    plain, tokens = make_spoken(), StreamSpecification("text_tokens", ("id", "seen"), dtype="int32")
+    rng = np.random.default_rng(0)
+    specification = replace(plain.specification, streams=(*plain.specification.streams, tokens))
+    both = Corpus.from_utterances(
+        [
+            replace(u, streams={**u.streams, "text_tokens": Stream(rng.integers(0, 30_000, (4, 2), np.int32), tokens)})
+            for u in plain
+        ],
+        specification,
+    )
+    regressor = fitted(both)
+    assert regressor.specification_.modalities == ("text", "audio")
+    np.testing.assert_array_equal(regressor.predict(both), fitted(plain).predict(plain))
+
+
 def test_a_label_that_nobody_has_is_one_error(make_spoken: Callable[..., Corpus]) -> None:
     none = changed(make_spoken(), lambda u, i: replace(u, labels={}))
     with pytest.raises(DataError, match="no utterance has a label"):

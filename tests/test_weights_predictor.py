@@ -156,6 +156,18 @@ def test_an_altered_missing_or_strange_file_is_refused(stored: Any, tmp_path: Pa
     assert isinstance(open_weights(folder), PredictorWeights)
 
 
+def test_a_network_that_reads_one_of_several_modalities_is_saved_and_opened(
+    make_spoken: Callable[..., Corpus], tmp_path: Path
+) -> None:
+    corpus = make_spoken()
+    regressor = SentimentRegressor("unimodal:modality=audio", label="sentiment", **QUICK).fit(corpus)
+    regressor.save(tmp_path / "weights")
+    weights = load_predictor(tmp_path / "weights")
+    assert weights.graph is not None
+    np.testing.assert_allclose(weights.predict(corpus), regressor.predict(corpus), atol=1e-5)
+    np.testing.assert_array_equal(weights.predict(corpus), weights.predict(corpus.select(["audio"])))
+
+
 def test_predictors_of_plain_arrays_are_saved_too(tmp_path: Path) -> None:
     x = np.random.default_rng(0).standard_normal((16, 3, 2)).astype(np.float32)
     made = EmotionClassifier("concat", **QUICK).fit(x, np.where(x[:, 0, 0] > 0, "up", "down"))

@@ -36,6 +36,7 @@ def open_data(source: Path, words: int | None = None, modalities: str | None = N
     from trivium.corpus import Corpus
     from trivium.errors import FormatError
     from trivium.formats import read
+    from trivium.scale import numbers_only
 
     kept = None if modalities is None else [name.strip() for name in modalities.split(",")]
     if source.suffix == ".npz":
@@ -45,7 +46,7 @@ def open_data(source: Path, words: int | None = None, modalities: str | None = N
     corpus = Corpus.open(source) if (source / "corpus.json").is_file() else read(source)
     if words is not None:
         return align(corpus, words=words, modalities=kept)
-    return corpus if kept is None else corpus.select(kept)
+    return numbers_only(corpus) if kept is None else corpus.select(kept)
 
 
 def plan_of(

@@ -57,7 +57,9 @@ def command(
 
     **Examples**
 
-    `trivium score predictions.csv --protocol mosi --group video`
+    `trivium score predictions.csv --protocol mosi`
+
+    `trivium score theirs.csv --protocol mosi --group video`
 
     `trivium score ours.parquet --protocol sims --against theirs.csv --json`
 

@@ -35,7 +35,7 @@ from trivium.predict.selection import LOSS, selection_of
 from trivium.predict.settings import require_training
 from trivium.registry import load
 from trivium.represent.inputs import array_to_aligned
-from trivium.scale import TEXT, Sequences, SpelledSequences, StreamScaler, sequences
+from trivium.scale import TEXT, Sequences, SpelledSequences, StreamScaler, numbers_only, sequences
 from trivium.train import Objective, Precision, Trainer, WithHeads, hold_out, rates_by_part, schedule
 from trivium.weights import Card, PredictorWeights
 
@@ -216,7 +216,7 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
 
     def _given(self, x: Given, *, reset: bool) -> Corpus | Aligned:
         if isinstance(x, Corpus | Aligned):
-            return x
+            return numbers_only(x)
         if self.text_encoder is not None:
             raise SpecificationError(
                 f"{self.text_encoder} reads words, and an array of numbers has none",

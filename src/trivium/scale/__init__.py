@@ -4,7 +4,7 @@ Text that a language model reads is not scaled but spelled: see :class:`SpelledS
 """
 
 from trivium.scale.columns import POOLED, REFIT, ColumnScaler, ScalerSet, match_columns
-from trivium.scale.sequences import AlignedSequences, Sequences, StreamScaler, sequences
+from trivium.scale.sequences import AlignedSequences, Sequences, StreamScaler, numbers_only, sequences
 from trivium.scale.word_pieces import TEXT, SpelledSequences, WordPieces, spoken_rows
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "StreamScaler",
     "WordPieces",
     "match_columns",
+    "numbers_only",
     "sequences",
     "spoken_rows",
 ]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from trivium.corpus import Aligned, Batch, Corpus, Specification
 from trivium.errors import DataError, SpecificationError, WeightsError
 
-__all__ = ["AlignedSequences", "Sequences", "StreamScaler", "sequences"]
+__all__ = ["AlignedSequences", "Sequences", "StreamScaler", "numbers_only", "sequences"]
 
 Given: TypeAlias = "Corpus | Aligned"
 _ROWS_AT_ONCE = 256
@@ -83,6 +83,29 @@ class AlignedSequences:
         values = {s.modality: rows.values[:, :, edges[m] : edges[m + 1]] for m, s in enumerate(streams)}
         masks = {s.modality: rows.cell_mask[:, :, m] for m, s in enumerate(streams)}
         return Batch(tuple(rows.ids.tolist()), values, masks, self.specification)
+
+
+def numbers_only(x: Given) -> Given:
+    """Utterances without streams of token ids, which are names of word pieces and mean nothing as numbers.
+
+    Files of MMSA bring them as a fourth modality (``text_tokens``); networks read the other three.
+
+    Parameters
+    ----------
+    x : Corpus or Aligned
+        Utterances.
+
+    Examples
+    --------
+    >>> from trivium.corpus import StreamSpecification
+    >>> spec = Specification((StreamSpecification("audio", ("f0",), clock="words"),))
+    >>> x = Aligned.from_arrays(np.ones((4, 3, 1), np.float32), spec)
+    >>> numbers_only(x) is x
+    True
+    """
+    streams = x.specification.streams
+    kept = [stream.modality for stream in streams if stream.dtype == "float32"]
+    return x if len(kept) == len(streams) else x.select(kept)
 
 
 def sequences(x: Given) -> Sequences:

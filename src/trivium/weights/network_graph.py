@@ -24,7 +24,7 @@ class NetworkGraph:
         Of :func:`trivium.fuse.export_network`: inputs ``MODALITY`` (B, T, D) and ``MODALITY_mask`` (B, T), outputs
         ``prediction`` (B, K) and perhaps ``prediction_MODALITY``.
     steps : mapping of str to int
-        T by modality, as the graph was made.
+        T by modality of the training data; the graph may take fewer modalities.
     file : path
         How errors call it.
 
@@ -41,11 +41,12 @@ class NetworkGraph:
     ) -> None:
         check_onnx(model, file)
         self._session = open_session(model, file)
-        self._steps = dict(steps)
         taken = {one.name: one.shape[1] for one in self._session.get_inputs() if len(one.shape) > 1}
-        expected = {f"{name}{end}": count for name, count in steps.items() for end in ("", "_mask")}
+        # a network of one modality leaves the others of its corpus alone, and so does its graph
+        self._steps = {name: count for name, count in steps.items() if name in taken}
+        expected = {f"{name}{end}": count for name, count in self._steps.items() for end in ("", "_mask")}
         self._outputs = [one.name for one in self._session.get_outputs()]
-        if taken != expected or "prediction" not in self._outputs:
+        if not taken or taken != expected or "prediction" not in self._outputs:
             raise WeightsError(f"takes {taken}, the configuration says {expected}", file=file)
 
     def takes(self, mask: Mapping[str, NDArray[np.bool_]]) -> bool:
