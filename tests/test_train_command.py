@@ -107,6 +107,8 @@ def test_an_evaluation_scores_the_test_fold_and_counts_its_reads(corpus: str, tm
     assert first["utterances"] == 12 and first["scores"]["r"]["mean"] > 0.8 and not first["remarks"]
     again = run("evaluate", corpus, "-w", tmp_path / "w", "--predictions", tmp_path / "p.csv", "--resamples", 10).output
     assert "This configuration read this test fold 2 times" in " ".join(again.split())
+    shown = next(line for line in again.splitlines() if "mae (less is better)" in line)
+    assert f"{first['floor']['mae']['mean']:.4f}" in shown  # what one answer for everybody scores stands beside it
     scored = json.loads(run("score", tmp_path / "p.csv", "-p", "mosi", "--json", "--resamples", 0).stdout)
     assert scored["scores"]["mae"]["mean"] == first["scores"]["mae"]["mean"]
 

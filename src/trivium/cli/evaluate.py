@@ -190,8 +190,9 @@ def _show(done: StoredEvaluation, robust: Mapping[str, Any] | None) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    console.print(done.card.table())
-    for note in [*done.card.definition_lines(), *done.card.notes(), *done.notes, done.floor_told]:
+    console.print(done.card.table(done.floor))
+    floor = "Floor: one answer for everybody, the most frequent class or the median of the training fold."
+    for note in [floor, *done.card.definition_lines(), *done.card.notes(), *done.notes]:
         console.print(note, style="dim", markup=False)
     if robust is not None:
         console.print(_curve_table(robust["curve"], robust["measures"], robust["drop"]))

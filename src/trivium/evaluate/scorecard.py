@@ -110,15 +110,21 @@ class Scorecard:
             "provenance": dict(self.provenance),
         }
 
-    def table(self) -> Table:
-        """Rich table for the terminal."""
+    def table(self, floor: Scorecard | None = None) -> Table:
+        """Rich table for the terminal.
+
+        Parameters
+        ----------
+        floor : Scorecard, optional
+            Of one answer for everybody, on the same utterances: a column beside the numbers.
+        """
         from rich.table import Table
 
         several = len(self.answers.seeds) > 1
         table = Table(title=f"{self.protocol.name}: {self.protocol.title}")
         table.add_column("measure", no_wrap=True)
         heads = ["mean", "± over seeds"] if several else ["value"]
-        for head in (*heads, *(["95 % interval"] if self.resamples else [])):
+        for head in (*heads, *(["95 % interval"] if self.resamples else []), *(["floor"] if floor else [])):
             table.add_column(head, justify="right", no_wrap=True)
         for line in self.lines:
             cells = [_shown(line.mean), *([_shown(line.spread)] if several else [])]
@@ -127,6 +133,7 @@ class Scorecard:
                 line.measure.name + ("" if metric(line.measure.metric).higher_is_better else " (less is better)"),
                 *cells,
                 *(["" if math.isnan(line.interval.low) else interval] if self.resamples else []),
+                *([_shown(floor.line(line.measure.name).mean)] if floor else []),
             )
         return table
 

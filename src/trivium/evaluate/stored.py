@@ -93,15 +93,6 @@ class StoredEvaluation:
     opened: tuple[OpenedFold, ...]
     notes: tuple[str, ...]
 
-    @property
-    def floor_told(self) -> str:
-        """The floor in one line for people."""
-        scores = [(line.measure.name, line.mean) for line in self.floor.lines]
-        told = ", ".join(f"{name} {'not defined' if np.isnan(mean) else format(mean, '.4f')}" for name, mean in scores)
-        return (
-            f"Floor, one answer for everybody (the most frequent class, or the median, of the training fold): {told}."
-        )
-
 
 def evaluate_weights(
     plan: EvaluationPlan[Data], weights: Sequence[PredictorWeights], *, resamples: int = 1000
