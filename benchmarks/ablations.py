@@ -107,12 +107,14 @@ def _different(rows: Mapping[str, RowRequest]) -> Iterator[tuple[str, RowRequest
 
 
 def ideas(suite: SuiteDeclaration, task: TaskDeclaration, track: Track, resamples: int) -> dict[str, Any]:
-    """Difference of every variant to the whole, over all folds and seeds of the division that counts."""
+    """Difference of every variant to the whole, over all folds of the division that counts, first seed."""
     taken = taken_apart(task, track)
     # the whole row as the only floor: every difference is one to it
     only = replace(suite, floors=(taken.whole.text,))
     rows = tuple(row.text for row in taken.variants.values())
-    run = SuiteRun(only, tasks=(task.name,), tracks=(track,), rows=rows, resamples=resamples, first_division=True)
+    run = SuiteRun(
+        only, tasks=(task.name,), tracks=(track,), rows=rows, seeds=1, resamples=resamples, first_division=True
+    )
     division = _only(run).divisions[0]
     lines = {row.text: _line(division, row.text) for row in (taken.whole, *taken.variants.values())}
     return {
@@ -262,7 +264,7 @@ def page(found: Mapping[str, Any], made: str) -> str:
         "# What each idea is worth",
         "The declared rows of [the bench](suite.md), taken apart. The whole row stands first; every other line is the "
         "row after something was done to it, and the difference is that line **minus the whole row** on the same "
-        "folds, with a 95 % interval over resampled clusters: below zero, what was taken away had earned its place. "
+        "folds (first seed), with a 95 % interval over resampled clusters: below zero, what was taken away had earned its place. "
         "Nothing is corrected for the number of lines and nothing was chosen by them. Test folds are those of the "
         "bench, read again by every line. `@late`: one regression a block, joined; `numbers` is the length of the "
         "vector.",
