@@ -266,8 +266,8 @@ def page(found: Mapping[str, Any], made: str) -> str:
         "row after something was done to it, and the difference is that line **minus the whole row** on the same "
         "folds (first seed), with a 95 % interval over resampled clusters: below zero, what was taken away had earned "
         "its place. Nothing is corrected for the number of lines and nothing was chosen by them. Test folds are "
-        "those of the bench, read again by every line. `@late`: one regression a block, joined; `numbers` is the length of the "
-        "vector.",
+        "those of the bench, read again by every line. `@late`: one regression a block, joined; `numbers` is the "
+        "length of the vector.",
         "![Differences to the whole row](ablations-ideas.svg)",
     ]
     for track, tasks in found["tracks"].items():
