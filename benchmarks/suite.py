@@ -1,4 +1,4 @@
-"""The page docs/results/suite.md: what ``trivium probe --suite real`` finds, with the circumstances of the run.
+"""The page docs/results/suite.md and its figure: what ``trivium probe --suite real`` finds, and how it was run.
 
 usage: TRIVIUM_DATA=FOLDER python benchmarks/suite.py [OPTION OF THE COMMAND ...]
 
@@ -11,12 +11,17 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from results import PAGES, circumstances
 
 from trivium.files import atomic_file, read_json, sha256_bytes, write_json
+from trivium.report.plots import picture
+
+COLOURS = {"better": "#2166ac", "worse": "#b2182b", "undecided": "0.55"}
 
 
 def main() -> int:
@@ -38,9 +43,35 @@ def main() -> int:
         "stand in the JSON file beside this page."
     )
     write_json(PAGES / "suite.json", {**facts, **found})
+    draw_contrasts(found["tracks"])
     with atomic_file(PAGES / "suite.md") as draft:
         draft.write_text(f"{page}\n{made}\n", encoding="utf-8")
     return 0
+
+
+def draw_contrasts(tracks: Mapping[str, Any]) -> None:
+    """The declared contrasts with their intervals, a panel for each track: right of zero, ours is better."""
+    shown = sorted(tracks.items(), reverse=True)  # H before F
+    sizes = [len(track["tasks"]) for _, track in shown]
+    with picture(PAGES / "suite-contrasts.svg", (7.2, 0.34 * sum(sizes) + 0.7 * len(sizes))) as figure:
+        panels = figure.subplots(len(sizes), 1, squeeze=False, sharex=True, gridspec_kw={"height_ratios": sizes})[:, 0]
+        for axes, (name, track) in zip(panels, shown, strict=True):
+            tasks = list(track["tasks"].items())[::-1]
+            for place, (_, task) in enumerate(tasks):
+                found = task["contrast"]
+                colour = "0.8" if task["beside"] else COLOURS[found["outcome"]]
+                axes.plot(found["interval"], [place, place], color=colour, linewidth=2.4)
+                axes.plot(found["difference"], place, "o", color=colour, markersize=5)
+            told = [
+                f"{task}, {one['contrast']['measure']}{' (not counted)' * bool(one['beside'])}" for task, one in tasks
+            ]
+            axes.set_yticks(range(len(tasks)), told, fontsize=8)
+            axes.set_ylim(-0.6, len(tasks) - 0.4)
+            axes.axvline(0, color="0.2", linewidth=0.8)
+            axes.set_title(f"Track {name}: {track['columns'].partition(':')[0]}", fontsize=9, loc="left")
+        panels[-1].set_xlabel(
+            "declared representation minus the floor that validation picked (95 % interval)", fontsize=8
+        )
 
 
 if __name__ == "__main__":
