@@ -147,7 +147,7 @@ def attend(
     key: Tensor,
     value: Tensor,
     heads: int,
-    rate: float = 0.0,
+    rate: float | Sequence[float] = 0.0,
     bias: Tensor | None = None,
     looks: Sequence[Glance] | None = None,
 ) -> Tensor:
@@ -159,8 +159,8 @@ def attend(
         Already mapped.
     heads : int
         Parts of the columns that look on their own.
-    rate : float
-        Dropout of the weights.
+    rate : float or sequence of float
+        Dropout of the weights, of the batch or of equal parts of it that follow one another.
     bias : tensor (B, 1, T, S), optional
         Is added to the scores.
     looks : sequence of Glance, optional
@@ -171,13 +171,19 @@ def attend(
     >>> attend(torch.zeros(1, 2, 4), torch.zeros(1, 3, 4), torch.ones(1, 3, 4), 2).flatten().tolist()
     [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
+    rates = [rate] if isinstance(rate, float) else list(rate)
+    short = query.shape[1] * key.shape[1] <= _SHORT and is_eager(query)
+    if len(rates) > 1 and not short:
+        parts = zip(*(x.chunk(len(rates)) for x in (query, key, value)), rates, strict=True)
+        hidden = [None] * len(rates) if bias is None else bias.chunk(len(rates))
+        return torch.cat([attend(q, k, v, heads, own, h) for (q, k, v, own), h in zip(parts, hidden, strict=True)])
     q, k, v = (x.view(*x.shape[:2], heads, -1).transpose(1, 2) for x in (query, key, value))
     if query.shape[1] * key.shape[1] > _SHORT:
-        taken = _long(q, k, v, bias, rate)
-    elif is_eager(query):
-        taken = _short(q, k, v, looks or glances(bias, query.shape[1], key.shape[1]), rate)
+        taken = _long(q, k, v, bias, rates[0])
+    elif short:
+        taken = _short(q, k, v, looks or glances(bias, query.shape[1], key.shape[1]), rates)
     else:
-        taken = _weighted(q, k, v, bias, rate)
+        taken = _weighted(q, k, v, bias, rates[0])
     return taken.transpose(1, 2).flatten(2)
 
 
@@ -196,11 +202,11 @@ def _long(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, rate: 
     return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
 
 
-def _short(query: Tensor, key: Tensor, value: Tensor, looks: Sequence[Glance], rate: float) -> Tensor:
+def _short(query: Tensor, key: Tensor, value: Tensor, looks: Sequence[Glance], rates: Sequence[float]) -> Tensor:
     """The same with columns before steps: products with few columns are several times quicker so."""
     missing = max(max(look.keys for look in looks) - key.shape[2], 0)
     rows = [_columns_first(query, 0), _columns_first(key, missing), _columns_first(value, missing)]
-    taken: Tensor = _Short.apply(*rows, looks, rate)  # type: ignore[no-untyped-call]
+    taken: Tensor = _Short.apply(*rows, looks, rates)  # type: ignore[no-untyped-call]
     return taken.view(query.shape[0], query.shape[1], query.shape[3], -1).transpose(2, 3)
 
 
@@ -216,21 +222,23 @@ class _Short(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, looks: list[Glance], rate: float) -> Tensor:
-        scaled, makeup = query * query.shape[1] ** -0.5, 1.0
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, looks: list[Glance], rates: list[float]) -> Tensor:
+        scaled = query * query.shape[1] ** -0.5
         weights, left, taken = [], [], []
         for look in looks:
             scores = scaled[:, :, look.queries].transpose(1, 2) @ key[:, :, : look.keys]
             if look.bias is not None:
                 scores.unflatten(0, (len(look.bias), -1)).add_(look.bias)
             weights.append(torch.softmax(scores, dim=2))
-            if rate:
-                stays, makeup = drawn(scores, rate)
+            if any(rates):
+                stays, makeup = _drawn(scores, rates)
                 left.append(stays.mul_(weights[-1]))
             taken.append(value[:, :, : look.keys] @ (left or weights)[-1].transpose(1, 2))
-        found = torch.cat(taken, dim=2).mul_(makeup)
+        found = torch.cat(taken, dim=2)
+        if left:
+            found.mul_(makeup)
         ctx.save_for_backward(scaled, key, value, found, *weights, *left)
-        ctx.looks, ctx.makeup = looks, makeup
+        ctx.looks, ctx.makeup = looks, makeup if left else None
         return found
 
     @staticmethod
@@ -240,7 +248,8 @@ class _Short(torch.autograd.Function):
         weights, left = weights[: len(ctx.looks)], weights[len(ctx.looks) :]
         of_query, of_key, of_value = torch.empty_like(scaled), torch.zeros_like(key), torch.zeros_like(value)
         together = (given * found).sum(dim=1).unsqueeze(2)
-        given = given * ctx.makeup
+        if left:
+            given = given * ctx.makeup
         for number, look in enumerate(ctx.looks):
             own, seen = given[:, :, look.queries], slice(0, look.keys)
             of_scores = own.transpose(1, 2) @ value[:, :, seen]
@@ -252,6 +261,13 @@ class _Short(torch.autograd.Function):
             of_key[:, :, seen] += scaled[:, :, look.queries] @ of_scores
             of_query[:, :, look.queries] = key[:, :, seen] @ of_scores.transpose(1, 2)
         return of_query.mul_(key.shape[1] ** -0.5), of_key, of_value, None, None
+
+
+def _drawn(scores: Tensor, rates: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """Which weights of equal parts (N, T, S) stay, as 1 and 0, and what makes up for the others, (N, 1, 1)."""
+    parts = [drawn(part, rate) for part, rate in zip(scores.chunk(len(rates)), rates, strict=True)]
+    makeup = torch.tensor([factor for _, factor in parts]).repeat_interleave(len(scores) // len(rates))
+    return torch.cat([stays for stays, _ in parts]), makeup.view(-1, 1, 1)
 
 
 def visible_steps(length: Tensor, steps: int, source_length: Tensor, source_steps: int, *, future: bool) -> Tensor:

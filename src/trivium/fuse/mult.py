@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +29,7 @@ from trivium.fuse.subnetworks import MultiLayer
 __all__ = ["MulT"]
 
 _Thing = TypeVar("_Thing")
+_Weights = tuple[Tensor, Tensor]
 _KERNEL = {"audio": 5}
 _ATTENTION_DROPOUT = {"text": 0.3, "audio": 0.2, "vision": 0.0}
 _INPUT_DROPOUT = {"text": 0.5, "audio": 0.0, "vision": 0.0}
@@ -144,7 +145,7 @@ class MulT(Network):
     def _crossmodal(self, mapped: Mapping[str, Steps]) -> dict[str, list[Tensor]]:
         """What every modality took from each of the others, (B, T, size) each."""
         pairs = [(target, source) for target in mapped for source in mapped if source != target]
-        groups = _alike(pairs, lambda pair: (*(mapped[m].mask.shape[1] for m in pair), self._stack(*pair).rate))
+        groups = _alike(pairs, lambda pair: tuple(mapped[m].mask.shape[1] for m in pair))
         found: dict[tuple[str, str], Tensor] = {}
         for group in groups if is_eager(mapped[self.modalities[0]].mask) else [[pair] for pair in pairs]:
             x, source = (torch.stack([mapped[pair[side]].values for pair in group]) for side in (0, 1))
@@ -238,34 +239,51 @@ class _Block(nn.Module):
             nn.init.zeros_(layer.bias)
 
 
+class _Layer(NamedTuple):
+    """One layer of stacks side by side: weights (G, F, D) and biases (G, F), normalisations folded in."""
+
+    into: _Weights
+    out: _Weights
+    first: _Weights
+    second: _Weights
+
+
 class _Abreast:
-    """G stacks of equal sizes and rates side by side: each layer is one product for all, (G, B, T, D) at once.
+    """G stacks of equal sizes side by side: each layer is one product for all, (G, B, T, D) at once.
 
     What a normalisation multiplies with and what it adds stand in the layer that follows, where they are few numbers.
+    Weights of all layers are brought together at once.
     """
 
     def __init__(self, stacks: Sequence[_Stack]) -> None:
         self.stacks, self.norms = stacks, [stack.norm for stack in stacks]
-        self.layers = [list(layers) for layers in zip(*(stack.layers for stack in stacks), strict=True)]
+        self.one = _as_block(stacks[0].layers[0])
+        self.rates = [stack.rate if stack.training else 0.0 for stack in stacks]
+        by_layer = zip(*([_as_block(layer) for layer in stack.layers] for stack in stacks), strict=True)
+        blocks = [block for layer in by_layer for block in layer]
+        into = _joined([block.attention.into for block in blocks], [block.norm_attention for block in blocks])
+        first = _joined([block.first for block in blocks], [block.norm_layers for block in blocks])
+        out, second = (_joined([part(block) for block in blocks]) for part in (lambda b: b.attention.out, lambda b: b.second))
+        self.layers = [_Layer(*parts) for parts in zip(*(_by_layer(x, len(stacks)) for x in (into, out, first, second)), strict=True)]
 
     def __call__(self, x: Tensor, source: Tensor, bias: Tensor, present: Tensor) -> Tensor:
         """Sequences `x` after looking at `source` (G, B, S, D); where `present` (G, B, 1) is 0 nothing is taken."""
         x, other, looks = self._embedded(x), _normed(self._embedded(source)), _glances(bias)
-        for blocks in self.layers:
-            x = _block(blocks, x, other, bias, present.unsqueeze(3), looks)
+        for layer in self.layers:
+            x = self._block(layer, x, other, bias, present.unsqueeze(3), looks)
         return _scaled(_normed(x), self.norms)
 
     def last(self, streams: Sequence[Steps], bias: Tensor) -> Tensor:
         """Last steps (G, B, D) of sequences that look at themselves: nothing asks the last layer for the others."""
         x, looks = self._embedded(torch.stack([steps.values for steps in streams])), _glances(bias)
         present = torch.stack([steps.seen for steps in streams])
-        for blocks in self.layers[:-1]:
-            x = _block(blocks, x, None, bias, present.unsqueeze(3), looks)
+        for layer in self.layers[:-1]:
+            x = self._block(layer, x, None, bias, present.unsqueeze(3), looks)
         length = torch.cat([steps.length for steps in streams])
         own = last_step(x.flatten(0, 1), length).view(*x.shape[:2], 1, -1)
         place = (length - 1).clamp(min=0).view(-1, 1, 1, 1).expand(-1, 1, 1, bias.shape[3])
-        for blocks in self.layers[-1:]:
-            own = _block(blocks, own, _normed(x), torch.gather(bias, 2, place), present.unsqueeze(3), None)
+        for layer in self.layers[-1:]:
+            own = self._block(layer, own, _normed(x), torch.gather(bias, 2, place), present.unsqueeze(3), None)
         return _scaled(_normed(own), self.norms).squeeze(2) * present
 
     def _embedded(self, x: Tensor) -> Tensor:
@@ -275,34 +293,38 @@ class _Abreast:
         dropped: Tensor = self.stacks[0].dropout(scaled)
         return dropped
 
+    def _block(
+        self,
+        layer: _Layer,
+        x: Tensor,
+        source: Tensor | None,
+        bias: Tensor,
+        present: Tensor,
+        looks: Sequence[Glance] | None,
+    ) -> Tensor:
+        """One layer of stacks side by side; `source` is already normalised, and `x` itself without it."""
+        one, normed, size = self.one, _normed(x), x.shape[3]
+        weight, offset = layer.into
+        if source is None:
+            parts = _linear(normed, weight, offset).chunk(3, dim=3)
+        else:
+            query = _linear(normed, weight[:, :size], offset[:, :size])
+            parts = (query, *_linear(source, weight[:, size:], offset[:, size:]).chunk(2, dim=3))
+        query, key, value = (part.flatten(0, 1) for part in parts)
+        taken = attend(query, key, value, one.attention.heads, self.rates, bias, looks).view(x.shape)
+        taken = _linear(taken, *layer.out)
+        x = x + one.residual_dropout(taken) * present
+        hidden = F.relu(_linear(_normed(x), *layer.first))
+        after: Tensor = one.residual_dropout(_linear(one.relu_dropout(hidden), *layer.second))
+        return x + after
 
-def _block(
-    blocks: Sequence[_Block],
-    x: Tensor,
-    source: Tensor | None,
-    bias: Tensor,
-    present: Tensor,
-    looks: Sequence[Glance] | None,
-) -> Tensor:
-    """One layer of stacks side by side; `source` is already normalised, and `x` itself without it."""
-    one, normed, size = blocks[0], _normed(x), x.shape[3]
-    weight, offset = _joined([block.attention.into for block in blocks], [block.norm_attention for block in blocks])
-    if source is None:
-        parts = _linear(normed, weight, offset).chunk(3, dim=3)
-    else:
-        query = _linear(normed, weight[:, :size], offset[:, :size])
-        parts = (query, *_linear(source, weight[:, size:], offset[:, size:]).chunk(2, dim=3))
-    rate = one.attention.dropout if one.training else 0.0
-    query, key, value = (part.flatten(0, 1) for part in parts)
-    taken = attend(query, key, value, one.attention.heads, rate, bias, looks).view(x.shape)
-    taken = _linear(taken, *_joined([block.attention.out for block in blocks]))
-    x = x + one.residual_dropout(taken) * present
-    hidden = F.relu(_linear(_normed(x), *_joined([b.first for b in blocks], [b.norm_layers for b in blocks])))
-    after: Tensor = one.residual_dropout(_linear(one.relu_dropout(hidden), *_joined([b.second for b in blocks])))
-    return x + after
+
+def _by_layer(weights: _Weights, stacks: int) -> list[_Weights]:
+    """Weights and biases of all layers of all stacks, taken apart by layer."""
+    return list(zip(*(part.unflatten(0, (-1, stacks)).unbind() for part in weights), strict=True))
 
 
-def _joined(layers: Sequence[nn.Linear], norms: Sequence[nn.LayerNorm] = ()) -> tuple[Tensor, Tensor]:
+def _joined(layers: Sequence[nn.Linear], norms: Sequence[nn.LayerNorm] = ()) -> _Weights:
     """Weights (G, F, D) and biases (G, F) of layers, behind what normalisations scale and add."""
     weight, bias = torch.stack([layer.weight for layer in layers]), torch.stack([layer.bias for layer in layers])
     if not norms:
@@ -337,6 +359,11 @@ def _alike(things: Sequence[_Thing], key: Callable[[_Thing], object]) -> list[li
 
 def _as_stack(module: nn.Module) -> _Stack:
     assert isinstance(module, _Stack)
+    return module
+
+
+def _as_block(module: nn.Module) -> _Block:
+    assert isinstance(module, _Block)
     return module
 
 
