@@ -23,10 +23,11 @@ from trivium.errors import SpecificationError
 from trivium.fuse.dropout import drawn, dropout
 from trivium.fuse.steps import is_eager
 
-__all__ = ["Attention", "Glance", "attend", "glances", "sinusoids", "visible_steps"]
+__all__ = ["Attention", "Glance", "attend", "attend_columns", "glances", "reach", "sinusoids", "visible_steps"]
 
 _SHORT = 128 * 128  # pairs of steps
 _TOGETHER = 24  # queries
+_POWER = 100.0  # of two; sums of such numbers and what divides by them can be held
 _LANES = 8  # numbers of one instruction; a softmax over a multiple of it takes two thirds of the time
 
 
@@ -203,71 +204,129 @@ def _long(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, rate: 
 
 
 def _short(query: Tensor, key: Tensor, value: Tensor, looks: Sequence[Glance], rates: Sequence[float]) -> Tensor:
-    """The same with columns before steps: products with few columns are several times quicker so."""
-    missing = max(max(look.keys for look in looks) - key.shape[2], 0)
-    rows = [_columns_first(query, 0), _columns_first(key, missing), _columns_first(value, missing)]
-    taken: Tensor = _Short.apply(*rows, looks, rates)  # type: ignore[no-untyped-call]
+    """The same of short sequences."""
+    missing = reach(looks) - key.shape[2]
+    pair = F.pad(torch.stack([key, value]).transpose(3, 4), (0, missing)).flatten(1, 2)
+    taken = attend_columns(query.transpose(2, 3).flatten(0, 1), pair, looks, rates)
     return taken.view(query.shape[0], query.shape[1], query.shape[3], -1).transpose(2, 3)
 
 
-def _columns_first(part: Tensor, missing: int) -> Tensor:
-    return F.pad(part.transpose(2, 3), (0, missing)).flatten(0, 1).contiguous()
+def reach(looks: Sequence[Glance]) -> int:
+    """Keys that any query looks at, hidden ones at their end included.
+
+    Parameters
+    ----------
+    looks : sequence of Glance
+        One at least.
+
+    Examples
+    --------
+    >>> reach(glances(None, 3, 5))
+    5
+    """
+    return max(look.keys for look in looks)
+
+
+def attend_columns(
+    query: Tensor, pair: Tensor, looks: Sequence[Glance], rates: Sequence[float] = (0.0,)
+) -> Tensor:
+    """:func:`attend` of short sequences with columns before steps: products with few columns are quicker so.
+
+    Parameters
+    ----------
+    query : tensor (N, D, T)
+        N samples and heads, D columns each.
+    pair : tensor (2, N, D, S)
+        Keys and values, of as many steps as :func:`reach` tells.
+    looks : sequence of Glance
+        What queries look at.
+    rates : sequence of float
+        Dropout of the weights, of equal parts of the samples.
+
+    Returns
+    -------
+    taken : tensor (N, D, T)
+
+    Examples
+    --------
+    >>> attend_columns(torch.zeros(1, 4, 2), torch.ones(2, 1, 4, 3), glances(None, 2, 3)).flatten().tolist()
+    [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    """
+    taken: Tensor = _Short.apply(query, pair, looks, rates)  # type: ignore[no-untyped-call]
+    return taken
 
 
 class _Short(torch.autograd.Function):
-    """Attention of queries, keys and values (B heads, D / heads, steps).
+    """Attention with columns before steps.
 
-    With W the weights, P what dropout leaves of them (the factor that makes up for the others is in the values) and G
-    the gradient of P, that of the scores is P G - W d, where d sums P G over keys: gradient times output of a query.
+    The weights of a query are E / Z, where Z sums E over keys. E are powers of two, which take half the time of those of
+    e, with the largest taken off only where they might be too large for a number. With P what dropout leaves of E, c what
+    makes up for the rest, and G the gradient of P c / Z, that of the scores is P G c / Z - E d / Z, where d sums P G c / Z
+    over keys: gradient times output of a query.
     """
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, looks: list[Glance], rates: list[float]) -> Tensor:
-        scaled = query * query.shape[1] ** -0.5
-        weights, left, taken = [], [], []
+    def forward(
+        ctx: Any, query: Tensor, pair: Tensor, looks: Sequence[Glance], rates: Sequence[float]
+    ) -> Tensor:
+        scaled, (key, value) = query * (query.shape[1] ** -0.5 / math.log(2)), pair
+        large = not _longest(scaled) * _longest(key) < _POWER**2
+        powers, left, sums, taken, makeup = [], [], [], [], [1.0]
         for look in looks:
             scores = scaled[:, :, look.queries].transpose(1, 2) @ key[:, :, : look.keys]
             if look.bias is not None:
                 scores.unflatten(0, (len(look.bias), -1)).add_(look.bias)
-            weights.append(torch.softmax(scores, dim=2))
+            if large:
+                scores.sub_(scores.amax(dim=2, keepdim=True))
+            powers.append(scores.exp2_())
+            sums.append(scores.sum(dim=2))
             if any(rates):
-                stays, makeup = _drawn(scores, rates)
-                left.append(stays.mul_(weights[-1]))
-            taken.append(value[:, :, : look.keys] @ (left or weights)[-1].transpose(1, 2))
-        found = torch.cat(taken, dim=2)
-        if left:
-            found.mul_(makeup)
-        ctx.save_for_backward(scaled, key, value, found, *weights, *left)
-        ctx.looks, ctx.makeup = looks, makeup if left else None
+                own, makeup = _thinned(scores, rates)
+                left.append(own)
+            taken.append(value[:, :, : look.keys] @ (left or powers)[-1].transpose(1, 2))
+        share = torch.cat(sums, dim=1).reciprocal_().unsqueeze(1)
+        factor = query.new_tensor(makeup).repeat_interleave(len(query) // len(makeup)).view(-1, 1, 1)
+        found = torch.cat(taken, dim=2).mul_(share * factor)
+        ctx.save_for_backward(scaled, pair, found, share, factor, *powers, *left)
+        ctx.looks = looks
         return found
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, given: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        scaled, key, value, found, *weights = ctx.saved_tensors
-        weights, left = weights[: len(ctx.looks)], weights[len(ctx.looks) :]
-        of_query, of_key, of_value = torch.empty_like(scaled), torch.zeros_like(key), torch.zeros_like(value)
-        together = (given * found).sum(dim=1).unsqueeze(2)
-        if left:
-            given = given * ctx.makeup
+    def backward(ctx: Any, given: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        scaled, pair, found, share, factor, *powers = ctx.saved_tensors
+        powers, left = powers[: len(ctx.looks)], powers[len(ctx.looks) :]
+        (key, value), of_query, of_pair = pair, [], torch.zeros_like(pair)
+        together = (given * found).sum(dim=1, keepdim=True).mul_(share).transpose(1, 2)
+        given = given * (share * factor)
         for number, look in enumerate(ctx.looks):
             own, seen = given[:, :, look.queries], slice(0, look.keys)
             of_scores = own.transpose(1, 2) @ value[:, :, seen]
             if left:
-                of_scores.mul_(left[number]).addcmul_(weights[number], together[:, look.queries], value=-1)
+                of_scores.mul_(left[number]).addcmul_(powers[number], together[:, look.queries], value=-1)
             else:
-                of_scores.sub_(together[:, look.queries]).mul_(weights[number])
-            of_value[:, :, seen] += own @ (left or weights)[number]
-            of_key[:, :, seen] += scaled[:, :, look.queries] @ of_scores
-            of_query[:, :, look.queries] = key[:, :, seen] @ of_scores.transpose(1, 2)
-        return of_query.mul_(key.shape[1] ** -0.5), of_key, of_value, None, None
+                of_scores.sub_(together[:, look.queries]).mul_(powers[number])
+            of_pair[0, :, :, seen] += scaled[:, :, look.queries] @ of_scores
+            of_pair[1, :, :, seen] += own @ (left or powers)[number]
+            of_query.append(key[:, :, seen] @ of_scores.transpose(1, 2))
+        of_pair[0] *= math.log(2)
+        return torch.cat(of_query, dim=2).mul_(key.shape[1] ** -0.5), of_pair, None, None
 
 
-def _drawn(scores: Tensor, rates: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """Which weights of equal parts (N, T, S) stay, as 1 and 0, and what makes up for the others, (N, 1, 1)."""
-    parts = [drawn(part, rate) for part, rate in zip(scores.chunk(len(rates)), rates, strict=True)]
-    makeup = torch.tensor([factor for _, factor in parts]).repeat_interleave(len(scores) // len(rates))
-    return torch.cat([stays for stays, _ in parts]), makeup.view(-1, 1, 1)
+def _longest(vectors: Tensor) -> float:
+    """Largest squared length of a column (N, D, T)."""
+    return float(vectors.square().sum(dim=1).max())
+
+
+def _thinned(powers: Tensor, rates: Sequence[float]) -> tuple[Tensor, list[float]]:
+    """What dropout leaves of equal parts of (N, T, S), each with its rate, and what makes up for the rest in each."""
+    left, makeup = powers.clone(), []
+    for part, rate in zip(left.chunk(len(rates)), rates, strict=True):
+        stays, factor = drawn(part, rate) if rate else (None, 1.0)
+        makeup.append(factor)
+        if stays is not None:
+            part.mul_(stays)
+    return left, makeup
 
 
 def visible_steps(length: Tensor, steps: int, source_length: Tensor, source_steps: int, *, future: bool) -> Tensor:

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trivium.fuse.attention import Attention, Glance, attend, glances, sinusoids, visible_steps
+from trivium.fuse.attention import Attention, Glance, attend, attend_columns, glances, reach, sinusoids, visible_steps
 from trivium.fuse.dropout import Dropout
 from trivium.fuse.network import Network, Rates, Sizes, by_modality
 from trivium.fuse.steps import Steps, compact, is_eager, last_step, mean_of_steps
@@ -257,6 +257,7 @@ class _Abreast:
 
     def __init__(self, stacks: Sequence[_Stack]) -> None:
         self.stacks, self.norms = stacks, [stack.norm for stack in stacks]
+        self.heads = _as_block(stacks[0].layers[0]).attention.heads
         self.one = _as_block(stacks[0].layers[0])
         self.rates = [stack.rate if stack.training else 0.0 for stack in stacks]
         by_layer = zip(*([_as_block(layer) for layer in stack.layers] for stack in stacks), strict=True)
@@ -305,18 +306,37 @@ class _Abreast:
         """One layer of stacks side by side; `source` is already normalised, and `x` itself without it."""
         one, normed, size = self.one, _normed(x), x.shape[3]
         weight, offset = layer.into
-        if source is None:
-            parts = _linear(normed, weight, offset).chunk(3, dim=3)
+        query_weights, pair_weights = (weight[:, :size], offset[:, :size]), (weight[:, size:], offset[:, size:])
+        source = normed if source is None else source
+        if looks:
+            taken = self._attend_columns(normed, query_weights, source, pair_weights, looks)
         else:
-            query = _linear(normed, weight[:, :size], offset[:, :size])
-            parts = (query, *_linear(source, weight[:, size:], offset[:, size:]).chunk(2, dim=3))
-        query, key, value = (part.flatten(0, 1) for part in parts)
-        taken = attend(query, key, value, one.attention.heads, self.rates, bias, looks).view(x.shape)
+            query = _linear(normed, *query_weights).flatten(0, 1)
+            key, value = _linear(source, *pair_weights).flatten(0, 1).chunk(2, dim=2)
+            taken = attend(query, key, value, one.attention.heads, self.rates, bias, looks).view(x.shape)
         taken = _linear(taken, *layer.out)
         x = x + one.residual_dropout(taken) * present
         hidden = F.relu(_linear(_normed(x), *layer.first))
         after: Tensor = one.residual_dropout(_linear(one.relu_dropout(hidden), *layer.second))
         return x + after
+
+
+    def _attend_columns(
+        self, x: Tensor, query_weights: _Weights, source: Tensor, pair_weights: _Weights, looks: Sequence[Glance]
+    ) -> Tensor:
+        """Attention where columns are put before steps by the layers around it."""
+        groups, rows, steps, size = x.shape
+        query = _columns(x, query_weights, 1).reshape(-1, size // self.heads, steps)
+        pair = F.pad(_columns(source, pair_weights, 2), (0, reach(looks) - source.shape[2]))
+        taken = attend_columns(query, pair.reshape(2, len(query), -1, pair.shape[4]), looks, self.rates)
+        return taken.view(groups, rows, size, steps).transpose(1, 2).contiguous().permute(0, 2, 3, 1)
+
+
+def _columns(x: Tensor, weights: _Weights, parts: int) -> Tensor:
+    """What layers (G, parts D, C) give, columns before steps, (parts, G, B, D, T)."""
+    weight, offset = weights
+    found = torch.baddbmm(offset.unsqueeze(2), weight, x.flatten(1, 2).transpose(1, 2))
+    return found.view(len(x), parts, -1, x.shape[1], x.shape[2]).permute(1, 0, 3, 2, 4)
 
 
 def _by_layer(weights: _Weights, stacks: int) -> list[_Weights]:
