@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import torch
@@ -47,6 +48,13 @@ class Glance(NamedTuple):
     queries: slice
     keys: int
     bias: Tensor | None
+
+    def bias_of(self, rows: slice, count: int) -> Tensor | None:
+        """The bias of some of so many samples and heads."""
+        if self.bias is None:
+            return None
+        heads = count // len(self.bias)
+        return self.bias[rows.start // heads : rows.stop // heads]
 
 
 def glances(bias: Tensor | None, steps: int, source_steps: int) -> list[Glance]:
@@ -262,71 +270,83 @@ class _Short(torch.autograd.Function):
     The weights of a query are E / Z, where Z sums E over keys. E are powers of two, which take half the time of those of
     e, with the largest taken off only where they might be too large for a number. With P what dropout leaves of E, c what
     makes up for the rest, and G the gradient of P c / Z, that of the scores is P G c / Z - E d / Z, where d sums P G c / Z
-    over keys: gradient times output of a query.
+    over keys: gradient times output of a query. With dropout P - E / 2 is kept: its sign tells what was left, so that
+    one tensor of all pairs of steps waits for the backward pass in place of two.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, query: Tensor, pair: Tensor, looks: Sequence[Glance], rates: Sequence[float]
-    ) -> Tensor:
+    def forward(ctx: Any, query: Tensor, pair: Tensor, looks: Sequence[Glance], rates: Sequence[float]) -> Tensor:
         scaled, (key, value) = query * (query.shape[1] ** -0.5 / math.log(2)), pair
         large = not _longest(scaled) * _longest(key) < _POWER**2
-        powers, left, sums, taken, makeup = [], [], [], [], [1.0]
-        for look in looks:
-            scores = scaled[:, :, look.queries].transpose(1, 2) @ key[:, :, : look.keys]
-            if look.bias is not None:
-                scores.unflatten(0, (len(look.bias), -1)).add_(look.bias)
-            if large:
-                scores.sub_(scores.amax(dim=2, keepdim=True))
-            powers.append(scores.exp2_())
-            sums.append(scores.sum(dim=2))
-            if any(rates):
-                own, makeup = _thinned(scores, rates)
-                left.append(own)
-            taken.append(value[:, :, : look.keys] @ (left or powers)[-1].transpose(1, 2))
-        share = torch.cat(sums, dim=1).reciprocal_().unsqueeze(1)
-        factor = query.new_tensor(makeup).repeat_interleave(len(query) // len(makeup)).view(-1, 1, 1)
-        found = torch.cat(taken, dim=2).mul_(share * factor)
-        ctx.save_for_backward(scaled, pair, found, share, factor, *powers, *left)
-        ctx.looks = looks
+        share, found = query.new_empty(len(query), 1, query.shape[2]), torch.empty_like(query)
+        kept, makeup = [], []
+        for rows, rate in _parts(len(query), rates):
+            for look in looks:
+                seen = slice(0, look.keys)
+                powers = _powers(scaled[rows, :, look.queries], key[rows, :, seen], look.bias_of(rows, len(query)), large)
+                own = torch.sum(powers, dim=2).reciprocal_().unsqueeze(1)
+                share[rows, :, look.queries] = own
+                left, factor = powers, 1.0
+                if rate:
+                    stays, factor = drawn(powers, rate)
+                    left = stays.mul_(powers)
+                found[rows, :, look.queries] = (value[rows, :, seen] @ left.transpose(1, 2)).mul_(own.mul_(factor))
+                kept.append(left.sub_(powers, alpha=0.5) if rate else powers)
+            makeup.append(factor)
+        ctx.save_for_backward(scaled, pair, found, share, *kept)
+        ctx.looks, ctx.rates, ctx.makeup = looks, rates, makeup
         return found
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, given: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        scaled, pair, found, share, factor, *powers = ctx.saved_tensors
-        powers, left = powers[: len(ctx.looks)], powers[len(ctx.looks) :]
-        (key, value), of_query, of_pair = pair, [], torch.zeros_like(pair)
-        together = (given * found).sum(dim=1, keepdim=True).mul_(share).transpose(1, 2)
-        given = given * (share * factor)
-        for number, look in enumerate(ctx.looks):
-            own, seen = given[:, :, look.queries], slice(0, look.keys)
-            of_scores = own.transpose(1, 2) @ value[:, :, seen]
-            if left:
-                of_scores.mul_(left[number]).addcmul_(powers[number], together[:, look.queries], value=-1)
-            else:
-                of_scores.sub_(together[:, look.queries]).mul_(powers[number])
-            of_pair[0, :, :, seen] += scaled[:, :, look.queries] @ of_scores
-            of_pair[1, :, :, seen] += own @ (left or powers)[number]
-            of_query.append(key[:, :, seen] @ of_scores.transpose(1, 2))
+        scaled, pair, found, share, *kept = ctx.saved_tensors
+        (key, value), of_query, of_pair = pair, torch.empty_like(scaled), torch.zeros_like(pair)
+        left = iter(kept)
+        for (rows, rate), factor in zip(_parts(len(scaled), ctx.rates), ctx.makeup, strict=True):
+            own_share = share[rows] * (2 if rate else 1)  # halves were kept
+            together = (given[rows] * found[rows]).sum(dim=1, keepdim=True).mul_(own_share).transpose(1, 2)
+            scaled_given = given[rows] * own_share.mul_(factor)
+            for look in ctx.looks:
+                weights, queries, seen = next(left), look.queries, slice(0, look.keys)
+                own = scaled_given[:, :, queries]
+                of_scores = own.transpose(1, 2) @ value[rows, :, seen]
+                if rate:
+                    stayed = weights.clamp(min=0)
+                    of_scores.mul_(stayed).addcmul_(weights.abs(), together[:, queries], value=-1)
+                else:
+                    stayed = weights
+                    of_scores.sub_(together[:, queries]).mul_(weights)
+                of_pair[0, rows, :, seen] += scaled[rows, :, queries] @ of_scores
+                of_pair[1, rows, :, seen] += own @ stayed
+                of_query[rows, :, queries] = key[rows, :, seen] @ of_scores.transpose(1, 2)
         of_pair[0] *= math.log(2)
-        return torch.cat(of_query, dim=2).mul_(key.shape[1] ** -0.5), of_pair, None, None
+        return of_query.mul_(key.shape[1] ** -0.5), of_pair, None, None
+
+
+def _parts(count: int, rates: Sequence[float]) -> list[tuple[slice, float]]:
+    """Samples of equal rates of dropout, given the rates of equal parts."""
+    found, start = [], 0
+    for rate, alike in groupby(rates):
+        stop = start + len(list(alike)) * (count // len(rates))
+        found.append((slice(start, stop), rate))
+        start = stop
+    return found
+
+
+def _powers(query: Tensor, key: Tensor, bias: Tensor | None, large: bool) -> Tensor:
+    """Powers of two of scores, (N, T, S)."""
+    scores = query.transpose(1, 2) @ key
+    if bias is not None:
+        scores.unflatten(0, (len(bias), -1)).add_(bias)
+    if large:
+        scores.sub_(scores.amax(dim=2, keepdim=True))
+    return scores.exp2_()
 
 
 def _longest(vectors: Tensor) -> float:
     """Largest squared length of a column (N, D, T)."""
     return float(vectors.square().sum(dim=1).max())
-
-
-def _thinned(powers: Tensor, rates: Sequence[float]) -> tuple[Tensor, list[float]]:
-    """What dropout leaves of equal parts of (N, T, S), each with its rate, and what makes up for the rest in each."""
-    left, makeup = powers.clone(), []
-    for part, rate in zip(left.chunk(len(rates)), rates, strict=True):
-        stays, factor = drawn(part, rate) if rate else (None, 1.0)
-        makeup.append(factor)
-        if stays is not None:
-            part.mul_(stays)
-    return left, makeup
 
 
 def visible_steps(length: Tensor, steps: int, source_length: Tensor, source_steps: int, *, future: bool) -> Tensor:

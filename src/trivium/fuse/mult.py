@@ -144,7 +144,7 @@ class MulT(Network):
 
     def _crossmodal(self, mapped: Mapping[str, Steps]) -> dict[str, list[Tensor]]:
         """What every modality took from each of the others, (B, T, size) each."""
-        pairs = [(target, source) for target in mapped for source in mapped if source != target]
+        pairs = [(target, source) for source in mapped for target in mapped if source != target]
         groups = _alike(pairs, lambda pair: tuple(mapped[m].mask.shape[1] for m in pair))
         found: dict[tuple[str, str], Tensor] = {}
         for group in groups if is_eager(mapped[self.modalities[0]].mask) else [[pair] for pair in pairs]:
