@@ -25,6 +25,7 @@ from trivium.fuse.dropout import Dropout
 from trivium.fuse.network import Network, Rates, Sizes, by_modality
 from trivium.fuse.steps import Steps, compact, is_eager, last_step, mean_of_steps
 from trivium.fuse.subnetworks import MultiLayer
+from trivium.fuse.two_layers import two_layers
 
 __all__ = ["MulT"]
 
@@ -316,9 +317,12 @@ class _Abreast:
             taken = attend(query, key, value, one.attention.heads, self.rates, bias, looks).view(x.shape)
         taken = _linear(taken, *layer.out)
         x = x + one.residual_dropout(taken) * present
-        hidden = F.relu(_linear(_normed(x), *layer.first))
-        after: Tensor = one.residual_dropout(_linear(one.relu_dropout(hidden), *layer.second))
-        return x + after
+        normed = _normed(x)
+        if is_eager(x) and not (one.training and one.relu_dropout.p):
+            after = two_layers(normed.flatten(1, 2), layer.first, layer.second).view(x.shape)
+        else:
+            after = _linear(one.relu_dropout(F.relu(_linear(normed, *layer.first))), *layer.second)
+        return x + one.residual_dropout(after)
 
 
     def _attend_columns(
