@@ -241,12 +241,11 @@ class _Block(nn.Module):
 
 
 class _Layer(NamedTuple):
-    """One layer of stacks side by side: weights (G, F, D) and biases (G, F), normalisations folded in."""
+    """One layer of stacks side by side: weights (G, F, D) and biases (G, F) of its attention, normalisation folded in."""
 
+    blocks: Sequence[_Block]
     into: _Weights
     out: _Weights
-    first: _Weights
-    second: _Weights
 
 
 class _Abreast:
@@ -261,12 +260,12 @@ class _Abreast:
         self.heads = _as_block(stacks[0].layers[0]).attention.heads
         self.one = _as_block(stacks[0].layers[0])
         self.rates = [stack.rate if stack.training else 0.0 for stack in stacks]
-        by_layer = zip(*([_as_block(layer) for layer in stack.layers] for stack in stacks), strict=True)
+        by_layer = [[_as_block(layer) for layer in layers] for layers in zip(*(s.layers for s in stacks), strict=True)]
         blocks = [block for layer in by_layer for block in layer]
         into = _joined([block.attention.into for block in blocks], [block.norm_attention for block in blocks])
-        first = _joined([block.first for block in blocks], [block.norm_layers for block in blocks])
-        out, second = (_joined([part(block) for block in blocks]) for part in (lambda b: b.attention.out, lambda b: b.second))
-        self.layers = [_Layer(*parts) for parts in zip(*(_by_layer(x, len(stacks)) for x in (into, out, first, second)), strict=True)]
+        out = _joined([block.attention.out for block in blocks])
+        parts = zip(by_layer, _by_layer(into, len(stacks)), _by_layer(out, len(stacks)), strict=True)
+        self.layers = [_Layer(*part) for part in parts]
 
     def __call__(self, x: Tensor, source: Tensor, bias: Tensor, present: Tensor) -> Tensor:
         """Sequences `x` after looking at `source` (G, B, S, D); where `present` (G, B, 1) is 0 nothing is taken."""
@@ -317,12 +316,11 @@ class _Abreast:
             taken = attend(query, key, value, one.attention.heads, self.rates, bias, looks).view(x.shape)
         taken = _linear(taken, *layer.out)
         x = x + one.residual_dropout(taken) * present
-        normed = _normed(x)
-        if is_eager(x) and not (one.training and one.relu_dropout.p):
-            after = two_layers(normed.flatten(1, 2), layer.first, layer.second).view(x.shape)
-        else:
-            after = _linear(one.relu_dropout(F.relu(_linear(normed, *layer.first))), *layer.second)
-        return x + one.residual_dropout(after)
+        norms, first, second = zip(*((b.norm_layers, b.first, b.second) for b in layer.blocks), strict=True)
+        if is_eager(x) and not (one.training and (one.relu_dropout.p or one.residual_dropout.p)):
+            return two_layers(x.flatten(1, 2), norms, first, second).view(x.shape)
+        hidden = F.relu(_linear(_normed(x), *_joined(first, norms)))
+        return x + one.residual_dropout(_linear(one.relu_dropout(hidden), *_joined(second)))
 
 
     def _attend_columns(

@@ -1,72 +1,82 @@
-"""Two layers with a rectifier between them, as transformers have them, a few groups of samples at a time.
+"""The second half of a transformer's layer, group by group: normalisation, two layers with a rectifier between, sum.
 
-Groups have weights of their own. Each goes through both layers, and back, on its own: what lies between the layers is
-four times as wide as the rest and stays in the cache so, where one product for all groups would write it to memory and
-read it again for the offset, the rectifier and the second layer.
+Groups have weights of their own. Each goes through all of it, and back, before the next one does: what lies between the
+layers is four times as wide as the rest and stays in the cache so, where one product for all groups would write it to
+memory and read it again for the offset, the rectifier and the second layer; and no weight is copied.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 __all__ = ["two_layers"]
 
-Weights = tuple[Tensor, Tensor]
+_PER_GROUP = 6
 
 
-def two_layers(x: Tensor, first: Weights, second: Weights) -> Tensor:
-    """Second layer of what the rectifier leaves of the first.
+def two_layers(x: Tensor, norms: Sequence[nn.LayerNorm], first: Sequence[nn.Linear], second: Sequence[nn.Linear]) -> Tensor:
+    """Rows and, added to them, the second layer of what the rectifier leaves of the first layer of the normalised rows.
 
     Parameters
     ----------
     x : tensor (G, R, D)
         R rows of G groups.
-    first : tensors (G, H, D) and (G, H)
-        Weights and offsets of the first layers.
-    second : tensors (G, F, H) and (G, F)
-        The same of the second ones.
+    norms, first, second : sequence of module
+        Of every group; of equal sizes.
 
     Returns
     -------
-    found : tensor (G, R, F)
+    found : tensor (G, R, D)
 
     Examples
     --------
-    >>> ones = torch.ones(1, 1, 1)
-    >>> two_layers(torch.tensor([[[-3.0], [2.0]]]), (ones, ones[0]), (ones, ones[0])).flatten().tolist()
-    [1.0, 4.0]
+    >>> norm, first, second = nn.LayerNorm(2), nn.Linear(2, 8), nn.Linear(8, 2)
+    >>> x = torch.tensor([[1.0, 2.0], [3.0, 5.0]])
+    >>> plain = x + second(first(norm(x)).relu())
+    >>> torch.allclose(two_layers(x.unsqueeze(0), [norm], [first], [second])[0], plain, atol=1e-6)
+    True
     """
-    found: Tensor = _TwoLayers.apply(x, *first, *second)  # type: ignore[no-untyped-call]
+    weights = [part for group in zip(norms, first, second, strict=True) for module in group for part in (module.weight, module.bias)]
+    found: Tensor = _TwoLayers.apply(x.contiguous(), norms[0].eps, *weights)  # type: ignore[no-untyped-call]
     return found
 
 
 class _TwoLayers(torch.autograd.Function):
-    """Keeps what lies between the layers for the backward pass."""
+    """Keeps the normalised rows and what lies between the layers for the backward pass."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, first: Tensor, offset: Tensor, second: Tensor, added: Tensor) -> Tensor:
-        hidden = x.new_empty(*x.shape[:2], first.shape[1])
-        found = x.new_empty(*x.shape[:2], second.shape[1])
-        for group, rows in enumerate(x):
-            torch.addmm(offset[group], rows, first[group].t(), out=hidden[group]).relu_()
-            torch.addmm(added[group], hidden[group], second[group].t(), out=found[group])
-        ctx.save_for_backward(x, first, second, hidden)
+    def forward(ctx: Any, x: Tensor, eps: float, *weights: Tensor) -> Tensor:
+        found, kept = torch.empty_like(x), []
+        for rows, own, (scale, shift, first, offset, second, added) in zip(x, found, _by(_PER_GROUP, weights), strict=True):
+            normed, *moments = torch.native_layer_norm(rows, scale.shape, scale, shift, eps)
+            hidden = torch.addmm(offset, normed, first.t()).relu_()
+            torch.add(rows, added, out=own).addmm_(hidden, second.t())
+            kept += [normed, *moments, hidden]
+        ctx.save_for_backward(x, *weights, *kept)
         return found
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, given: Tensor) -> tuple[Tensor, ...]:
-        x, first, second, hidden = ctx.saved_tensors
-        of_x, of_first, of_second = torch.empty_like(x), torch.empty_like(first), torch.empty_like(second)
-        of_offset = x.new_empty(len(x), first.shape[1])
-        for group, rows in enumerate(hidden):
-            torch.mm(given[group].t(), rows, out=of_second[group])
-            of_hidden = torch.ops.aten.threshold_backward(given[group] @ second[group], rows, 0)
-            torch.sum(of_hidden, dim=0, out=of_offset[group])
-            torch.mm(of_hidden.t(), x[group], out=of_first[group])
-            torch.mm(of_hidden, first[group], out=of_x[group])
-        return of_x, of_first, of_offset, of_second, given.sum(dim=1)
+    def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, ...]:
+        x, *saved = ctx.saved_tensors
+        weights, kept = _by(_PER_GROUP, saved), _by(4, saved[_PER_GROUP * len(x) :])
+        of_x, of_weights = torch.empty_like(x), []
+        for rows, own, found in zip(x, given, of_x, strict=True):
+            (scale, shift, first, _, second, _), (normed, *moments, hidden) = next(weights), next(kept)
+            of_hidden = torch.ops.aten.threshold_backward(own @ second, hidden, 0)
+            of_rows, of_scale, of_shift = torch.ops.aten.native_layer_norm_backward(
+                of_hidden @ first, rows, scale.shape, *moments, scale, shift, [True, True, True]
+            )
+            torch.add(of_rows, own, out=found)
+            of_weights += [of_scale, of_shift, of_hidden.t() @ normed, of_hidden.sum(dim=0), own.t() @ hidden, own.sum(dim=0)]
+        return of_x, None, *of_weights
+
+
+def _by(count: int, things: Sequence[Tensor]) -> Iterator[Sequence[Tensor]]:
+    """So many at a time."""
+    return (things[start : start + count] for start in range(0, len(things), count))
