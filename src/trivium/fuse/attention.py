@@ -235,9 +235,7 @@ def reach(looks: Sequence[Glance]) -> int:
     return max(look.keys for look in looks)
 
 
-def attend_columns(
-    query: Tensor, pair: Tensor, looks: Sequence[Glance], rates: Sequence[float] = (0.0,)
-) -> Tensor:
+def attend_columns(query: Tensor, pair: Tensor, looks: Sequence[Glance], rates: Sequence[float] = (0.0,)) -> Tensor:
     """:func:`attend` of short sequences with columns before steps: products with few columns are quicker so.
 
     Parameters
@@ -267,11 +265,11 @@ def attend_columns(
 class _Short(torch.autograd.Function):
     """Attention with columns before steps.
 
-    The weights of a query are E / Z, where Z sums E over keys. E are powers of two, which take half the time of those of
-    e, with the largest taken off only where they might be too large for a number. With P what dropout leaves of E, c what
-    makes up for the rest, and G the gradient of P c / Z, that of the scores is P G c / Z - E d / Z, where d sums P G c / Z
-    over keys: gradient times output of a query. With dropout P - E / 2 is kept: its sign tells what was left, so that
-    one tensor of all pairs of steps waits for the backward pass in place of two.
+    The weights of a query are E / Z, where Z sums E over keys. E are powers of two, which take half the time of those
+    of e, with the largest taken off only where they might be too large for a number. With P what dropout leaves of E, c
+    what makes up for the rest and G the gradient of P c / Z, that of the scores is P G c / Z - E d / Z, where d is the
+    sum of G P c / Z over keys: gradient times output of a query. With dropout P - E / 2 is kept, whose sign tells what
+    was left: one tensor of all pairs of steps waits for the backward pass, not two.
     """
 
     @staticmethod
@@ -283,7 +281,9 @@ class _Short(torch.autograd.Function):
         for rows, rate in _parts(len(query), rates):
             for look in looks:
                 seen = slice(0, look.keys)
-                powers = _powers(scaled[rows, :, look.queries], key[rows, :, seen], look.bias_of(rows, len(query)), large)
+                powers = _powers(
+                    scaled[rows, :, look.queries], key[rows, :, seen], look.bias_of(rows, len(query)), large
+                )
                 own = torch.sum(powers, dim=2).reciprocal_().unsqueeze(1)
                 share[rows, :, look.queries] = own
                 left, factor = powers, 1.0
@@ -338,7 +338,7 @@ def _powers(query: Tensor, key: Tensor, bias: Tensor | None, large: bool) -> Ten
     """Powers of two of scores, (N, T, S)."""
     scores = query.transpose(1, 2) @ key
     if bias is not None:
-        scores.unflatten(0, (len(bias), -1)).add_(bias)
+        scores.view(len(bias), -1, *scores.shape[1:]).add_(bias)
     if large:
         scores.sub_(scores.amax(dim=2, keepdim=True))
     return scores.exp2_()

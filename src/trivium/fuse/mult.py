@@ -151,7 +151,7 @@ class MulT(Network):
         for group in groups if is_eager(mapped[self.modalities[0]].mask) else [[pair] for pair in pairs]:
             x, source = (torch.stack([mapped[pair[side]].values for pair in group]) for side in (0, 1))
             bias = torch.cat([self._bias(mapped[target], mapped[other]) for target, other in group])
-            present = torch.stack([mapped[other].seen for _, other in group])
+            present = _present([mapped[other] for _, other in group])
             taken = _Abreast([self._stack(*pair) for pair in group])(x, source, bias, present)
             found |= dict(zip(group, taken.unbind(), strict=True))
         return {target: [found[pair] for pair in pairs if pair[0] == target] for target in mapped}
@@ -217,7 +217,7 @@ class _Stack(nn.Module):
     ) -> None:
         super().__init__()
         embedding, *within = rates
-        self.positions, self.rate = positions, dropout
+        self.positions = positions
         self.dropout = Dropout(embedding)
         self.layers = nn.ModuleList([_Block(size, heads, dropout, *within) for _ in range(layers)])
         self.norm = nn.LayerNorm(size)
@@ -241,7 +241,7 @@ class _Block(nn.Module):
 
 
 class _Layer(NamedTuple):
-    """One layer of stacks side by side: weights (G, F, D) and biases (G, F) of its attention, normalisation folded in."""
+    """One layer of stacks side by side: weights (G, F, D), biases (G, F) of its attention, normalisation folded in."""
 
     blocks: Sequence[_Block]
     into: _Weights
@@ -257,35 +257,34 @@ class _Abreast:
 
     def __init__(self, stacks: Sequence[_Stack]) -> None:
         self.stacks, self.norms = stacks, [stack.norm for stack in stacks]
-        self.heads = _as_block(stacks[0].layers[0]).attention.heads
-        self.one = _as_block(stacks[0].layers[0])
-        self.rates = [stack.rate if stack.training else 0.0 for stack in stacks]
         by_layer = [[_as_block(layer) for layer in layers] for layers in zip(*(s.layers for s in stacks), strict=True)]
         blocks = [block for layer in by_layer for block in layer]
+        self.one = blocks[0]
+        self.rates = [block.attention.dropout if block.training else 0.0 for block in blocks[: len(stacks)]]
         into = _joined([block.attention.into for block in blocks], [block.norm_attention for block in blocks])
         out = _joined([block.attention.out for block in blocks])
         parts = zip(by_layer, _by_layer(into, len(stacks)), _by_layer(out, len(stacks)), strict=True)
         self.layers = [_Layer(*part) for part in parts]
 
-    def __call__(self, x: Tensor, source: Tensor, bias: Tensor, present: Tensor) -> Tensor:
-        """Sequences `x` after looking at `source` (G, B, S, D); where `present` (G, B, 1) is 0 nothing is taken."""
+    def __call__(self, x: Tensor, source: Tensor, bias: Tensor, present: Tensor | None) -> Tensor:
+        """Sequences `x` after looking at `source` (G, B, S, D); where `present` (G, B, 1, 1) is 0 nothing is taken."""
         x, other, looks = self._embedded(x), _normed(self._embedded(source)), _glances(bias)
         for layer in self.layers:
-            x = self._block(layer, x, other, bias, present.unsqueeze(3), looks)
+            x = self._block(layer, x, other, bias, present, looks)
         return _scaled(_normed(x), self.norms)
 
     def last(self, streams: Sequence[Steps], bias: Tensor) -> Tensor:
         """Last steps (G, B, D) of sequences that look at themselves: nothing asks the last layer for the others."""
         x, looks = self._embedded(torch.stack([steps.values for steps in streams])), _glances(bias)
-        present = torch.stack([steps.seen for steps in streams])
+        present = _present(streams)
         for layer in self.layers[:-1]:
-            x = self._block(layer, x, None, bias, present.unsqueeze(3), looks)
+            x = self._block(layer, x, None, bias, present, looks)
         length = torch.cat([steps.length for steps in streams])
         own = last_step(x.flatten(0, 1), length).view(*x.shape[:2], 1, -1)
         place = (length - 1).clamp(min=0).view(-1, 1, 1, 1).expand(-1, 1, 1, bias.shape[3])
         for layer in self.layers[-1:]:
-            own = self._block(layer, own, _normed(x), torch.gather(bias, 2, place), present.unsqueeze(3), None)
-        return _scaled(_normed(own), self.norms).squeeze(2) * present
+            own = self._block(layer, own, _normed(x), torch.gather(bias, 2, place), present, None)
+        return _where(present, _scaled(_normed(own), self.norms)).squeeze(2)
 
     def _embedded(self, x: Tensor) -> Tensor:
         scaled = math.sqrt(x.shape[3]) * x
@@ -300,38 +299,47 @@ class _Abreast:
         x: Tensor,
         source: Tensor | None,
         bias: Tensor,
-        present: Tensor,
+        present: Tensor | None,
         looks: Sequence[Glance] | None,
     ) -> Tensor:
         """One layer of stacks side by side; `source` is already normalised, and `x` itself without it."""
-        one, normed, size = self.one, _normed(x), x.shape[3]
-        weight, offset = layer.into
-        query_weights, pair_weights = (weight[:, :size], offset[:, :size]), (weight[:, size:], offset[:, size:])
+        normed, size = _normed(x), x.shape[3]
         source = normed if source is None else source
+        of_query, of_pair = zip(*(torch.split(part, [size, 2 * size], dim=1) for part in layer.into), strict=True)
         if looks:
-            taken = self._attend_columns(normed, query_weights, source, pair_weights, looks)
+            taken = self._attend_columns(_columns(normed, of_query, 1), _columns(source, of_pair, 2), looks)
         else:
-            query = _linear(normed, *query_weights).flatten(0, 1)
-            key, value = _linear(source, *pair_weights).flatten(0, 1).chunk(2, dim=2)
-            taken = attend(query, key, value, one.attention.heads, self.rates, bias, looks).view(x.shape)
-        taken = _linear(taken, *layer.out)
-        x = x + one.residual_dropout(taken) * present
-        norms, first, second = zip(*((b.norm_layers, b.first, b.second) for b in layer.blocks), strict=True)
+            query = _linear(normed, *of_query).flatten(0, 1)
+            key, value = _linear(source, *of_pair).flatten(0, 1).chunk(2, dim=2)
+            taken = attend(query, key, value, self.one.attention.heads, self.rates, bias).view(x.shape)
+        x = x + _where(present, self.one.residual_dropout(_linear(taken, *layer.out)))
+        return self._second_half(layer.blocks, x)
+
+    def _attend_columns(self, query: Tensor, pair: Tensor, looks: Sequence[Glance]) -> Tensor:
+        """What queries (1, G, B, D, T) take from keys and values (2, G, B, D, S), (G, B, T, D)."""
+        rows = query.reshape(-1, query.shape[3] // self.one.attention.heads, query.shape[4])
+        filled = F.pad(pair, (0, reach(looks) - pair.shape[4])).reshape(2, len(rows), rows.shape[1], -1)
+        taken = attend_columns(rows, filled, looks, self.rates).view(query.shape[1:])
+        return taken.transpose(1, 2).contiguous().permute(0, 2, 3, 1)
+
+    def _second_half(self, blocks: Sequence[_Block], x: Tensor) -> Tensor:
+        """The two layers of a block, with all around them."""
+        one = self.one
+        norms, first, second = zip(*((b.norm_layers, b.first, b.second) for b in blocks), strict=True)
         if is_eager(x) and not (one.training and (one.relu_dropout.p or one.residual_dropout.p)):
             return two_layers(x.flatten(1, 2), norms, first, second).view(x.shape)
         hidden = F.relu(_linear(_normed(x), *_joined(first, norms)))
         return x + one.residual_dropout(_linear(one.relu_dropout(hidden), *_joined(second)))
 
 
-    def _attend_columns(
-        self, x: Tensor, query_weights: _Weights, source: Tensor, pair_weights: _Weights, looks: Sequence[Glance]
-    ) -> Tensor:
-        """Attention where columns are put before steps by the layers around it."""
-        groups, rows, steps, size = x.shape
-        query = _columns(x, query_weights, 1).reshape(-1, size // self.heads, steps)
-        pair = F.pad(_columns(source, pair_weights, 2), (0, reach(looks) - source.shape[2]))
-        taken = attend_columns(query, pair.reshape(2, len(query), -1, pair.shape[4]), looks, self.rates)
-        return taken.view(groups, rows, size, steps).transpose(1, 2).contiguous().permute(0, 2, 3, 1)
+def _present(steps: Sequence[Steps]) -> Tensor | None:
+    """Factor (G, B, 1, 1) that is 0 where a sample has no step; none where every sample is known to have one."""
+    seen = torch.stack([one.seen for one in steps]).unsqueeze(3)
+    return None if is_eager(seen) and bool(seen.all()) else seen
+
+
+def _where(present: Tensor | None, x: Tensor) -> Tensor:
+    return x if present is None else x * present
 
 
 def _columns(x: Tensor, weights: _Weights, parts: int) -> Tensor:
@@ -343,7 +351,7 @@ def _columns(x: Tensor, weights: _Weights, parts: int) -> Tensor:
 
 def _by_layer(weights: _Weights, stacks: int) -> list[_Weights]:
     """Weights and biases of all layers of all stacks, taken apart by layer."""
-    return list(zip(*(part.unflatten(0, (-1, stacks)).unbind() for part in weights), strict=True))
+    return list(zip(*(part.view(-1, stacks, *part.shape[1:]).unbind() for part in weights), strict=True))
 
 
 def _joined(layers: Sequence[nn.Linear], norms: Sequence[nn.LayerNorm] = ()) -> _Weights:

@@ -19,7 +19,9 @@ __all__ = ["two_layers"]
 _PER_GROUP = 6
 
 
-def two_layers(x: Tensor, norms: Sequence[nn.LayerNorm], first: Sequence[nn.Linear], second: Sequence[nn.Linear]) -> Tensor:
+def two_layers(
+    x: Tensor, norms: Sequence[nn.LayerNorm], first: Sequence[nn.Linear], second: Sequence[nn.Linear]
+) -> Tensor:
     """Rows and, added to them, the second layer of what the rectifier leaves of the first layer of the normalised rows.
 
     Parameters
@@ -41,7 +43,12 @@ def two_layers(x: Tensor, norms: Sequence[nn.LayerNorm], first: Sequence[nn.Line
     >>> torch.allclose(two_layers(x.unsqueeze(0), [norm], [first], [second])[0], plain, atol=1e-6)
     True
     """
-    weights = [part for group in zip(norms, first, second, strict=True) for module in group for part in (module.weight, module.bias)]
+    weights = [
+        part
+        for group in zip(norms, first, second, strict=True)
+        for module in group
+        for part in (module.weight, module.bias)
+    ]
     found: Tensor = _TwoLayers.apply(x.contiguous(), norms[0].eps, *weights)  # type: ignore[no-untyped-call]
     return found
 
@@ -52,7 +59,9 @@ class _TwoLayers(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, eps: float, *weights: Tensor) -> Tensor:
         found, kept = torch.empty_like(x), []
-        for rows, own, (scale, shift, first, offset, second, added) in zip(x, found, _by(_PER_GROUP, weights), strict=True):
+        for rows, own, (scale, shift, first, offset, second, added) in zip(
+            x, found, _by(_PER_GROUP, weights), strict=True
+        ):
             normed, *moments = torch.native_layer_norm(rows, scale.shape, scale, shift, eps)
             hidden = torch.addmm(offset, normed, first.t()).relu_()
             torch.add(rows, added, out=own).addmm_(hidden, second.t())
@@ -73,7 +82,14 @@ class _TwoLayers(torch.autograd.Function):
                 of_hidden @ first, rows, scale.shape, *moments, scale, shift, [True, True, True]
             )
             torch.add(of_rows, own, out=found)
-            of_weights += [of_scale, of_shift, of_hidden.t() @ normed, of_hidden.sum(dim=0), own.t() @ hidden, own.sum(dim=0)]
+            of_weights += [
+                of_scale,
+                of_shift,
+                of_hidden.t() @ normed,
+                of_hidden.sum(dim=0),
+                own.t() @ hidden,
+                own.sum(dim=0),
+            ]
         return of_x, None, *of_weights
 
 
