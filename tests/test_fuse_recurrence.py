@@ -190,23 +190,23 @@ def test_parts_of_a_batch_have_their_own_dropout(monkeypatch: pytest.MonkeyPatch
     rates, count = [0.0, 0.5, 0.5, 0.25], {0.5: 2.0, 0.25: 4.0}
     monkeypatch.setattr(attention, "drawn", lambda x, rate: (every_third(x).clone(), count[rate]))
     monkeypatch.setattr(attention, "dropout", lambda x, rate: x * every_third(x) * count[rate] if rate else x)
-    parts = [random(8, 5, 6), random(8, 7, 6, seed=1), random(8, 7, 6, seed=2)]
-    found = attention.attend(*parts, 2, rates)
-    chunks = zip(*(part.chunk(4) for part in parts), rates, strict=True)
-    by_head = [([part.view(2, -1, 2, 3).transpose(1, 2) for part in own], rate) for *own, rate in chunks]
-    taken = [attention._weighted(*own, None, rate).transpose(1, 2).flatten(2) for own, rate in by_head]
+    query, key, value = parts = [random(8, 5, 6), random(8, 7, 6, seed=1), random(8, 7, 6, seed=2)]
+    found = attention.attend(query, key, value, 2, rates)
+    q, k, v = ([own.view(2, -1, 2, 3).transpose(1, 2) for own in part.chunk(4)] for part in parts)
+    by_part = [attention._weighted(a, b, c, None, rate) for a, b, c, rate in zip(q, k, v, rates, strict=True)]
+    taken = [own.transpose(1, 2).flatten(2) for own in by_part]
     torch.testing.assert_close(found, torch.cat(taken))
     assert_all_close(gradients(found, parts), gradients(torch.cat(taken), parts))
     monkeypatch.setattr(attention, "_SHORT", 0)
-    torch.testing.assert_close(attention.attend(*parts, 2, rates), found)
+    torch.testing.assert_close(attention.attend(query, key, value, 2, rates), found)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e4])
 def test_large_scores_overflow_nothing(scale: float) -> None:
-    parts = [(random(3, 2, 5, 4) * scale), random(3, 2, 7, 4, seed=1), random(3, 2, 7, 4, seed=2)]
-    parts = [part.detach().float().requires_grad_() for part in parts]
-    found = attention._short(*parts, attention.glances(None, 5, 7), [0.0])
-    expected = attention._weighted(*parts, None, 0.0)
+    doubles = [random(3, 2, 5, 4) * scale, random(3, 2, 7, 4, seed=1), random(3, 2, 7, 4, seed=2)]
+    query, key, value = parts = [part.detach().float().requires_grad_() for part in doubles]
+    found = attention._short(query, key, value, attention.glances(None, 5, 7), [0.0])
+    expected = attention._weighted(query, key, value, None, 0.0)
     assert found.isfinite().all()
     torch.testing.assert_close(found, expected)
     for own, other in zip(
@@ -231,6 +231,17 @@ def test_two_layers_equal_their_formula() -> None:
     )
     torch.testing.assert_close(found, expected)
     assert_all_close(gradients(found, inputs), gradients(expected, inputs))
+
+
+def test_mixed_precision_takes_plain_formulas() -> None:
+    torch.manual_seed(0)
+    network = registry.load("network", "mult")(WIDTHS, 1, **SMALL["mult"]).eval()
+    values = {m: random(4, 5, d, seed=d).float() for m, d in WIDTHS.items()}
+    masks = {m: torch.ones(4, 5, dtype=torch.bool) for m in WIDTHS}
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = network(values, masks)["prediction"]
+    torch.autograd.backward(found.float().sum())
+    torch.testing.assert_close(found.float(), network(values, masks)["prediction"], rtol=0.1, atol=0.1)
 
 
 @pytest.mark.parametrize("name", list(SMALL))

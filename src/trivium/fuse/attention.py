@@ -22,7 +22,7 @@ from torch.utils.checkpoint import checkpoint
 
 from trivium.errors import SpecificationError
 from trivium.fuse.dropout import drawn, dropout
-from trivium.fuse.steps import is_eager
+from trivium.fuse.steps import is_eager, is_mixed
 
 __all__ = ["Attention", "Glance", "attend", "attend_columns", "glances", "reach", "sinusoids", "visible_steps"]
 
@@ -181,7 +181,7 @@ def attend(
     [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
     rates = [rate] if isinstance(rate, float) else list(rate)
-    short = query.shape[1] * key.shape[1] <= _SHORT and is_eager(query)
+    short = query.shape[1] * key.shape[1] <= _SHORT and is_eager(query) and not is_mixed()
     if len(rates) > 1 and not short:
         parts = zip(*(x.chunk(len(rates)) for x in (query, key, value)), rates, strict=True)
         hidden = [None] * len(rates) if bias is None else bias.chunk(len(rates))

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from trivium.fuse.attention import Attention, Glance, attend, attend_columns, glances, reach, sinusoids, visible_steps
 from trivium.fuse.dropout import Dropout
 from trivium.fuse.network import Network, Rates, Sizes, by_modality
-from trivium.fuse.steps import Steps, compact, is_eager, last_step, mean_of_steps
+from trivium.fuse.steps import Steps, compact, is_eager, is_mixed, last_step, mean_of_steps
 from trivium.fuse.subnetworks import MultiLayer
 from trivium.fuse.two_layers import two_layers
 
@@ -326,8 +326,10 @@ class _Abreast:
         """The two layers of a block, with all around them."""
         one = self.one
         norms, first, second = zip(*((b.norm_layers, b.first, b.second) for b in blocks), strict=True)
-        if is_eager(x) and not (one.training and (one.relu_dropout.p or one.residual_dropout.p)):
-            return two_layers(x.flatten(1, 2), norms, first, second).view(x.shape)
+        drops = one.training and (one.relu_dropout.p or one.residual_dropout.p)
+        if is_eager(x) and not is_mixed() and not drops:
+            rows: Tensor = two_layers(x.flatten(1, 2), norms, first, second)
+            return rows.view(x.shape)
         hidden = F.relu(_linear(_normed(x), *_joined(first, norms)))
         return x + one.residual_dropout(_linear(one.relu_dropout(hidden), *_joined(second)))
 
@@ -398,4 +400,4 @@ def _as_block(module: nn.Module) -> _Block:
 
 
 def _glances(bias: Tensor) -> list[Glance] | None:
-    return glances(bias, bias.shape[2], bias.shape[3]) if is_eager(bias) else None
+    return glances(bias, bias.shape[2], bias.shape[3]) if is_eager(bias) and not is_mixed() else None
