@@ -331,7 +331,8 @@ class _Abreast:
             rows: Tensor = two_layers(x.flatten(1, 2), norms, first, second)
             return rows.view(x.shape)
         hidden = F.relu(_linear(_normed(x), *_joined(first, norms)))
-        return x + one.residual_dropout(_linear(one.relu_dropout(hidden), *_joined(second)))
+        after: Tensor = one.residual_dropout(_linear(one.relu_dropout(hidden), *_joined(second)))
+        return x + after
 
 
 def _present(steps: Sequence[Steps]) -> Tensor | None:
