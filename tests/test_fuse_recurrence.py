@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
 
 from trivium import registry
-from trivium.fuse import attention, dropout, gated_memory, mfn, mult, recurrence, steps, tensor_product
+from trivium.fuse import attention, dropout, gated_memory, mfn, mult, recurrence, steps, tensor_product, two_layers
 from trivium.fuse.gated_memory import Gate, remember
 from trivium.fuse.recurrence import StepRows, earlier_rows, last_state, long_short_term
 from trivium.fuse.steps import prepare_steps
@@ -180,10 +180,68 @@ def test_short_attention_equals_its_formula(
     rate = 0.5 if drops else 0.0
     looks = attention.glances(bias, 5, 14)
     assert [look.keys for look in looks] == [8 if q + ahead < 9 else 16 for q in ([2, 4, 5] if together == 2 else [5])]
-    found = attention._short(query, key, value, looks, rate)
+    found = attention._short(query, key, value, looks, [rate])
     expected = attention._weighted(query, key, value, bias, rate)
     torch.testing.assert_close(found, expected)
     assert_all_close(gradients(found, parts), gradients(expected, parts))
+
+
+def test_parts_of_a_batch_have_their_own_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates, count = [0.0, 0.5, 0.5, 0.25], {0.5: 2.0, 0.25: 4.0}
+    monkeypatch.setattr(attention, "drawn", lambda x, rate: (every_third(x).clone(), count[rate]))
+    monkeypatch.setattr(attention, "dropout", lambda x, rate: x * every_third(x) * count[rate] if rate else x)
+    query, key, value = parts = [random(8, 5, 6), random(8, 7, 6, seed=1), random(8, 7, 6, seed=2)]
+    found = attention.attend(query, key, value, 2, rates)
+    q, k, v = ([own.view(2, -1, 2, 3).transpose(1, 2) for own in part.chunk(4)] for part in parts)
+    by_part = [attention._weighted(a, b, c, None, rate) for a, b, c, rate in zip(q, k, v, rates, strict=True)]
+    taken = [own.transpose(1, 2).flatten(2) for own in by_part]
+    torch.testing.assert_close(found, torch.cat(taken))
+    assert_all_close(gradients(found, parts), gradients(torch.cat(taken), parts))
+    monkeypatch.setattr(attention, "_SHORT", 0)
+    torch.testing.assert_close(attention.attend(query, key, value, 2, rates), found)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_large_scores_overflow_nothing(scale: float) -> None:
+    doubles = [random(3, 2, 5, 4) * scale, random(3, 2, 7, 4, seed=1), random(3, 2, 7, 4, seed=2)]
+    query, key, value = parts = [part.detach().float().requires_grad_() for part in doubles]
+    found = attention._short(query, key, value, attention.glances(None, 5, 7), [0.0])
+    expected = attention._weighted(query, key, value, None, 0.0)
+    assert found.isfinite().all()
+    torch.testing.assert_close(found, expected)
+    for own, other in zip(
+        torch.autograd.grad(found.square().sum(), parts),
+        torch.autograd.grad(expected.square().sum(), parts),
+        strict=True,
+    ):
+        torch.testing.assert_close(own, other, rtol=1e-3, atol=1e-3)
+
+
+def test_two_layers_equal_their_formula() -> None:
+    torch.manual_seed(0)
+    groups = [(torch.nn.LayerNorm(4), torch.nn.Linear(4, 9), torch.nn.Linear(9, 4)) for _ in range(3)]
+    modules = torch.nn.ModuleList([module for group in groups for module in group]).double()
+    for parameter in modules.parameters():
+        torch.nn.init.normal_(parameter)
+    x = random(3, 6, 4)
+    inputs = [x, *modules.parameters()]
+    found = two_layers.two_layers(x, *zip(*groups, strict=True))
+    expected = torch.stack(
+        [rows + second(first(norm(rows)).relu()) for rows, (norm, first, second) in zip(x, groups, strict=True)]
+    )
+    torch.testing.assert_close(found, expected)
+    assert_all_close(gradients(found, inputs), gradients(expected, inputs))
+
+
+def test_mixed_precision_takes_plain_formulas() -> None:
+    torch.manual_seed(0)
+    network = registry.load("network", "mult")(WIDTHS, 1, **SMALL["mult"]).eval()
+    values = {m: random(4, 5, d, seed=d).float() for m, d in WIDTHS.items()}
+    masks = {m: torch.ones(4, 5, dtype=torch.bool) for m in WIDTHS}
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = network(values, masks)["prediction"]
+    torch.autograd.backward(found.float().sum())
+    torch.testing.assert_close(found.float(), network(values, masks)["prediction"], rtol=0.1, atol=0.1)
 
 
 @pytest.mark.parametrize("name", list(SMALL))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import torch
@@ -21,12 +22,13 @@ from torch.utils.checkpoint import checkpoint
 
 from trivium.errors import SpecificationError
 from trivium.fuse.dropout import drawn, dropout
-from trivium.fuse.steps import is_eager
+from trivium.fuse.steps import is_eager, is_mixed
 
-__all__ = ["Attention", "Glance", "attend", "glances", "sinusoids", "visible_steps"]
+__all__ = ["Attention", "Glance", "attend", "attend_columns", "glances", "reach", "sinusoids", "visible_steps"]
 
 _SHORT = 128 * 128  # pairs of steps
 _TOGETHER = 24  # queries
+_POWER = 100.0  # of two; sums of such numbers and what divides by them can be held
 _LANES = 8  # numbers of one instruction; a softmax over a multiple of it takes two thirds of the time
 
 
@@ -46,6 +48,13 @@ class Glance(NamedTuple):
     queries: slice
     keys: int
     bias: Tensor | None
+
+    def bias_of(self, rows: slice, count: int) -> Tensor | None:
+        """The bias of some of so many samples and heads."""
+        if self.bias is None:
+            return None
+        heads = count // len(self.bias)
+        return self.bias[rows.start // heads : rows.stop // heads]
 
 
 def glances(bias: Tensor | None, steps: int, source_steps: int) -> list[Glance]:
@@ -147,7 +156,7 @@ def attend(
     key: Tensor,
     value: Tensor,
     heads: int,
-    rate: float = 0.0,
+    rate: float | Sequence[float] = 0.0,
     bias: Tensor | None = None,
     looks: Sequence[Glance] | None = None,
 ) -> Tensor:
@@ -159,8 +168,8 @@ def attend(
         Already mapped.
     heads : int
         Parts of the columns that look on their own.
-    rate : float
-        Dropout of the weights.
+    rate : float or sequence of float
+        Dropout of the weights, of the batch or of equal parts of it that follow one another.
     bias : tensor (B, 1, T, S), optional
         Is added to the scores.
     looks : sequence of Glance, optional
@@ -171,13 +180,19 @@ def attend(
     >>> attend(torch.zeros(1, 2, 4), torch.zeros(1, 3, 4), torch.ones(1, 3, 4), 2).flatten().tolist()
     [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
+    rates = [rate] if isinstance(rate, float) else list(rate)
+    short = query.shape[1] * key.shape[1] <= _SHORT and is_eager(query) and not is_mixed()
+    if len(rates) > 1 and not short:
+        parts = zip(*(x.chunk(len(rates)) for x in (query, key, value)), rates, strict=True)
+        hidden = [None] * len(rates) if bias is None else bias.chunk(len(rates))
+        return torch.cat([attend(q, k, v, heads, own, h) for (q, k, v, own), h in zip(parts, hidden, strict=True)])
     q, k, v = (x.view(*x.shape[:2], heads, -1).transpose(1, 2) for x in (query, key, value))
     if query.shape[1] * key.shape[1] > _SHORT:
-        taken = _long(q, k, v, bias, rate)
-    elif is_eager(query):
-        taken = _short(q, k, v, looks or glances(bias, query.shape[1], key.shape[1]), rate)
+        taken = _long(q, k, v, bias, rates[0])
+    elif short:
+        taken = _short(q, k, v, looks or glances(bias, query.shape[1], key.shape[1]), rates)
     else:
-        taken = _weighted(q, k, v, bias, rate)
+        taken = _weighted(q, k, v, bias, rates[0])
     return taken.transpose(1, 2).flatten(2)
 
 
@@ -196,62 +211,142 @@ def _long(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, rate: 
     return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
 
 
-def _short(query: Tensor, key: Tensor, value: Tensor, looks: Sequence[Glance], rate: float) -> Tensor:
-    """The same with columns before steps: products with few columns are several times quicker so."""
-    missing = max(max(look.keys for look in looks) - key.shape[2], 0)
-    rows = [_columns_first(query, 0), _columns_first(key, missing), _columns_first(value, missing)]
-    taken: Tensor = _Short.apply(*rows, looks, rate)  # type: ignore[no-untyped-call]
+def _short(query: Tensor, key: Tensor, value: Tensor, looks: Sequence[Glance], rates: Sequence[float]) -> Tensor:
+    """The same of short sequences."""
+    missing = reach(looks) - key.shape[2]
+    pair = F.pad(torch.stack([key, value]).transpose(3, 4), (0, missing)).flatten(1, 2)
+    taken = attend_columns(query.transpose(2, 3).flatten(0, 1), pair, looks, rates)
     return taken.view(query.shape[0], query.shape[1], query.shape[3], -1).transpose(2, 3)
 
 
-def _columns_first(part: Tensor, missing: int) -> Tensor:
-    return F.pad(part.transpose(2, 3), (0, missing)).flatten(0, 1).contiguous()
+def reach(looks: Sequence[Glance]) -> int:
+    """Keys that any query looks at, hidden ones at their end included.
+
+    Parameters
+    ----------
+    looks : sequence of Glance
+        One at least.
+
+    Examples
+    --------
+    >>> reach(glances(None, 3, 5))
+    5
+    """
+    return max(look.keys for look in looks)
+
+
+def attend_columns(query: Tensor, pair: Tensor, looks: Sequence[Glance], rates: Sequence[float] = (0.0,)) -> Tensor:
+    """:func:`attend` of short sequences with columns before steps: products with few columns are quicker so.
+
+    Parameters
+    ----------
+    query : tensor (N, D, T)
+        N samples and heads, D columns each.
+    pair : tensor (2, N, D, S)
+        Keys and values, of as many steps as :func:`reach` tells.
+    looks : sequence of Glance
+        What queries look at.
+    rates : sequence of float
+        Dropout of the weights, of equal parts of the samples.
+
+    Returns
+    -------
+    taken : tensor (N, D, T)
+
+    Examples
+    --------
+    >>> attend_columns(torch.zeros(1, 4, 2), torch.ones(2, 1, 4, 3), glances(None, 2, 3)).flatten().tolist()
+    [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    """
+    taken: Tensor = _Short.apply(query, pair, looks, rates)  # type: ignore[no-untyped-call]
+    return taken
 
 
 class _Short(torch.autograd.Function):
-    """Attention of queries, keys and values (B heads, D / heads, steps).
+    """Attention with columns before steps.
 
-    With W the weights, P what dropout leaves of them (the factor that makes up for the others is in the values) and G
-    the gradient of P, that of the scores is P G - W d, where d sums P G over keys: gradient times output of a query.
+    The weights of a query are E / Z, where Z sums E over keys. E are powers of two, which take half the time of those
+    of e, with the largest taken off only where they might be too large for a number. With P what dropout leaves of E, c
+    what makes up for the rest and G the gradient of P c / Z, that of the scores is P G c / Z - E d / Z, where d is the
+    sum of G P c / Z over keys: gradient times output of a query. With dropout P - E / 2 is kept, whose sign tells what
+    was left: one tensor of all pairs of steps waits for the backward pass, not two.
     """
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, looks: list[Glance], rate: float) -> Tensor:
-        scaled, makeup = query * query.shape[1] ** -0.5, 1.0
-        weights, left, taken = [], [], []
-        for look in looks:
-            scores = scaled[:, :, look.queries].transpose(1, 2) @ key[:, :, : look.keys]
-            if look.bias is not None:
-                scores.unflatten(0, (len(look.bias), -1)).add_(look.bias)
-            weights.append(torch.softmax(scores, dim=2))
-            if rate:
-                stays, makeup = drawn(scores, rate)
-                left.append(stays.mul_(weights[-1]))
-            taken.append(value[:, :, : look.keys] @ (left or weights)[-1].transpose(1, 2))
-        found = torch.cat(taken, dim=2).mul_(makeup)
-        ctx.save_for_backward(scaled, key, value, found, *weights, *left)
-        ctx.looks, ctx.makeup = looks, makeup
+    def forward(ctx: Any, query: Tensor, pair: Tensor, looks: Sequence[Glance], rates: Sequence[float]) -> Tensor:
+        scaled, (key, value) = query * (query.shape[1] ** -0.5 / math.log(2)), pair
+        large = not _longest(scaled) * _longest(key) < _POWER**2
+        share, found = query.new_empty(len(query), 1, query.shape[2]), torch.empty_like(query)
+        kept, makeup = [], []
+        for rows, rate in _parts(len(query), rates):
+            for look in looks:
+                seen = slice(0, look.keys)
+                powers = _powers(
+                    scaled[rows, :, look.queries], key[rows, :, seen], look.bias_of(rows, len(query)), large
+                )
+                own = torch.sum(powers, dim=2).reciprocal_().unsqueeze(1)
+                share[rows, :, look.queries] = own
+                left, factor = powers, 1.0
+                if rate:
+                    stays, factor = drawn(powers, rate)
+                    left = stays.mul_(powers)
+                found[rows, :, look.queries] = (value[rows, :, seen] @ left.transpose(1, 2)).mul_(own.mul_(factor))
+                kept.append(left.sub_(powers, alpha=0.5) if rate else powers)
+            makeup.append(factor)
+        ctx.save_for_backward(scaled, pair, found, share, *kept)
+        ctx.looks, ctx.rates, ctx.makeup = looks, rates, makeup
         return found
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, given: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        scaled, key, value, found, *weights = ctx.saved_tensors
-        weights, left = weights[: len(ctx.looks)], weights[len(ctx.looks) :]
-        of_query, of_key, of_value = torch.empty_like(scaled), torch.zeros_like(key), torch.zeros_like(value)
-        together = (given * found).sum(dim=1).unsqueeze(2)
-        given = given * ctx.makeup
-        for number, look in enumerate(ctx.looks):
-            own, seen = given[:, :, look.queries], slice(0, look.keys)
-            of_scores = own.transpose(1, 2) @ value[:, :, seen]
-            if left:
-                of_scores.mul_(left[number]).addcmul_(weights[number], together[:, look.queries], value=-1)
-            else:
-                of_scores.sub_(together[:, look.queries]).mul_(weights[number])
-            of_value[:, :, seen] += own @ (left or weights)[number]
-            of_key[:, :, seen] += scaled[:, :, look.queries] @ of_scores
-            of_query[:, :, look.queries] = key[:, :, seen] @ of_scores.transpose(1, 2)
-        return of_query.mul_(key.shape[1] ** -0.5), of_key, of_value, None, None
+    def backward(ctx: Any, given: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        scaled, pair, found, share, *kept = ctx.saved_tensors
+        (key, value), of_query, of_pair = pair, torch.empty_like(scaled), torch.zeros_like(pair)
+        left = iter(kept)
+        for (rows, rate), factor in zip(_parts(len(scaled), ctx.rates), ctx.makeup, strict=True):
+            own_share = share[rows] * (2 if rate else 1)  # halves were kept
+            together = (given[rows] * found[rows]).sum(dim=1, keepdim=True).mul_(own_share).transpose(1, 2)
+            scaled_given = given[rows] * own_share.mul_(factor)
+            for look in ctx.looks:
+                weights, queries, seen = next(left), look.queries, slice(0, look.keys)
+                own = scaled_given[:, :, queries]
+                of_scores = own.transpose(1, 2) @ value[rows, :, seen]
+                if rate:
+                    stayed = weights.clamp(min=0)
+                    of_scores.mul_(stayed).addcmul_(weights.abs(), together[:, queries], value=-1)
+                else:
+                    stayed = weights
+                    of_scores.sub_(together[:, queries]).mul_(weights)
+                of_pair[0, rows, :, seen] += scaled[rows, :, queries] @ of_scores
+                of_pair[1, rows, :, seen] += own @ stayed
+                of_query[rows, :, queries] = key[rows, :, seen] @ of_scores.transpose(1, 2)
+        of_pair[0] *= math.log(2)
+        return of_query.mul_(key.shape[1] ** -0.5), of_pair, None, None
+
+
+def _parts(count: int, rates: Sequence[float]) -> list[tuple[slice, float]]:
+    """Samples of equal rates of dropout, given the rates of equal parts."""
+    found, start = [], 0
+    for rate, alike in groupby(rates):
+        stop = start + len(list(alike)) * (count // len(rates))
+        found.append((slice(start, stop), rate))
+        start = stop
+    return found
+
+
+def _powers(query: Tensor, key: Tensor, bias: Tensor | None, large: bool) -> Tensor:
+    """Powers of two of scores, (N, T, S)."""
+    scores = query.transpose(1, 2) @ key
+    if bias is not None:
+        scores.view(len(bias), -1, *scores.shape[1:]).add_(bias)
+    if large:
+        scores.sub_(scores.amax(dim=2, keepdim=True))
+    return scores.exp2_()
+
+
+def _longest(vectors: Tensor) -> float:
+    """Largest squared length of a column (N, D, T)."""
+    return float(vectors.square().sum(dim=1).max())
 
 
 def visible_steps(length: Tensor, steps: int, source_length: Tensor, source_steps: int, *, future: bool) -> Tensor:

@@ -14,21 +14,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trivium.fuse.attention import Attention, Glance, attend, glances, sinusoids, visible_steps
+from trivium.fuse.attention import Attention, Glance, attend, attend_columns, glances, reach, sinusoids, visible_steps
 from trivium.fuse.dropout import Dropout
 from trivium.fuse.network import Network, Rates, Sizes, by_modality
-from trivium.fuse.steps import Steps, compact, is_eager, last_step, mean_of_steps
+from trivium.fuse.steps import Steps, compact, is_eager, is_mixed, last_step, mean_of_steps
 from trivium.fuse.subnetworks import MultiLayer
+from trivium.fuse.two_layers import two_layers
 
 __all__ = ["MulT"]
 
 _Thing = TypeVar("_Thing")
+_Weights = tuple[Tensor, Tensor]
 _KERNEL = {"audio": 5}
 _ATTENTION_DROPOUT = {"text": 0.3, "audio": 0.2, "vision": 0.0}
 _INPUT_DROPOUT = {"text": 0.5, "audio": 0.0, "vision": 0.0}
@@ -143,13 +145,13 @@ class MulT(Network):
 
     def _crossmodal(self, mapped: Mapping[str, Steps]) -> dict[str, list[Tensor]]:
         """What every modality took from each of the others, (B, T, size) each."""
-        pairs = [(target, source) for target in mapped for source in mapped if source != target]
-        groups = _alike(pairs, lambda pair: (*(mapped[m].mask.shape[1] for m in pair), self._stack(*pair).rate))
+        pairs = [(target, source) for source in mapped for target in mapped if source != target]
+        groups = _alike(pairs, lambda pair: tuple(mapped[m].mask.shape[1] for m in pair))
         found: dict[tuple[str, str], Tensor] = {}
         for group in groups if is_eager(mapped[self.modalities[0]].mask) else [[pair] for pair in pairs]:
             x, source = (torch.stack([mapped[pair[side]].values for pair in group]) for side in (0, 1))
             bias = torch.cat([self._bias(mapped[target], mapped[other]) for target, other in group])
-            present = torch.stack([mapped[other].seen for _, other in group])
+            present = _present([mapped[other] for _, other in group])
             taken = _Abreast([self._stack(*pair) for pair in group])(x, source, bias, present)
             found |= dict(zip(group, taken.unbind(), strict=True))
         return {target: [found[pair] for pair in pairs if pair[0] == target] for target in mapped}
@@ -215,7 +217,7 @@ class _Stack(nn.Module):
     ) -> None:
         super().__init__()
         embedding, *within = rates
-        self.positions, self.rate = positions, dropout
+        self.positions = positions
         self.dropout = Dropout(embedding)
         self.layers = nn.ModuleList([_Block(size, heads, dropout, *within) for _ in range(layers)])
         self.norm = nn.LayerNorm(size)
@@ -238,35 +240,51 @@ class _Block(nn.Module):
             nn.init.zeros_(layer.bias)
 
 
+class _Layer(NamedTuple):
+    """One layer of stacks side by side: weights (G, F, D), biases (G, F) of its attention, normalisation folded in."""
+
+    blocks: Sequence[_Block]
+    into: _Weights
+    out: _Weights
+
+
 class _Abreast:
-    """G stacks of equal sizes and rates side by side: each layer is one product for all, (G, B, T, D) at once.
+    """G stacks of equal sizes side by side: each layer is one product for all, (G, B, T, D) at once.
 
     What a normalisation multiplies with and what it adds stand in the layer that follows, where they are few numbers.
+    Weights of all layers are brought together at once.
     """
 
     def __init__(self, stacks: Sequence[_Stack]) -> None:
         self.stacks, self.norms = stacks, [stack.norm for stack in stacks]
-        self.layers = [list(layers) for layers in zip(*(stack.layers for stack in stacks), strict=True)]
+        by_layer = [[_as_block(layer) for layer in layers] for layers in zip(*(s.layers for s in stacks), strict=True)]
+        blocks = [block for layer in by_layer for block in layer]
+        self.one = blocks[0]
+        self.rates = [block.attention.dropout if block.training else 0.0 for block in blocks[: len(stacks)]]
+        into = _joined([block.attention.into for block in blocks], [block.norm_attention for block in blocks])
+        out = _joined([block.attention.out for block in blocks])
+        parts = zip(by_layer, _by_layer(into, len(stacks)), _by_layer(out, len(stacks)), strict=True)
+        self.layers = [_Layer(*part) for part in parts]
 
-    def __call__(self, x: Tensor, source: Tensor, bias: Tensor, present: Tensor) -> Tensor:
-        """Sequences `x` after looking at `source` (G, B, S, D); where `present` (G, B, 1) is 0 nothing is taken."""
+    def __call__(self, x: Tensor, source: Tensor, bias: Tensor, present: Tensor | None) -> Tensor:
+        """Sequences `x` after looking at `source` (G, B, S, D); where `present` (G, B, 1, 1) is 0 nothing is taken."""
         x, other, looks = self._embedded(x), _normed(self._embedded(source)), _glances(bias)
-        for blocks in self.layers:
-            x = _block(blocks, x, other, bias, present.unsqueeze(3), looks)
+        for layer in self.layers:
+            x = self._block(layer, x, other, bias, present, looks)
         return _scaled(_normed(x), self.norms)
 
     def last(self, streams: Sequence[Steps], bias: Tensor) -> Tensor:
         """Last steps (G, B, D) of sequences that look at themselves: nothing asks the last layer for the others."""
         x, looks = self._embedded(torch.stack([steps.values for steps in streams])), _glances(bias)
-        present = torch.stack([steps.seen for steps in streams])
-        for blocks in self.layers[:-1]:
-            x = _block(blocks, x, None, bias, present.unsqueeze(3), looks)
+        present = _present(streams)
+        for layer in self.layers[:-1]:
+            x = self._block(layer, x, None, bias, present, looks)
         length = torch.cat([steps.length for steps in streams])
         own = last_step(x.flatten(0, 1), length).view(*x.shape[:2], 1, -1)
         place = (length - 1).clamp(min=0).view(-1, 1, 1, 1).expand(-1, 1, 1, bias.shape[3])
-        for blocks in self.layers[-1:]:
-            own = _block(blocks, own, _normed(x), torch.gather(bias, 2, place), present.unsqueeze(3), None)
-        return _scaled(_normed(own), self.norms).squeeze(2) * present
+        for layer in self.layers[-1:]:
+            own = self._block(layer, own, _normed(x), torch.gather(bias, 2, place), present, None)
+        return _where(present, _scaled(_normed(own), self.norms)).squeeze(2)
 
     def _embedded(self, x: Tensor) -> Tensor:
         scaled = math.sqrt(x.shape[3]) * x
@@ -275,34 +293,71 @@ class _Abreast:
         dropped: Tensor = self.stacks[0].dropout(scaled)
         return dropped
 
+    def _block(
+        self,
+        layer: _Layer,
+        x: Tensor,
+        source: Tensor | None,
+        bias: Tensor,
+        present: Tensor | None,
+        looks: Sequence[Glance] | None,
+    ) -> Tensor:
+        """One layer of stacks side by side; `source` is already normalised, and `x` itself without it."""
+        normed, size = _normed(x), x.shape[3]
+        source = normed if source is None else source
+        of_query, of_pair = zip(*(torch.split(part, [size, 2 * size], dim=1) for part in layer.into), strict=True)
+        if looks:
+            taken = self._attend_columns(_columns(normed, of_query, 1), _columns(source, of_pair, 2), looks)
+        else:
+            query = _linear(normed, *of_query).flatten(0, 1)
+            key, value = _linear(source, *of_pair).flatten(0, 1).chunk(2, dim=2)
+            taken = attend(query, key, value, self.one.attention.heads, self.rates, bias).view(x.shape)
+        x = x + _where(present, self.one.residual_dropout(_linear(taken, *layer.out)))
+        return self._second_half(layer.blocks, x)
 
-def _block(
-    blocks: Sequence[_Block],
-    x: Tensor,
-    source: Tensor | None,
-    bias: Tensor,
-    present: Tensor,
-    looks: Sequence[Glance] | None,
-) -> Tensor:
-    """One layer of stacks side by side; `source` is already normalised, and `x` itself without it."""
-    one, normed, size = blocks[0], _normed(x), x.shape[3]
-    weight, offset = _joined([block.attention.into for block in blocks], [block.norm_attention for block in blocks])
-    if source is None:
-        parts = _linear(normed, weight, offset).chunk(3, dim=3)
-    else:
-        query = _linear(normed, weight[:, :size], offset[:, :size])
-        parts = (query, *_linear(source, weight[:, size:], offset[:, size:]).chunk(2, dim=3))
-    rate = one.attention.dropout if one.training else 0.0
-    query, key, value = (part.flatten(0, 1) for part in parts)
-    taken = attend(query, key, value, one.attention.heads, rate, bias, looks).view(x.shape)
-    taken = _linear(taken, *_joined([block.attention.out for block in blocks]))
-    x = x + one.residual_dropout(taken) * present
-    hidden = F.relu(_linear(_normed(x), *_joined([b.first for b in blocks], [b.norm_layers for b in blocks])))
-    after: Tensor = one.residual_dropout(_linear(one.relu_dropout(hidden), *_joined([b.second for b in blocks])))
-    return x + after
+    def _attend_columns(self, query: Tensor, pair: Tensor, looks: Sequence[Glance]) -> Tensor:
+        """What queries (1, G, B, D, T) take from keys and values (2, G, B, D, S), (G, B, T, D)."""
+        rows = query.reshape(-1, query.shape[3] // self.one.attention.heads, query.shape[4])
+        filled = F.pad(pair, (0, reach(looks) - pair.shape[4])).reshape(2, len(rows), rows.shape[1], -1)
+        taken = attend_columns(rows, filled, looks, self.rates).view(query.shape[1:])
+        return taken.transpose(1, 2).contiguous().permute(0, 2, 3, 1)
+
+    def _second_half(self, blocks: Sequence[_Block], x: Tensor) -> Tensor:
+        """The two layers of a block, with all around them."""
+        one = self.one
+        norms, first, second = zip(*((b.norm_layers, b.first, b.second) for b in blocks), strict=True)
+        drops = one.training and (one.relu_dropout.p or one.residual_dropout.p)
+        if is_eager(x) and not is_mixed() and not drops:
+            rows: Tensor = two_layers(x.flatten(1, 2), norms, first, second)
+            return rows.view(x.shape)
+        hidden = F.relu(_linear(_normed(x), *_joined(first, norms)))
+        after: Tensor = one.residual_dropout(_linear(one.relu_dropout(hidden), *_joined(second)))
+        return x + after
 
 
-def _joined(layers: Sequence[nn.Linear], norms: Sequence[nn.LayerNorm] = ()) -> tuple[Tensor, Tensor]:
+def _present(steps: Sequence[Steps]) -> Tensor | None:
+    """Factor (G, B, 1, 1) that is 0 where a sample has no step; none where every sample is known to have one."""
+    seen = torch.stack([one.seen for one in steps]).unsqueeze(3)
+    return None if is_eager(seen) and bool(seen.all()) else seen
+
+
+def _where(present: Tensor | None, x: Tensor) -> Tensor:
+    return x if present is None else x * present
+
+
+def _columns(x: Tensor, weights: _Weights, parts: int) -> Tensor:
+    """What layers (G, parts D, C) give, columns before steps, (parts, G, B, D, T)."""
+    weight, offset = weights
+    found = torch.baddbmm(offset.unsqueeze(2), weight, x.flatten(1, 2).transpose(1, 2))
+    return found.view(len(x), parts, -1, x.shape[1], x.shape[2]).permute(1, 0, 3, 2, 4)
+
+
+def _by_layer(weights: _Weights, stacks: int) -> list[_Weights]:
+    """Weights and biases of all layers of all stacks, taken apart by layer."""
+    return list(zip(*(part.view(-1, stacks, *part.shape[1:]).unbind() for part in weights), strict=True))
+
+
+def _joined(layers: Sequence[nn.Linear], norms: Sequence[nn.LayerNorm] = ()) -> _Weights:
     """Weights (G, F, D) and biases (G, F) of layers, behind what normalisations scale and add."""
     weight, bias = torch.stack([layer.weight for layer in layers]), torch.stack([layer.bias for layer in layers])
     if not norms:
@@ -340,5 +395,10 @@ def _as_stack(module: nn.Module) -> _Stack:
     return module
 
 
+def _as_block(module: nn.Module) -> _Block:
+    assert isinstance(module, _Block)
+    return module
+
+
 def _glances(bias: Tensor) -> list[Glance] | None:
-    return glances(bias, bias.shape[2], bias.shape[3]) if is_eager(bias) else None
+    return glances(bias, bias.shape[2], bias.shape[3]) if is_eager(bias) and not is_mixed() else None

@@ -18,6 +18,7 @@ __all__ = [
     "Steps",
     "compact",
     "is_eager",
+    "is_mixed",
     "join_steps",
     "last_step",
     "mean_of_steps",
@@ -36,6 +37,18 @@ def is_eager(x: Tensor) -> bool:
         Anything of the batch.
     """
     return x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def is_mixed() -> bool:
+    """Whether torch chooses the precision of every operation on a CPU; those with a backward pass of ours have one.
+
+    Examples
+    --------
+    >>> with torch.autocast("cpu", dtype=torch.bfloat16):
+    ...     is_mixed()
+    True
+    """
+    return torch.is_autocast_enabled("cpu")
 
 
 class Steps(NamedTuple):
