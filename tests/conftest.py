@@ -25,7 +25,7 @@ _SOUND = {".mp4": "aac", ".mkv": "pcm_s16le", ".wav": "pcm_s16le", ".flac": "fla
 
 @pytest.fixture(scope="session", autouse=True)
 def operators_are_read_once() -> Iterator[None]:
-    """Let torch keep the table of ONNX operators, which it reads anew, and the same, for every export: a fifth of it."""
+    """Let torch keep the table of ONNX operators, which it reads anew, and the same, for every export."""
     if "torch" not in sys.modules:
         yield
         return

@@ -98,7 +98,8 @@ class Loud:
     def stream(self, sound, heard=None):
         hertz = np.argmax(np.abs(np.fft.rfft(sound))) * 16000 / len(sound)
         number = round((hertz - 300) / 60)
-        how, tried = os.environ["TRIVIUM_TEST_DEATHS"].split()[number], Path(os.environ["TRIVIUM_TEST_FOLDER"]) / "tried"
+        how = os.environ["TRIVIUM_TEST_DEATHS"].split()[number]
+        tried = Path(os.environ["TRIVIUM_TEST_FOLDER"]) / "tried"
         with tried.open("a") as file:
             file.write(f"{number}\\n")
         if how == "kill" or how == "once" and tried.read_text().split().count(str(number)) == 1:
