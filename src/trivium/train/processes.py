@@ -18,7 +18,7 @@ Precision: TypeAlias = Literal["fp32", "bf16"]
 _FABRIC_CALLS_IT: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
-class _Fabric(Fabric):  # type: ignore[misc]  # lightning_fabric ships no types
+class _Fabric(Fabric):
     """Fabric that does not look for callbacks in every installed package, which takes most of its start."""
 
     @staticmethod
