@@ -49,6 +49,7 @@ from trivium.evaluate.suite.tables import markdown_page, terminal_tables
 from trivium.evaluate.suite.word_level import SENTINEL, ict_mmmo, pom
 from trivium.evaluate.target import target_of
 
+pytestmark = pytest.mark.usefixtures("few_strengths")
 REAL = read_suite("real")
 FLOORS, ROWS = ("majority", "missingness", "mean", "mean-std"), ("statistics", "mean-std")
 

@@ -537,13 +537,13 @@ def write_clip(path: Path, pictures: Iterable[Picture], sound: Float | None = No
     return path
 
 
-@pytest.fixture
-def pair(tmp_path: Path, tracker: FaceTracker, portrait: list[Picture]) -> Path:
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory, tracker: FaceTracker, portrait: list[Picture]) -> Path:
     """A frozen face on the left, a talking one on the right, and sound that follows the right one's mouth."""
     pictures = beside([portrait[0]] * len(portrait), portrait)
     recorder = record(tracker, pictures)
     right = next(n for n, t in enumerate(recorder.follower.tracks) if t.sightings[0].box[0] > 176)
-    return write_clip(tmp_path / "pair.mp4", pictures, voice_of(recorder, right))
+    return write_clip(tmp_path_factory.mktemp("pair") / "pair.mp4", pictures, voice_of(recorder, right))
 
 
 def test_a_clip_with_two_faces_gives_the_speaker_the_other_and_how_sure_it_is(pair: Path) -> None:
@@ -593,4 +593,4 @@ def test_a_sheet_of_faces_is_a_picture_and_nothing_else_is(pair: Path, tmp_path:
         face_sheet(tmp_path / "faces.jpg", [pair])
     with pytest.raises(DataError, match="no clip has a picture"):
         face_sheet(tmp_path / "none.png", [])
-    assert {file.name for file in tmp_path.iterdir()} == {"faces.png", "pair.mp4"}
+    assert {file.name for folder in (tmp_path, pair.parent) for file in folder.iterdir()} == {"faces.png", "pair.mp4"}

@@ -45,25 +45,18 @@ def tones(make_clip: MakeClip, tmp_path: Path) -> Path:
     return tmp_path / "tones"
 
 
-def test_the_number_of_processes_and_the_order_change_no_byte(
+def test_the_number_of_processes_and_the_order_change_no_byte_and_models_are_loaded_where_the_work_is_done_only(
     tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options: dict[str, Any] = {"modalities": ["audio"], "show": False}
     extract_clips(tones, tmp_path / "one", **options)
-    extract_clips(tones, tmp_path / "two", workers=2, **options)
+    monkeypatch.setattr(ClipExtractor, "extract_spans", lambda *_: pytest.fail("work in the parent"))
     order = iter(random.Random(3).sample(range(6), 6))
     monkeypatch.setattr(processes, "_bytes", lambda _: next(order))
     corpus = extract_clips(tones, tmp_path / "three", workers=3, **options)
     assert corpus.ids.tolist() == ["0", "1", "2", "3", "4"]
     assert [f["id"] for f in corpus.provenance["failures"]] == ["broken"]
-    assert _content(tmp_path / "one") == _content(tmp_path / "two") == _content(tmp_path / "three")
-
-
-def test_models_are_loaded_where_the_work_is_done_only(
-    tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ClipExtractor, "extract_spans", lambda *_: pytest.fail("work in the parent"))
-    assert len(extract_clips(tones, tmp_path / "out", workers=2, modalities=["audio"], show=False)) == 5
+    assert _content(tmp_path / "one") == _content(tmp_path / "three")
 
 
 def test_the_bar_counts_what_was_taken_over_as_no_work_and_its_note_ends_well(
@@ -104,16 +97,15 @@ class Loud:
 
     def stream(self, sound, heard=None):
         hertz = np.argmax(np.abs(np.fft.rfft(sound))) * 16000 / len(sound)
-        folder = Path(os.environ["TRIVIUM_TEST_FOLDER"])
-        if abs(hertz - 420) < 10:  # the third clip
-            with (folder / "tried").open("a") as file:
-                file.write(os.environ["TRIVIUM_TEST_DEATH"] + "\\n")
-            how = os.environ["TRIVIUM_TEST_DEATH"]
-            once = len((folder / "tried").read_text().split()) == 1
-            if how == "kill" or how == "once" and once:
-                os.kill(os.getpid(), signal.SIGKILL)
-            if how == "exit":
-                os._exit(3)
+        number = round((hertz - 300) / 60)
+        how = os.environ["TRIVIUM_TEST_DEATHS"].split()[number]
+        tried = Path(os.environ["TRIVIUM_TEST_FOLDER"]) / "tried"
+        with tried.open("a") as file:
+            file.write(f"{number}\\n")
+        if how == "kill" or how == "once" and tried.read_text().split().count(str(number)) == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if how == "exit":
+            os._exit(3)
         values = np.array([[np.abs(sound).max()]], np.float32)
         return Stream(values, self.specification, np.array([[0.0, len(sound) / 16000]]))
 """
@@ -135,25 +127,26 @@ def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     registry._all.cache_clear()
 
 
-@pytest.mark.parametrize(
-    ("death", "why"),
-    [("kill", "was killed (signal 9): probably out of memory"), ("exit", "ended with code 3"), ("once", "")],
-)
 def test_a_process_that_dies_costs_its_clip_alone_after_a_second_try(
-    plug_in: Path, tones: Path, monkeypatch: pytest.MonkeyPatch, death: str, why: str
+    plug_in: Path, tones: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TRIVIUM_TEST_DEATH", death)
+    monkeypatch.setenv("TRIVIUM_TEST_DEATHS", "never kill exit once never")
     options: dict[str, Any] = {"modalities": ["audio"], "audio": "loud", "show": False}
     corpus = extract_clips(tones, plug_in / "out", workers=2, **options)
     reasons = {f["id"]: f["reason"] for f in corpus.provenance["failures"]}
     assert reasons.pop("broken")
-    assert reasons == ({"2": f"the process that extracted it {why}"} if why else {})
-    assert corpus.ids.tolist() == [n for n in "01234" if n not in reasons]
-    assert len((plug_in / "tried").read_text().split()) == 2
-    monkeypatch.setenv("TRIVIUM_TEST_DEATH", "never")
+    who = "the process that extracted it"
+    assert reasons == {"1": f"{who} was killed (signal 9): probably out of memory", "2": f"{who} ended with code 3"}
+    assert corpus.ids.tolist() == ["0", "3", "4"]
+    assert _tries(plug_in) == {"0": 1, "1": 2, "2": 2, "3": 2, "4": 1}
+    monkeypatch.setenv("TRIVIUM_TEST_DEATHS", "never " * 5)
     again = extract_clips(tones, plug_in / "out", overwrite=True, **options)
-    assert again.ids.tolist() == list("01234"), "what failed is tried again, and only that"
-    assert len((plug_in / "tried").read_text().split()) == (3 if why else 2)
+    assert again.ids.tolist() == list("01234")
+    assert _tries(plug_in) == {"0": 1, "1": 3, "2": 3, "3": 2, "4": 1}, "what failed is tried again, and only that"
+
+
+def _tries(folder: Path) -> Counter[str]:
+    return Counter((folder / "tried").read_text().split())
 
 
 def test_an_error_keeps_its_kind_on_the_way_from_another_process() -> None:
@@ -461,7 +454,7 @@ def _parts(folder: Path) -> int:
 
 def test_ctrl_c_stops_all_processes_at_once_and_the_same_command_goes_on(make_clip: MakeClip, tmp_path: Path) -> None:
     for number in range(16):
-        make_clip(f"many/{number}.wav", fps=None, seconds=12.0, tone=200.0 + number)
+        make_clip(f"many/{number}.wav", fps=None, seconds=6.0, tone=200.0 + number)
     run = _start(tmp_path / "many", tmp_path / "out", 2)
     while _parts(tmp_path) < 2 and run.poll() is None:
         time.sleep(0.002)
@@ -496,12 +489,15 @@ def test_what_cannot_be_sent_to_a_process_costs_its_clip_alone(tones: Path, tmp_
     assert "not JSON serializable" in corpus.provenance["failures"][0]["reason"]
 
 
-def test_what_others_print_while_a_process_starts_is_passed_over(
+def test_what_others_print_while_a_process_starts_and_modules_of_the_folder_we_are_in_are_passed_over(
     tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "site").mkdir()
+    for name in ("site", "here"):
+        (tmp_path / name).mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text("print('hello')\nprint(3)\n")
-    monkeypatch.syspath_prepend(tmp_path / "site")
+    (tmp_path / "here" / "glob.py").write_text("raise SystemExit(3)\n")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "site"), *(path for path in sys.path if path)])
     assert len(extract_clips(tones, tmp_path / "out", modalities=["audio"], workers=2, show=False)) == 5
 
 
@@ -513,16 +509,6 @@ def test_processes_that_do_not_start_end_the_run_with_the_reason(
     monkeypatch.syspath_prepend(tmp_path / "site")
     with pytest.raises(TriviumError, match="did not start: it ended with code 5"):
         extract_clips(tones, tmp_path / "out", modalities=["audio"], workers=2, show=False)
-
-
-def test_modules_of_the_folder_we_are_in_are_not_taken_for_those_of_the_process(
-    tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "here").mkdir()
-    (tmp_path / "here" / "glob.py").write_text("raise SystemExit(3)\n")
-    monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
-    assert len(extract_clips(tones, tmp_path / "out", modalities=["audio"], workers=2, show=False)) == 5
 
 
 def test_whoever_leaves_early_does_not_wait_for_the_rest_of_the_picture(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import doctest
+import functools
 import importlib
 import inspect
 import json
@@ -54,9 +55,15 @@ PARTS = (
 MODULES = sorted(m.name for m in pkgutil.walk_packages([str(SOURCE)], "trivium."))
 
 
+@functools.cache
+def nodes(file: Path) -> list[ast.AST]:
+    """Every node of a file, which is read once for all tests."""
+    return list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+
+
 def imported_modules(file: Path) -> Iterator[str]:
     """Every trivium module a file imports, also inside functions."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in nodes(file):
         if isinstance(node, ast.Import):
             yield from (a.name for a in node.names if a.name.startswith("trivium."))
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "trivium":
@@ -70,6 +77,7 @@ def module_name(file: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@functools.cache
 def graph() -> dict[str, set[str]]:
     return {module_name(f): set(imported_modules(f)) - {module_name(f)} for f in SOURCE.rglob("*.py")}
 
@@ -97,7 +105,7 @@ def test_from_the_package_root_modules_take_the_version_only() -> None:
     taken = [
         (module_name(file), alias.name)
         for file in SOURCE.rglob("*.py")
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for node in nodes(file)
         if isinstance(node, ast.ImportFrom) and node.module == "trivium"
         for alias in node.names
         if f"trivium.{alias.name}" not in MODULES and alias.name != "__version__"
@@ -106,8 +114,7 @@ def test_from_the_package_root_modules_take_the_version_only() -> None:
 
 
 def test_no_import_cycle() -> None:
-    imports = graph()
-    imports.pop("trivium")
+    imports = {module: names for module, names in graph().items() if module != "trivium"}
     done: set[str] = set()
 
     def visit(module: str, path: tuple[str, ...]) -> None:
@@ -216,9 +223,8 @@ def test_reading_aligning_and_embedding_import_neither_torch_nor_sklearn() -> No
 
 @pytest.mark.parametrize("file", sorted(SOURCE.rglob("*.py")), ids=module_name)
 def test_modules_and_functions_stay_small(file: Path) -> None:
-    text = file.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 600
-    for node in ast.walk(ast.parse(text)):
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 600
+    for node in nodes(file):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body[1:] if ast.get_docstring(node) else node.body
             lines = body[-1].end_lineno - body[0].lineno + 1 if body and body[-1].end_lineno else 0

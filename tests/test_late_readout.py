@@ -222,6 +222,7 @@ def spoken() -> Aligned:
     return Aligned.from_arrays(x[:, None].astype(np.float32), Specification(streams, (label,)), table=table)
 
 
+@pytest.mark.usefixtures("few_strengths")
 def test_a_probe_reads_each_modality_by_itself_and_joins_late() -> None:
     data = spoken()
     found = probe(None, data, "mood", group="speaker", folds=3, floors=["mean"], readout="late", progress=False)

@@ -26,8 +26,8 @@ VISION = StreamSpecification("vision", ("smile", "brow"))
 SENTIMENT = LabelSpecification("sentiment", "regression", range=(-3.0, 3.0))
 MOOD = LabelSpecification("mood", "multiclass", ("down", "level", "up"))
 THOROUGH: dict[str, Any] = {
-    "max_epochs": 60,
-    "learning_rate": 5e-3,
+    "max_epochs": 30,
+    "learning_rate": 1e-2,
     "progress": False,
     "validation_fraction": 0,
     "batch_size": 16,
@@ -73,15 +73,7 @@ def aligned(n: int = 48) -> tuple[Aligned, NDArray[np.float64]]:
 @pytest.mark.parametrize("network", ["lf-dnn", "self-mm"])
 def test_a_number_is_learned_from_a_corpus_with_clocks_of_its_own(network: str) -> None:
     corpus = spoken()
-    regressor = SentimentRegressor(
-        network,
-        label="sentiment",
-        max_epochs=60,
-        learning_rate=5e-3,
-        progress=False,
-        validation_fraction=0,
-        batch_size=16,
-    ).fit(corpus)
+    regressor = SentimentRegressor(network, label="sentiment", **THOROUGH).fit(corpus)
     known = corpus.labelled("sentiment")
     assert regressor.score(corpus[known], corpus.label("sentiment")[known]) > 0.8
 

@@ -40,10 +40,7 @@ QUICK: dict[str, Any] = {"progress": False, "floors": ("majority", "mean"), "see
 BARE: dict[str, Any] = {**QUICK, "floors": ("majority",)}
 
 
-@pytest.fixture(autouse=True)
-def few_strengths(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two strengths in place of seven: what is tested here does not depend on how many the readout chooses from."""
-    monkeypatch.setattr("trivium.evaluate.readout._STRENGTHS_LOGISTIC", (1e-2, 1.0))
+pytestmark = pytest.mark.usefixtures("few_strengths")
 
 
 def talking(n: int = 72, seed: int = 0) -> Aligned:

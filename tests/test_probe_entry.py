@@ -40,6 +40,7 @@ from trivium.evaluate.target import target_of
 
 MOOD, FEEL = LabelSpecification("mood", "binary", ("calm", "angry")), LabelSpecification("feel", "regression")
 SPEC = Specification((StreamSpecification("audio", ("a0", "a1"), clock="words"),), (MOOD, FEEL))
+pytestmark = pytest.mark.usefixtures("few_strengths")
 QUICK: dict[str, Any] = {"progress": False, "floors": ("majority", "mean"), "seeds": 1, "resamples": 20}
 
 
