@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,28 +20,6 @@ settings.load_profile("trivium")
 
 _MILLISECOND = Fraction(1, 1000)
 _SOUND = {".mp4": "aac", ".mkv": "pcm_s16le", ".wav": "pcm_s16le", ".flac": "flac"}
-
-
-@pytest.fixture(scope="session", autouse=True)
-def operators_are_read_once() -> Iterator[None]:
-    """Let torch keep the table of ONNX operators, which it reads anew, and the same, for every export."""
-    if "torch" not in sys.modules:
-        yield
-        return
-    from torch.onnx._internal.exporter import _registration
-
-    tables: dict[Any, Any] = {}
-    read = _registration.ONNXRegistry.from_torchlib
-
-    def read_once(**asked: Any) -> Any:
-        key = tuple(sorted(asked.items()))
-        if key not in tables:
-            tables[key] = read(**asked)
-        return tables[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_registration.ONNXRegistry, "from_torchlib", staticmethod(read_once))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -18,14 +18,6 @@ Precision: TypeAlias = Literal["fp32", "bf16"]
 _FABRIC_CALLS_IT: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
-class _Fabric(Fabric):
-    """Fabric that does not look for callbacks in every installed package, which takes most of its start."""
-
-    @staticmethod
-    def _configure_callbacks(callbacks: Any) -> list[Any]:
-        return list(callbacks or [])
-
-
 def open_fabric(device: str, objectives: Sequence[Objective], precision: Precision = "fp32") -> Fabric:
     """Lightning Fabric for this process, joined with the others where ``torchrun`` started several.
 
@@ -57,7 +49,7 @@ def open_fabric(device: str, objectives: Sequence[Objective], precision: Precisi
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=DeprecationWarning)
-            fabric = _Fabric(
+            fabric = Fabric(
                 accelerator=device,
                 devices=here,
                 num_nodes=max(world // here, 1),
