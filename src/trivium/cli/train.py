@@ -91,7 +91,11 @@ def command(
     precision: Annotated[str, typer.Option("--precision", help="fp32, or bf16 for mixed precision.")] = "fp32",
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events into OUT.run.")] = False,
     export: Annotated[
-        bool, typer.Option("--export/--no-export", help="Export the network, so that predicting needs no torch.")
+        bool,
+        typer.Option(
+            "--export/--no-export",
+            help="Export the network, so that predicting needs no torch; takes minutes for mfn and mult with long utterances.",
+        ),
     ] = True,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoints of a run that stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace weights and checkpoints.")] = False,
@@ -190,6 +194,8 @@ def _train(
         facts = {**learned, "label": plan.label, "fold": one.name, "seed": one.seed, **_rows(plan, one)}
         if not is_first_process():
             continue
+        if export:
+            typer.echo("exporting the network; `--no-export` leaves that out", err=True)
         one.predictor.save(where, learned=facts, export=export, overwrite=True)
         done[where] = one.predictor
     return done
