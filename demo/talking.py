@@ -99,7 +99,7 @@ class TalkingClip:
         """Timeline, matrix, vector, answer, and what each block of the vector said of it."""
         return [
             Timeline.of(
-                self.utterance,
+                self._shown(),
                 lead="The words were recognised and put in time; every word is one step. The drawings follow 52 "
                 "measured expressions and the pose of the head, the curves show the voice and the face between the "
                 "words.",
@@ -110,11 +110,16 @@ class TalkingClip:
             *self._said(),
         ]
 
+    def _shown(self) -> Utterance:
+        """The utterance without streams of encoders, whose columns mean nothing to an eye."""
+        streams = {name: one for name, one in self.utterance.streams.items() if name != "audio_whisper"}
+        return replace(self.utterance, streams=streams)
+
     def _about_vector(self) -> str:
         stretch = "" if len(self.windows) == 1 else " in the first stretch of words"
         told = (
             f"Of all that was seen{stretch}: what each column is on average and how much it moves, and how the words "
-            "pull at a mixture of Gaussians that was learned without labels. What is missing is zero in its own blocks."
+            "pull at a mixture of Gaussians that was learned without labels."
         )
         if not self.head.modalities:
             return told
@@ -126,7 +131,8 @@ class TalkingClip:
 
     def _matrix(self) -> MatrixPair:
         fitted = self.weights.fit_columns(self.aligned)
-        scaled = replace(fitted, values=self.weights.scalers.transform(fitted), words=self.aligned.words)
+        values = np.nan_to_num(self.weights.scalers.transform(fitted))  # what was not seen is hatched, not drawn
+        scaled = replace(fitted, values=values, words=self.aligned.words)
         which = "" if len(self.windows) == 1 else f" Shown is the first of {len(self.windows)} stretches of the clip."
         return MatrixPair(
             scaled[:1],

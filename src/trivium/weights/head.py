@@ -44,7 +44,7 @@ class LinearHead:
     limit : float
         Most standard deviations of a number, so that one far from training does not decide alone.
     blocks : mapping of str to (int, int)
-        Parts of the vector by name, each from a place up to another: what :meth:`by_block` tells apart.
+        Parts of the vector by name, each from a place up to another, in their order: what :meth:`by_block` tells apart.
 
     Examples
     --------
@@ -223,7 +223,8 @@ class LinearHead:
             temperature = float(value["calibration"]["temperature"])
             modalities = tuple(str(name) for name in value["modalities"])
             limit = float(value.get("limit", math.inf))
-            blocks = {str(name): (int(start), int(stop)) for name, (start, stop) in value.get("blocks", {}).items()}
+            stored = sorted(value.get("blocks", {}).items(), key=lambda block: block[1])
+            blocks = {str(name): (int(start), int(stop)) for name, (start, stop) in stored}
             arrays_of_it = (coefficients, intercept, mean, std)
             return cls(str(value["label"]), classes, *arrays_of_it, temperature, modalities, limit, blocks)
         except (AttributeError, KeyError, TypeError, ValueError) as cause:
