@@ -102,6 +102,10 @@ def test_blocks_of_the_shipped_vector_make_it_up_and_hold_those_of_the_head(clip
     for start, stop in head.blocks.values():
         outside[start:stop] = False
     assert not head.coefficients[:, outside].any(), "what the head does not read has no weight"
+    far = np.tile(head.mean, (2, 1))
+    far[0, outside] += 100
+    far[1, ~outside] += 3 * head.std[~outside]
+    assert head.distance(far).tolist() == pytest.approx([0, 3]), "nor a part in the distance"
 
 
 def test_the_card_of_the_shipped_weights_says_where_they_do_not_beat_their_floors() -> None:

@@ -138,8 +138,9 @@ class LinearHead:
     def distance(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
         """How far vectors (N, K) lie from the middle of the training vectors: (N,), where theirs lie at 1.
 
-        The root mean square of z over the K features, whose mean square over the training vectors is 1. A softmax is
-        sure of itself far outside what it learned from; this number says that it is there (our choice).
+        The root mean square of z over the features that the head reads (all where it reads none), whose mean square
+        over the training vectors is 1. A softmax is sure of itself far outside what it learned from; this number says
+        that it is there (our choice). A modality that is masked has numbers that never vary and are not read.
 
         Examples
         --------
@@ -147,7 +148,9 @@ class LinearHead:
         >>> head.distance(np.array([[1.0, 2.0], [3.0, -6.0]])).tolist()
         [1.0, 3.0]
         """
-        return np.asarray(np.sqrt(np.mean(self._standardised(vectors) ** 2, axis=1)))
+        read = self.coefficients.any(axis=0)
+        z = self._standardised(vectors)
+        return np.asarray(np.sqrt(np.mean(z[:, read if read.any() else ~read] ** 2, axis=1)))
 
     def _limited(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
         return np.asarray(np.clip(self._standardised(vectors), -self.limit, self.limit))
