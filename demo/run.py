@@ -40,7 +40,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--clip", type=Path, help="a clip of your own, instead of the one put together here")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="pretrained weights with a head")
     parser.add_argument("--out", type=Path, default=OUT, help="folder for the page and everything else")
-    parser.add_argument("--epochs", type=int, default=3, help="passes over the corpus for each fit")
     parser.add_argument("--seeds", type=int, default=1, help="repeat the fits with so many seeds")
     return parser.parse_args()
 
@@ -64,7 +63,7 @@ def run(given: argparse.Namespace, console: Console) -> Path:
     say(3, "1,440 spoken utterances: fit without labels, embed, probe by actor, beside the floors")
     from speech import CREDIT, study_speech
 
-    speech = study_speech(given.out / "probe", epochs=given.epochs, seeds=given.seeds)
+    speech = study_speech(given.out / "probe", seeds=given.seeds)
     Console().print(speech.result.table())
     say(4, "the page")
     whose = [] if own else [Note("Not one person", NOT_ONE_PERSON), *(Note(*pair) for pair in sources())]

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trivium.align import cut_into_windows
 from trivium.corpus import Aligned, Corpus, Utterance
 from trivium.errors import MediaError
 from trivium.extract import extract_clips
 from trivium.extract.choice import requests_for
-from trivium.report import Answer, MatrixPair, Note, Section, Step, Timeline, VectorStrip
-from trivium.represent import ConvAutoencoder
-from trivium.weights import Weights, load_weights
+from trivium.registry import load
+from trivium.report import Answer, BlockFactors, MatrixPair, Note, Section, Step, Timeline, VectorStrip
+from trivium.weights import LinearHead, Weights, load_weights
+from trivium.weights.proof import proof_input
 
-_PLAIN = {"text": "text", "audio": "voice", "vision": "face"}
+_PLAIN = {"text": "text", "audio": "voice", "vision": "face", "audio_whisper": "Whisper's states"}
+_KINDS = {"statistics": "mean and spread", "fisher-vectors": "Fisher vector"}
 _STRANGE = 1.5  # our choice
 
 
@@ -49,24 +53,28 @@ class TalkingClip:
         self.windows: Corpus = cut_into_windows(self.corpus, self.weights.config.words)
         self.aligned: Aligned = self.weights.align(self.windows, show=False)
         self.vectors = self.weights.transform(self.aligned)
-        self.distance = self._distance()
+        self.heard = self._heard()
+        self.distance = float(self.head.distance(self.heard).mean())
 
     @property
     def words(self) -> int:
         """Number of words."""
         return len(self.utterance.words or ())
 
-    def _distance(self) -> float:
-        """How far the clip's stretches lie from what the head learned from, on average; its own lie at 1."""
-        head = self.weights.require_head()
+    @property
+    def head(self) -> LinearHead:
+        """Head of the weights."""
+        return self.weights.require_head()
+
+    def _heard(self) -> NDArray[np.float32]:
+        """Vectors as the head gets them: of the modalities that it reads."""
         fitted = self.weights.fit_columns(self.aligned)
-        vectors = self.weights.transform(fitted.only(head.modalities) if head.modalities else fitted)
-        return float(head.distance(vectors).mean())
+        return self.weights.transform(fitted.only(self.head.modalities) if self.head.modalities else fitted)
 
     def probabilities(self) -> tuple[tuple[str, ...], tuple[float, ...]]:
         """Classes and their probabilities, averaged over the stretches of the clip."""
         shares = self.weights.predict_proba(self.aligned)
-        return self.weights.require_head().classes, tuple(shares.mean(axis=0).tolist())
+        return self.head.classes, tuple(shares.mean(axis=0).tolist())
 
     def journey(self) -> list[Step]:
         """Stations of the clip for the top of the page."""
@@ -88,55 +96,69 @@ class TalkingClip:
         return "from far outside what the head learned: it means little"
 
     def sections(self) -> list[Section]:
-        """Timeline, matrices, vector and answer."""
+        """Timeline, matrix, vector, answer, and what each block of the vector said of it."""
         return [
             Timeline.of(
-                self.utterance,
+                self._shown(),
                 lead="The words were recognised and put in time; every word is one step. The drawings follow 52 "
                 "measured expressions and the pose of the head, the curves show the voice and the face between the "
                 "words.",
             ),
-            self._matrices(),
-            VectorStrip(self.vectors[0], lead=self._about_vector()),
+            self._matrix(),
+            VectorStrip(self.vectors[0], lead=self._about_vector(), blocks=vector_blocks(self.weights)),
             self._answer(),
+            *self._said(),
         ]
+
+    def _shown(self) -> Utterance:
+        """The utterance without streams of encoders, whose columns mean nothing to an eye."""
+        streams = {name: one for name, one in self.utterance.streams.items() if name != "audio_whisper"}
+        return replace(self.utterance, streams=streams)
 
     def _about_vector(self) -> str:
         stretch = "" if len(self.windows) == 1 else " in the first stretch of words"
-        head = self.weights.require_head()
-        if not head.modalities:
-            return f"Of all that was seen{stretch}."
-        reads = " and ".join(_PLAIN.get(m, m) for m in head.modalities)
-        return f"Of all that was seen{stretch}. The head below reads one that is made of the {reads} alone."
-
-    def _matrices(self) -> MatrixPair:
-        fitted = self.weights.fit_columns(self.aligned)
-        scaled = replace(fitted, values=self.weights.scalers.transform(fitted), words=self.aligned.words)
-        decoder = ConvAutoencoder.from_pretrained(self.weights.folder, progress=False)
-        which = "" if len(self.windows) == 1 else f" Shown is the first of {len(self.windows)} stretches of the clip."
-        beside = (
-            " The decoder also gets the places of the input's maxima, so the picture flatters the vector."
-            if self.weights.config.parameters.get("unpooling") == "switches"
-            else " The vector is all that the decoder gets."
+        told = (
+            f"Of all that was seen{stretch}: what each column is on average and how much it moves, and how the words "
+            "pull at a mixture of Gaussians that was learned without labels."
         )
+        if not self.head.modalities:
+            return told
+        return f"{told} The head below reads one that is made of {self._reads()} alone."
+
+    def _reads(self) -> str:
+        names = [_PLAIN.get(m, m) for m in self.head.modalities or self.weights.specification.modalities]
+        return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+
+    def _matrix(self) -> MatrixPair:
+        fitted = self.weights.fit_columns(self.aligned)
+        values = np.nan_to_num(self.weights.scalers.transform(fitted))  # what was not seen is hatched, not drawn
+        scaled = replace(fitted, values=values, words=self.aligned.words)
+        which = "" if len(self.windows) == 1 else f" Shown is the first of {len(self.windows)} stretches of the clip."
         return MatrixPair(
             scaled[:1],
-            decoder.reconstruct(fitted[:1])[0],
-            lead=f"Left, what goes into the encoder; right, what its decoder rebuilds.{beside}{which}",
+            heading="The matrix: words by columns",
+            lead="What goes into the vector: every word a row, with what was said, how it sounded, what the recogniser "
+            f"made of the sound, and what the face did meanwhile.{which}",
         )
+
+    def _said(self) -> list[Section]:
+        """Blocks of the head, where it has any; of several stretches the mean, as the factors' geometric mean."""
+        told = {name: part.mean(axis=0).tolist() for name, part in self.head.by_block(self.heard).items()}
+        lead = (
+            "Each block of the vector has a regression of its own, with its own strength; one weight a block joins "
+            "them. So the answer is a product, and every factor can be read."
+        )
+        return [BlockFactors(self.head.classes, told, lead=lead)] if told and self.head.classes else []
 
     def _answer(self) -> Answer:
         classes, shares = self.probabilities()
-        head = self.weights.require_head()
-        used = head.modalities or self.weights.specification.modalities
-        names = [_PLAIN.get(m, m) for m in used]
-        reads = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else f"{names[0]} alone"
         return Answer(
-            head.label,
+            self.head.label,
             classes,
             shares,
             " ".join([*self._scores(), *self.weights.card.limitations]),
-            lead=f"From {reads}, by a linear head on the vector. It shows how an answer is made. {self._doubt()}",
+            lead=f"From {self._reads()} alone, by a linear head on the vector. It shows how an answer is made. "
+            f"{self._doubt()}",
         )
 
     def _doubt(self) -> str:
@@ -160,3 +182,23 @@ class TalkingClip:
         card = self.weights.card
         learned = ", ".join(f"{c.utterances:,} utterances of {c.name} ({c.licence})" for c in card.corpora)
         return [Note("The weights", f"“{card.title}”, learned from {learned}. Licence: {card.licence}.")]
+
+
+def vector_blocks(weights: Weights) -> list[tuple[str, int]]:
+    """Names and lengths of what a joint vector is made of: each part for each modality, in order.
+
+    Parts name their numbers once they are fitted, and are so here, to the synthetic matrices of the weights' proof.
+    """
+    some, found = proof_input(weights.config, weights.scalers), []
+    for _, kind, own in weights.config.parameters.get("parts", ()):
+        names = load("representation", kind)(**own).fit(some).get_feature_names_out()
+        for block, members in groupby(_block(kind, str(name)) for name in names):
+            found.append((block, len(list(members))))
+    return found
+
+
+def _block(kind: str, name: str) -> str:
+    modality, _, rest = name.removeprefix("fisher.").partition(".")
+    if rest == "seen":
+        return "what was there"
+    return f"{_KINDS.get(kind, kind)} of the {_PLAIN.get(modality, modality)}".replace("the Whisper", "Whisper")

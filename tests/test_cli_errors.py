@@ -84,7 +84,10 @@ def test_a_file_is_replaced_only_when_asked(command: str, tmp_path: Path) -> Non
 
 
 def test_an_option_of_another_type_is_refused_before_training(tmp_path: Path) -> None:
-    asked = ["fit", str(tmp_path / "corpus"), "--set", "max_epochs=abc", "--out", str(tmp_path / "w")]
+    asked = ["fit", str(tmp_path / "corpus"), "--set", "n_components=abc", "--out", str(tmp_path / "w")]
+    with pytest.raises(SpecificationError, match="n_components cannot be 'abc'"):
+        CliRunner().invoke(app, asked, catch_exceptions=False)
+    asked = [*asked[:-3], "max_epochs=abc", *asked[-2:], "-r", "masked-steps"]
     with pytest.raises(SpecificationError, match="max_epochs cannot be 'abc'"):
         CliRunner().invoke(app, asked, catch_exceptions=False)
 

@@ -19,6 +19,7 @@ from trivium.corpus import Corpus
 from trivium.errors import UpstreamError
 from trivium.files import sha256_bytes
 from trivium.upstream import Carrier, ModelFile, UpstreamModel, fetch, places
+from trivium.weights import load_weights
 
 _ROOT = Path(__file__).resolve().parent.parent
 _CONTENT = b"a voice"
@@ -83,6 +84,38 @@ def test_words_of_the_corpus_follow_one_another_within_the_clip() -> None:
         times = utterance.words.times
         assert (times[:, 0] < times[:, 1]).all() and (times[1:, 0] >= times[:-1, 1] - 1e-9).all()
         assert times[0, 0] >= 0 and times[-1, 1] <= utterance.end + 1e-6
+
+
+def test_blocks_of_the_shipped_vector_make_it_up_and_hold_those_of_the_head(clip: ModuleType) -> None:
+    weights = load_weights(_ROOT / "weights" / "talking-clips")
+    blocks = importlib.import_module("talking").vector_blocks(weights)
+    names, widths = zip(*blocks, strict=True)
+    assert sum(widths) == weights.n_features == 2302 and len(set(names)) == len(names) == 7
+    assert names[:2] == ("mean and spread of the text", "mean and spread of the voice")
+    edges = np.cumsum([0, *widths]).tolist()
+    places = {name: (edges[k], edges[k + 1]) for k, name in enumerate(names)}
+    head = weights.require_head()
+    assert head.modalities == ("audio", "audio_whisper") and len(head.blocks) == 4
+    assert head.blocks["statistics of the voice"] == places["mean and spread of the voice"]
+    assert head.blocks["Fisher vector of the voice"] == places["Fisher vector of the voice"]
+    outside = np.ones(weights.n_features, bool)
+    for start, stop in head.blocks.values():
+        outside[start:stop] = False
+    assert not head.coefficients[:, outside].any(), "what the head does not read has no weight"
+    far = np.tile(head.mean, (2, 1))
+    far[0, outside] += 100
+    far[1, ~outside] += 3 * head.std[~outside]
+    assert head.distance(far).tolist() == pytest.approx([0, 3]), "nor a part in the distance"
+
+
+def test_the_card_of_the_shipped_weights_says_where_they_do_not_beat_their_floors() -> None:
+    card = load_weights(_ROOT / "weights" / "talking-clips").card
+    (score,) = card.scores
+    assert {"majority", "missingness", "mean pooling", "flattened", "without Fisher vectors"} <= set(score.floors)
+    beaten = score.value > max(score.floors.values())
+    assert beaten or any("cannot be told apart from its best floor" in line for line in card.limitations)
+    assert all("docs/results/suite.md" in line or "that page" in line for line in card.evidence)
+    assert sum(file.stat().st_size for file in (_ROOT / "weights" / "talking-clips").iterdir()) < 8_000_000
 
 
 def test_no_recording_is_part_of_the_repository() -> None:

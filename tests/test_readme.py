@@ -25,10 +25,8 @@ def blocks(language: str) -> list[str]:
 def test_the_quick_start_runs_and_has_at_most_ten_lines() -> None:
     (code,) = blocks("python")
     assert len(code.strip().splitlines()) <= 10
-    # one pass over a third of the corpus shows that it runs; the page itself says how long three over all of it take
-    short = code.replace("max_epochs=3", "max_epochs=0, progress=False").replace("GroupKFold(3)", "GroupKFold(2)")
-    assert short != code and "\nmodel =" in code
-    short = short.replace("\nmodel =", "\nx = x[::3]\nmodel =")
+    short = code.replace("GroupKFold(3)", "GroupKFold(2)")  # two folds show that it runs
+    assert short != code
     ran = subprocess.run([sys.executable, "-c", short], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     scores = [float(number) for number in re.findall(r"\d\.\d+", ran.stdout)]

@@ -13,7 +13,8 @@ from typer.testing import CliRunner, Result
 from trivium.cli import app
 from trivium.corpus import Corpus, LabelSpecification, Specification, Stream, StreamSpecification, Utterance, Words
 from trivium.errors import DataError, SpecificationError
-from trivium.represent import ConvAutoencoder
+from trivium.represent import Beside, ConvAutoencoder
+from trivium.weights import load_weights
 
 torch.set_num_threads(1)
 
@@ -43,7 +44,8 @@ def corpora(tmp_path: Path) -> list[str]:
 
 def fit(*arguments: str, epochs: int = 2) -> Result:
     options = ["--words", "5", "--set", f"max_epochs={epochs}", "--set", "progress=false"]
-    return CliRunner().invoke(app, ["fit", *arguments, *options], catch_exceptions=False)
+    asked = ["fit", "-r", "conv-autoencoder", *arguments, *options]
+    return CliRunner().invoke(app, asked, catch_exceptions=False)
 
 
 def test_several_corpora_become_one_weights_folder(corpora: list[str], tmp_path: Path) -> None:
@@ -55,6 +57,19 @@ def test_several_corpora_become_one_weights_folder(corpora: list[str], tmp_path:
     assert encoder.scalers_.names == ("pooled", "close", "far")
     assert (encoder.words_, encoder.random_state, encoder.max_epochs) == (5, 7, 2)
     assert encoder.transform(Corpus.open(corpora[0])).shape == (8, 15)
+
+
+def test_without_a_name_it_fits_what_the_shipped_weights_are(corpora: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "weights"
+    result = CliRunner().invoke(app, ["fit", *corpora, "--words", "5", "--out", str(out)], catch_exceptions=False)
+    assert result.exit_code == 0 and "untrained" not in result.output, result.output
+    parts = Beside.from_pretrained(out).parts
+    assert [name for name, _ in parts] == ["statistics", "fisher-vectors"]
+    assert (parts[0][1].which, parts[1][1].n_components) == ("mean,spread", 2)
+    assert load_weights(out).n_features == 2 * 2 + 1 + 2 * 2 * 2
+    asked = ["fit", *corpora, "-s", "n_components=0", "--out", str(tmp_path / "other")]
+    with pytest.raises(SpecificationError, match="0 Gaussians"):
+        CliRunner().invoke(app, asked, catch_exceptions=False)
 
 
 def test_a_split_names_the_folds(corpora: list[str], tmp_path: Path) -> None:

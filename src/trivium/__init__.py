@@ -17,10 +17,13 @@ __version__ = "0.1.0"
 _HOME: dict[str, str] = {
     "Aligned": "trivium.corpus",
     "Batch": "trivium.corpus",
+    "Beside": "trivium.represent",
     "ConvAutoencoder": "trivium.represent",
     "Corpus": "trivium.corpus",
+    "FisherVectors": "trivium.represent",
     "LabelSpecification": "trivium.corpus",
     "Specification": "trivium.corpus",
+    "Statistics": "trivium.represent",
     "Stream": "trivium.corpus",
     "StreamSpecification": "trivium.corpus",
     "TriviumError": "trivium.errors",
@@ -56,7 +59,10 @@ if TYPE_CHECKING:
     from trivium.extract import extract_clips as extract_clips
     from trivium.formats import read as read
     from trivium.formats import write as write
+    from trivium.represent import Beside as Beside
     from trivium.represent import ConvAutoencoder as ConvAutoencoder
+    from trivium.represent import FisherVectors as FisherVectors
+    from trivium.represent import Statistics as Statistics
     from trivium.weights import load_weights as load_weights
 
 

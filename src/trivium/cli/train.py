@@ -94,7 +94,7 @@ def command(
         bool,
         typer.Option(
             "--export/--no-export",
-            help="Export the network, so that predicting needs no torch; takes minutes for mfn and mult with long utterances.",
+            help="Export the network, so that predicting needs no torch; minutes for mfn and mult.",
         ),
     ] = True,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoints of a run that stopped.")] = False,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from trivium.evaluate.experiment import Experiment as Experiment
     from trivium.evaluate.experiment import train_and_score as train_and_score
     from trivium.evaluate.experiment import validate as validate
+    from trivium.evaluate.late_head import late_head as late_head
     from trivium.evaluate.late_readout import LateReadout as LateReadout
     from trivium.evaluate.probe import probe as probe
     from trivium.evaluate.readout import LinearReadout as LinearReadout
@@ -41,6 +42,7 @@ _HOME: dict[str, str] = {
     "FLOORS": "trivium.evaluate.study",
     "LateReadout": "trivium.evaluate.late_readout",
     "LinearReadout": "trivium.evaluate.readout",
+    "late_head": "trivium.evaluate.late_head",
     "leave_one_corpus_out": "trivium.evaluate.runners",
     "modality_combinations": "trivium.evaluate.runners",
     "pretraining_combinations": "trivium.evaluate.runners",
@@ -85,6 +87,7 @@ __all__ = [
     "given_split",
     "grouped_folds",
     "keep_modalities",
+    "late_head",
     "leave_one_corpus_out",
     "missing_curve",
     "modality_combinations",

@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from trivium.errors import DataError
 from trivium.evaluate.opinion_pool import pooled_probabilities, pooling_weights
 
-__all__ = ["GRID", "LinearReadout", "Readout"]
+__all__ = ["GRID", "LIMIT", "LinearReadout", "Readout"]
 
 Rows = NDArray[np.int64]
 Division = tuple[Rows, Rows]
@@ -33,10 +33,11 @@ _STRENGTHS_RIDGE = tuple(10.0**k for k in _POWERS_RIDGE)
 _INNER_FOLDS = 4
 _MAX_ITERATIONS = 500
 _RANK = 1e-10  # smallest square of a singular value, as a share of the largest; below lies rounding
-_LIMIT = 5.0  # standard deviations; a column that hardly varies in training must not decide a test row alone
+LIMIT = 5.0
+"""Most standard deviations: a column that hardly varies in training must not decide a test row alone."""
 GRID = (
     f"C 1e{_POWERS_LOGISTIC[0]} ... 1e{_POWERS_LOGISTIC[-1]}, or alpha 1e{_POWERS_RIDGE[0]} ... 1e{_POWERS_RIDGE[-1]}, "
-    f"in powers of ten; {_INNER_FOLDS} inner folds; values limited to {_LIMIT:g} deviations"
+    f"in powers of ten; {_INNER_FOLDS} inner folds; values limited to {LIMIT:g} deviations"
 )
 """What the strength is chosen from, in words, and the rest that all readouts share."""
 
@@ -176,6 +177,23 @@ class LinearReadout(Readout):
         x = self._project(X)
         return self._sharpened(self.model_.predict(x)) if self._by_ridge else np.asarray(self.model_.predict_proba(x))
 
+    def linear_scores(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Coefficients (C, K) and intercepts (C,) over standardised, limited columns: softmax of them, or numbers.
+
+        The rotation of wide vectors is undone, the sharpness of ridge regression and the sign of a binary logistic
+        regression are in them.
+        """
+        coefficients = np.atleast_2d(np.asarray(self.model_.coef_, dtype=np.float64))
+        intercept = np.atleast_1d(np.asarray(self.model_.intercept_, dtype=np.float64))
+        if self.task == "classes" and len(coefficients) == 1:
+            coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
+            intercept = np.concatenate([np.zeros_like(intercept), intercept])
+        if self.task == "classes" and self._by_ridge:
+            coefficients, intercept = self.sharpness_ * coefficients, self.sharpness_ * intercept
+        if self.rotation_ is not None:
+            coefficients = coefficients @ self.rotation_.T
+        return coefficients, intercept
+
     @property
     def _by_ridge(self) -> bool:
         return self.task == "numbers" or self.regression == "ridge"
@@ -192,7 +210,7 @@ class LinearReadout(Readout):
                 self.rotation_ = rows.T @ (u[:, kept] / np.sqrt(squares[kept]))
 
     def _scaled(self, x: NDArray[Any]) -> NDArray[np.float64]:
-        return np.asarray(np.clip(self.scaler_.transform(np.asarray(x, dtype=np.float64)), -_LIMIT, _LIMIT))
+        return np.asarray(np.clip(self.scaler_.transform(np.asarray(x, dtype=np.float64)), -LIMIT, LIMIT))
 
     def _project(self, x: NDArray[Any]) -> NDArray[np.float64]:
         scaled = self._scaled(x)

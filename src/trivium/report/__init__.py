@@ -1,5 +1,6 @@
 """What people look at: one self-contained page for a clip, a corpus or both, and PNG curves of a training run."""
 
+from trivium.report.factors import BlockFactors
 from trivium.report.lanes import Lane, lanes_of
 from trivium.report.maps import EmbeddingMap, principal_plane
 from trivium.report.matrix import MatrixPair, VectorStrip
@@ -13,6 +14,7 @@ from trivium.report.timeline import Timeline
 
 __all__ = [
     "Answer",
+    "BlockFactors",
     "CorpusQuality",
     "EmbeddingMap",
     "Lane",

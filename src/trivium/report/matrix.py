@@ -1,9 +1,11 @@
-"""The matrix of one utterance beside what the representation rebuilds from its vector, and that vector as a strip."""
+"""The matrix of one utterance, beside what a representation rebuilds from its vector if it can, and that vector."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,7 @@ _STOPS = np.array(
     [[37, 24, 66], [52, 66, 128], [33, 116, 143], [52, 163, 133], [142, 204, 98], [250, 232, 120]], dtype=np.float64
 )
 _LOW_QUANTILE, _HIGH_QUANTILE = 0.02, 0.98
-_NAMES = {"audio": "voice", "vision": "face", "text": "text"}
+_NAMES = {"audio": "voice", "vision": "face", "text": "text", "audio_whisper": "Whisper's states"}
 
 
 def shades(values: NDArray[np.floating], seen: NDArray[np.bool_], low: float, high: float) -> NDArray[np.uint8]:
@@ -52,14 +54,14 @@ def shades(values: NDArray[np.floating], seen: NDArray[np.bool_], low: float, hi
 
 @dataclass(frozen=True, eq=False)
 class MatrixPair:
-    """Section of a report: an aligned utterance and its reconstruction, words down, columns across.
+    """Section of a report: an aligned utterance, and its reconstruction if there is one; words down, columns across.
 
     Parameters
     ----------
     aligned : Aligned
         One utterance (N = 1), in the units that the network sees (scaled).
-    reconstruction : array of shape (W, D)
-        In the same units.
+    reconstruction : array of shape (W, D), optional
+        In the same units; a representation without a decoder has none.
     heading, lead : str
         What stands above.
 
@@ -78,19 +80,22 @@ class MatrixPair:
     """
 
     aligned: Aligned
-    reconstruction: NDArray[np.float32]
+    reconstruction: NDArray[np.float32] | None = None
     heading: str = "The matrix, and what the vector remembers of it"
     lead: str = ""
 
     def __post_init__(self) -> None:
-        if len(self.aligned) != 1 or self.reconstruction.shape != self.aligned.values.shape[1:]:
+        shape = self.aligned.values.shape[1:] if self.reconstruction is None else self.reconstruction.shape
+        if len(self.aligned) != 1 or shape != self.aligned.values.shape[1:]:
             raise DataError(
-                f"a reconstruction of shape {self.reconstruction.shape} cannot stand beside {self.aligned.shape}",
+                f"a reconstruction of shape {shape} cannot stand beside {self.aligned.shape}",
                 remedy="give one utterance and its own reconstruction",
             )
 
     def errors(self) -> dict[str, float]:
-        """Mean squared error by modality over the cells that were seen; NaN where none was."""
+        """Mean squared error by modality over cells that were seen, NaN where none was; {} if none was rebuilt."""
+        if self.reconstruction is None:
+            return {}
         squared = (self.aligned.values[0].astype(np.float64) - self.reconstruction) ** 2
         found = {}
         for place, (modality, columns) in enumerate(self._blocks()):
@@ -100,17 +105,18 @@ class MatrixPair:
 
     def html(self) -> Markup:
         """Markup of the section."""
-        given = self._panel("input", self.aligned.values[0], seen_only=True)
-        rebuilt = self._panel("reconstruction", self.reconstruction, seen_only=False)
-        errors = ", ".join(f"{_name(m)} {v:.4f}" for m, v in self.errors().items() if np.isfinite(v))
-        caption = element(
-            "figcaption",
-            "Rows are words, columns are features; both pictures share one scale per modality, dark is low and light "
-            "is high. Hatched cells were never seen; the reconstruction guesses them. Mean squared error over the "
-            f"cells that were seen: {errors}.",
+        panels = [self._panel("input", self.aligned.values[0], seen_only=True)]
+        said = (
+            "Rows are words, columns are features; each modality has a scale of its own, dark is low and light is "
+            "high. Hatched cells were never seen"
         )
+        if self.reconstruction is not None:
+            panels.append(self._panel("reconstruction", self.reconstruction, seen_only=False))
+            errors = ", ".join(f"{_name(m)} {v:.4f}" for m, v in self.errors().items() if np.isfinite(v))
+            said += f"; the reconstruction guesses them. Mean squared error over the cells that were seen: {errors}"
+        caption = element("figcaption", f"{said}.")
         data = element("script", Markup(self._data()), type="application/json", class_="matrix-data")
-        pair = element("div", given, rebuilt, class_="pair")
+        pair = element("div", *panels, class_="pair" if len(panels) > 1 else None)
         return element(
             "figure", pair, element("p", class_="readout", aria_live="polite"), caption, data,
             class_="wide", data_kind="matrix",
@@ -154,7 +160,8 @@ class MatrixPair:
         rows = self._rows()
         blocks = []
         for place, (modality, columns) in enumerate(self._blocks()):
-            both = np.stack([self.aligned.values[0][rows, columns], self.reconstruction[rows, columns]])
+            shown = [self.aligned.values[0], *([] if self.reconstruction is None else [self.reconstruction])]
+            both = np.stack([one[rows, columns] for one in shown])
             low, high = float(both.min(initial=0)), float(both.max(initial=1))
             steps = np.rint((both - low) / max(high - low, 1e-12) * 255).astype(np.uint8)
             blocks.append(
@@ -172,7 +179,7 @@ class MatrixPair:
 
 @dataclass(frozen=True, eq=False)
 class VectorStrip:
-    """Section of a report: one vector as a strip of colours.
+    """Section of a report: one vector as strips of colours, one for each of its blocks.
 
     Parameters
     ----------
@@ -180,24 +187,56 @@ class VectorStrip:
         The embedding.
     heading, lead : str
         What stands above.
+    blocks : sequence of (str, int)
+        Names and lengths of its parts in order; empty: one strip.
+
+    Raises
+    ------
+    DataError
+        The lengths do not add up to K.
 
     Examples
     --------
     >>> "2 numbers" in VectorStrip(np.array([0.1, -0.3])).html()
+    True
+    >>> "mean of the voice" in VectorStrip(np.array([0.1, -0.3]), blocks=[("mean of the voice", 1), ("x", 1)]).html()
     True
     """
 
     vector: NDArray[np.floating]
     heading: str = "One vector"
     lead: str = ""
+    blocks: Sequence[tuple[str, int]] = ()
+
+    def __post_init__(self) -> None:
+        if self.blocks and sum(width for _, width in self.blocks) != len(self.vector):
+            raise DataError(
+                f"blocks of {[w for _, w in self.blocks]} numbers are not the {len(self.vector)} there are",
+                remedy="give the lengths of all blocks, in order",
+            )
 
     def html(self) -> Markup:
         """Markup of the section."""
-        row = np.asarray(self.vector, np.float64)[None, :]
-        picture = png(shades(row, np.ones(row.shape, bool), float(row.min()), float(row.max())))
-        said = f"{row.shape[1]} numbers from {row.min():.2f} to {row.max():.2f}"
-        image = element("img", src=picture, alt=f"The vector: {said}", class_="strip")
-        return element("figure", image, element("figcaption", f"{said}: what a classifier sees instead of the clip."))
+        row = np.asarray(self.vector, np.float64)
+        low, high = float(np.quantile(row, _LOW_QUANTILE)), float(np.quantile(row, _HIGH_QUANTILE))
+        blocks = self.blocks or [("", len(row))]
+        edges = np.cumsum([0, *(width for _, width in blocks)]).tolist()
+        parts = [row[None, a:b] for a, b in pairwise(edges)]
+        strips = [
+            element("div", _strip_name(name, part.shape[1]), _strip(name, part, low, high))
+            for (name, _), part in zip(blocks, parts, strict=True)
+        ]
+        said = f"{len(row)} numbers from {row.min():.2f} to {row.max():.2f}"
+        return element("figure", *strips, element("figcaption", f"{said}: what a classifier sees instead of the clip."))
+
+
+def _strip(name: str, part: NDArray[np.float64], low: float, high: float) -> Markup:
+    picture = png(shades(part, np.ones(part.shape, bool), low, high))
+    return element("img", src=picture, alt=f"{name or 'the vector'}: {part.shape[1]} numbers", class_="strip")
+
+
+def _strip_name(name: str, width: int) -> Markup:
+    return element("p", name, " ", element("i", str(width)), class_="strip-name") if name else element("span")
 
 
 def _name(modality: str) -> str:

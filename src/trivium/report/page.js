@@ -76,7 +76,7 @@
     const data = JSON.parse(figure.querySelector(".matrix-data").textContent);
     const readout = figure.querySelector(".readout");
     const rows = [...figure.querySelectorAll(".rows")].map((list) => list.querySelectorAll("span"));
-    readout.textContent = "Move over a cell to read it in both pictures.";
+    readout.textContent = "Move over a cell to read it.";
     for (const block of data.blocks) block.bytes = Uint8Array.from(atob(block.values), (c) => c.charCodeAt(0));
     for (const image of figure.querySelectorAll("img")) {
       const block = data.blocks[Number(image.dataset.block)];
@@ -89,12 +89,13 @@
         const value = (i) => block.low + (block.bytes[i] / 255) * (block.high - block.low);
         const size = data.words.length * block.columns.length;
         rows.forEach((list) => list.forEach((label, i) => label.classList.toggle("here", i === row)));
-        show(readout, [
+        const told = [
           [block.modality, block.columns[column]],
           ["word", `“${data.words[row]}”`],
           ["input", block.seen[row] ? shown(value(place)) : "not seen"],
-          ["reconstruction", shown(value(size + place))],
-        ]);
+        ];
+        if (block.bytes.length > size) told.push(["reconstruction", shown(value(size + place))]);
+        show(readout, told);
       });
     }
   }

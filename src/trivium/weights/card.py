@@ -87,6 +87,8 @@ class Card:
         What they do not fit.
     synthetic : bool
         True when the training data were made up.
+    evidence : sequence of str
+        What was measured elsewhere of the same method, each with its source.
 
     Examples
     --------
@@ -103,11 +105,12 @@ class Card:
     pooled: str = ""
     limitations: Sequence[str] = ()
     synthetic: bool = False
+    evidence: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain builtins."""
         value = asdict(self)
-        return value | {name: list(value[name]) for name in ("corpora", "scores", "limitations")}
+        return value | {name: list(value[name]) for name in ("corpora", "scores", "limitations", "evidence")}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Card:
@@ -115,8 +118,10 @@ class Card:
         try:
             corpora = tuple(TrainingCorpus(**corpus) for corpus in value["corpora"])
             scores = tuple(Score(**score) for score in value["scores"])
-            rest = {k: v for k, v in value.items() if k not in ("corpora", "scores", "limitations")}
-            return cls(corpora=corpora, scores=scores, limitations=tuple(value["limitations"]), **rest)
+            limitations, evidence = tuple(value["limitations"]), tuple(value.get("evidence", ()))
+            listed = ("corpora", "scores", "limitations", "evidence")
+            rest = {k: v for k, v in value.items() if k not in listed}
+            return cls(corpora=corpora, scores=scores, limitations=limitations, evidence=evidence, **rest)
         except (KeyError, TypeError) as cause:
             raise WeightsError(f"the card is malformed: {cause}") from cause
 
@@ -162,7 +167,7 @@ class Card:
             f"Licence of the weights: {self.licence}.",
             "## Trained on\n\n" + _table(["corpus", "utterances", "its licence", "source"], self._corpus_rows()),
             "## Columns\n\n" + "\n".join(_columns(specification)),
-            "## Measured\n\n" + self._score_table(),
+            "\n\n".join(["## Measured", self._score_table(), *self.evidence]),
             "## Scaling\n\n" + scaling,
             "## Limitations\n\n" + ("\n".join(f"- {line}" for line in self.limitations) or "None were named."),
             f"## Use\n\n```python\n{use}\n```",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -22,8 +23,8 @@ _ARRAYS = ("coefficients", "intercept", "mean", "std")
 class LinearHead:
     """Standardise, one linear map, and a softmax with a temperature (or a number).
 
-    With v a vector, z = (v - mean) / std and s = coefficients z + intercept, the probabilities of the C classes are
-    softmax(s / temperature), and the number of a regression is s.
+    With v a vector, z = (v - mean) / std, kept within the limit if there is one, and s = coefficients z + intercept,
+    the probabilities of the C classes are softmax(s / temperature), and the number of a regression is s.
 
     Parameters
     ----------
@@ -40,6 +41,10 @@ class LinearHead:
         Above 1 makes the head less sure; see :meth:`calibrated`.
     modalities : tuple of str
         What the vectors are made of: the others are masked before the encoder, in training and in use. Empty: all.
+    limit : float
+        Most standard deviations of a number, so that one far from training does not decide alone.
+    blocks : mapping of str to (int, int)
+        Parts of the vector by name, each from a place up to another, in their order: what :meth:`by_block` tells apart.
 
     Examples
     --------
@@ -58,6 +63,8 @@ class LinearHead:
     std: NDArray[np.float64]
     temperature: float = 1.0
     modalities: tuple[str, ...] = ()
+    limit: float = math.inf
+    blocks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         rows, features = max(len(self.classes), 1), self.mean.shape[-1:]
@@ -68,6 +75,9 @@ class LinearHead:
                 raise WeightsError(f"{name} of the head have shape {value.shape} or are not finite, expected {shape}")
         if not self.temperature > 0 or (self.std <= 0).any():
             raise WeightsError("the head's temperature and standard deviations must be above 0")
+        outside = [name for name, (start, stop) in self.blocks.items() if not 0 <= start < stop <= features[0]]
+        if not self.limit > 0 or outside:
+            raise WeightsError(f"the head's limit must be above 0, its blocks within the vector: {outside or 'limit'}")
 
     @classmethod
     def from_fitted(cls, scaler: Any, model: Any, *, label: str, modalities: Sequence[str] = ()) -> Self:
@@ -105,14 +115,32 @@ class LinearHead:
 
     def decision(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
         """Scores (N, C) of vectors (N, K), before temperature and softmax; (N, 1) for a number."""
-        scores: NDArray[np.float64] = self._standardised(vectors) @ self.coefficients.T + self.intercept
+        scores: NDArray[np.float64] = self._limited(vectors) @ self.coefficients.T + self.intercept
         return scores
+
+    def by_block(self, vectors: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+        """What each block adds to the logarithm of every class's probability: (N, C) of vectors (N, K) by block.
+
+        Each row has the mean 0 over the classes. As the blocks' shares in the score are summed, the exponentials are
+        factors: the odds of two classes are the product of what every block, and the intercept, says of them.
+
+        Examples
+        --------
+        >>> head = LinearHead("mood", ("calm", "angry"), np.array([[0.0, 0.0], [2.0, 4.0]]), np.zeros(2), np.zeros(2),
+        ...                   np.ones(2), blocks={"voice": (0, 1), "face": (1, 2)})
+        >>> {name: part.tolist() for name, part in head.by_block(np.array([[1.0, -1.0]])).items()}
+        {'voice': [[-1.0, 1.0]], 'face': [[2.0, -2.0]]}
+        """
+        z = self._limited(vectors)
+        parts = {name: z[:, a:b] @ self.coefficients[:, a:b].T for name, (a, b) in self.blocks.items()}
+        return {name: (p - p.mean(axis=1, keepdims=True)) / self.temperature for name, p in parts.items()}
 
     def distance(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
         """How far vectors (N, K) lie from the middle of the training vectors: (N,), where theirs lie at 1.
 
-        The root mean square of z over the K features, whose mean square over the training vectors is 1. A softmax is
-        sure of itself far outside what it learned from; this number says that it is there (our choice).
+        The root mean square of z over the features that the head reads (all where it reads none), whose mean square
+        over the training vectors is 1. A softmax is sure of itself far outside what it learned from; this number says
+        that it is there (our choice). A modality that is masked has numbers that never vary and are not read.
 
         Examples
         --------
@@ -120,7 +148,12 @@ class LinearHead:
         >>> head.distance(np.array([[1.0, 2.0], [3.0, -6.0]])).tolist()
         [1.0, 3.0]
         """
-        return np.asarray(np.sqrt(np.mean(self._standardised(vectors) ** 2, axis=1)))
+        read = self.coefficients.any(axis=0)
+        z = self._standardised(vectors)
+        return np.asarray(np.sqrt(np.mean(z[:, read if read.any() else ~read] ** 2, axis=1)))
+
+    def _limited(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
+        return np.asarray(np.clip(self._standardised(vectors), -self.limit, self.limit))
 
     def _standardised(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
         if vectors.ndim != 2 or vectors.shape[1] != len(self.mean):
@@ -173,11 +206,15 @@ class LinearHead:
 
     def to_json(self) -> dict[str, Any]:
         """Plain builtins for ``head.json``."""
+        further: dict[str, Any] = {} if math.isinf(self.limit) else {"limit": self.limit}
+        if self.blocks:
+            further["blocks"] = {name: list(places) for name, places in self.blocks.items()}
         return {
             "label": self.label,
             "classes": list(self.classes),
             "calibration": {"method": "temperature", "temperature": self.temperature},
             "modalities": list(self.modalities),
+            **further,  # heads of earlier versions have neither
         }
 
     @classmethod
@@ -188,8 +225,12 @@ class LinearHead:
             classes = tuple(str(name) for name in value["classes"])
             temperature = float(value["calibration"]["temperature"])
             modalities = tuple(str(name) for name in value["modalities"])
-            return cls(str(value["label"]), classes, coefficients, intercept, mean, std, temperature, modalities)
-        except (KeyError, TypeError, ValueError) as cause:
+            limit = float(value.get("limit", math.inf))
+            stored = sorted(value.get("blocks", {}).items(), key=lambda block: block[1])
+            blocks = {str(name): (int(start), int(stop)) for name, (start, stop) in stored}
+            arrays_of_it = (coefficients, intercept, mean, std)
+            return cls(str(value["label"]), classes, *arrays_of_it, temperature, modalities, limit, blocks)
+        except (AttributeError, KeyError, TypeError, ValueError) as cause:
             raise WeightsError(f"the head is malformed: {cause}") from cause
 
 
