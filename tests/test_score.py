@@ -197,6 +197,11 @@ def test_the_interval_resamples_groups() -> None:
     alone = resampled("classification", 400, columns).line("accuracy").interval
     together = resampled("classification", 400, columns | {"group": speaker}).line("accuracy").interval
     assert together.high - together.low > 2 * (alone.high - alone.low)
+    said = [
+        " ".join(resampled("classification", 10, columns | {"group": groups}).notes())
+        for groups in (speaker, speaker % 3)
+    ]
+    assert "too few" not in said[0] and "3 are too few" in said[1]
 
 
 def test_a_table_of_another_size_is_said_to_be_not_comparable() -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Line", "Scorecard", "score_answers", "values_of"]
 
+_FEW_CLUSTERS = 10  # our choice; the percentile bootstrap of so few is known to cover too little
+
 
 @dataclass(frozen=True)
 class Line:
@@ -175,7 +177,10 @@ class Scorecard:
             return "Intervals: none, for no resamples were asked for."
         if group:
             clusters = len(np.unique(self.answers.clusters))
-            return f"Intervals: {self.resamples} resamples of {clusters} clusters ({group}); models are held fixed."
+            few = f" {clusters} are too few: such intervals come out too narrow." if clusters < _FEW_CLUSTERS else ""
+            return (
+                f"Intervals: {self.resamples} resamples of {clusters} clusters ({group}); models are held fixed.{few}"
+            )
         return (
             f"Intervals: {self.resamples} resamples of single utterances. Those of one {self.protocol.group} are not "
             "independent: with a column group the intervals become honest, and mostly wider."

@@ -45,7 +45,7 @@ def objective(request: str, *, label: str | None = None) -> Objective:
         option, sign, value = piece.partition("=")
         if not sign or option not in defaults:
             raise SpecificationError(
-                f"{name} has no option {piece!r}", remedy=f"write {name}:OPTION=VALUE with {', '.join(defaults)}"
+                f"{name} has no option {option!r}", remedy=f"write {name}:OPTION=VALUE with {', '.join(defaults)}"
             )
         options[option] = _value(name, option, value, defaults[option])
     if defaults.get("label", "") is inspect.Parameter.empty and "label" not in options:
