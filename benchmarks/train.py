@@ -618,10 +618,11 @@ PROSE = """
 - **Dropout.** torch draws a number per cell; here eight or sixteen random bits (`trivium.fuse.dropout`), compared by
   NumPy, turned into numbers as bytes: a conversion from bool takes torch six times as long.
 - **Attention** of MulT: keys that no query of a piece may look at are left out (half of them, nearly, in a causal
-  mask); rows have a multiple of eight numbers; the backward pass needs no mask of dropout and no softmax of its own.
-  Of the last layer of self-attention only the last step is computed, since nothing asks for the others; stacks of equal
-  shapes and rates are computed side by side, normalisations folded into the layer that follows; the convolution is a
-  product over all steps. A profile by samples gave matrix products four tenths of what is left.
+  mask); rows have a multiple of eight numbers; columns stand before steps, so that nothing is transposed; powers of two
+  in place of a softmax; one tensor of all pairs of steps is kept, whose signs tell what dropout left.
+  Of the last layer of self-attention only the last step is computed, since nothing asks for the others; all stacks are
+  computed side by side, whatever their dropout; the second half of a layer goes through stack by stack and stays in the
+  cache; the convolution is a product over all steps.
 - **Memory** that is freed stays with the process while it trains (`trivium.train.memory`), and is not cleared by the
   system for every batch.
 - **The product** of tensor fusion goes through dropout, layer and backward pass in pieces that stay in the cache; a
