@@ -330,12 +330,12 @@ print(peak[0], stream.steps)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_does_not_grow_with_the_clip(tmp_path: Path) -> None:
     found = []
-    for minutes in (1, 3):
+    for minutes in (1, 5):
         line = [sys.executable, "-c", _MEASURE, str(Path(__file__).parent), str(minutes), str(tmp_path / str(minutes))]
         done = subprocess.run(line, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         peak, steps = done.stdout.split()
         assert int(steps) == 6000 * minutes
         found.append(float(peak))
-    # two minutes of sound and voice and 6,000 faces: measured 2 MB, 7 where only the columns are held, 16 where all is
-    assert found[1] - found[0] < 5, f"{found} MB"
+    # four minutes of sound and voice and 12,000 faces: measured 2 MB, and 14 where only the columns are held
+    assert found[1] - found[0] < 8, f"{found} MB"
