@@ -232,11 +232,12 @@ def _by_source(suite: SuiteDeclaration, mine: Voices, other: Voices, resamples: 
 
 def _learned(frames: Aligned, sources: Sequence[Aligned]) -> NDArray[np.float32]:
     """Vectors (N, K) of a mixture that was fitted to the frames of all sources."""
-    steps = [v[seen[:, 0]] for source in sources for v, seen in zip(source.values, source.cell_mask, strict=True)]
-    names = [f"{number:05d}" for number in range(len(steps))]
-    joint = side_by_side({"audio": padded(steps)}, "voices", names, (), {})
-    learner = FisherVectors(random_state=0).fit(joint)
-    return np.asarray(learner.transform(frames), np.float32)
+    # one set, so that the columns have the same names whichever corpus they come from
+    every = [*sources, frames]
+    steps = [v[seen[:, 0]] for source in every for v, seen in zip(source.values, source.cell_mask, strict=True)]
+    joint = side_by_side({"audio": padded(steps)}, "voices", [f"{number:05d}" for number in range(len(steps))], (), {})
+    learned = len(joint) - len(frames)
+    return np.asarray(FisherVectors(random_state=0).fit(joint[:learned]).transform(joint[learned:]), np.float32)
 
 
 def _answered(

@@ -233,6 +233,15 @@ def test_streams_of_words_that_differ_in_length_are_named() -> None:
         align(corpus_of(Utterance("a", streams)))
 
 
+def test_token_ids_beside_numbers_are_left_out() -> None:
+    tokens = StreamSpecification("text_tokens", ("id",), dtype="int32")
+    one = word_level([1, 2], "a")
+    both = {**one.streams, "text_tokens": Stream(np.ones((4, 1), np.int32), tokens)}
+    found, alone = align(corpus_of(Utterance("a", both, one.words))), align(corpus_of(one))
+    assert found.specification.modalities == alone.specification.modalities
+    np.testing.assert_array_equal(found.values, alone.values)
+
+
 def test_token_ids_have_no_mean() -> None:
     tokens = StreamSpecification("text", ("id",), clock="words", dtype="int32")
     with pytest.raises(AlignmentError, match="token ids"):

@@ -201,7 +201,12 @@ def test_parts_of_a_batch_have_their_own_dropout(monkeypatch: pytest.MonkeyPatch
     torch.testing.assert_close(attention.attend(query, key, value, 2, rates), found)
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_a_rate_may_be_a_whole_number() -> None:
+    query, key = random(2, 6, 4), random(2, 7, 4, seed=1)
+    torch.testing.assert_close(attention.attend(query, key, key, 2, 0), attention.attend(query, key, key, 2, 0.0))
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0, 1e4])
 def test_large_scores_overflow_nothing(scale: float) -> None:
     doubles = [random(3, 2, 5, 4) * scale, random(3, 2, 7, 4, seed=1), random(3, 2, 7, 4, seed=2)]
     query, key, value = parts = [part.detach().float().requires_grad_() for part in doubles]

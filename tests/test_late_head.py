@@ -42,6 +42,8 @@ def test_one_head_gives_the_probabilities_of_the_readout(regression: str, classe
     )
     assert readout.readouts_["wide"].rotation_ is not None and (readout.weights_ > 0).any()
     head = late_head(readout, x, PLACES, label="mood", modalities=("audio",))
+    turned = late_head(readout, x, dict(reversed(PLACES.items())), label="mood", modalities=("audio",))
+    np.testing.assert_array_equal(turned.coefficients, head.coefficients)  # blocks are known by name
     new = vectors(40, classes)[0]
     np.testing.assert_allclose(head.predict_proba(new), readout.predict_proba(blocks_of(new)), atol=1e-6)
     assert head.predict(new).tolist() == readout.predict(blocks_of(new)).tolist()
@@ -96,6 +98,9 @@ def test_places_of_other_widths_and_several_numbers_are_refused() -> None:
     readout = LateReadout({"voice": 3}, strengths=(0.1,)).fit(x[:, 1:4], y, groups=np.arange(60) // 3)
     with pytest.raises(DataError, match="not those of the blocks"):
         late_head(readout, x, {"voice": (1, 5)}, label="mood")
+    two = LateReadout({"voice": 2, "face": 2}, strengths=(0.1,)).fit(x[:, 1:5], y, groups=np.arange(60) // 3)
+    with pytest.raises(DataError, match="overlap"):
+        late_head(two, x, {"voice": (1, 3), "face": (2, 4)}, label="mood")
     several = LateReadout({"voice": 3}, "numbers").fit(x[:, 1:4], x[:, 5:7], groups=np.arange(60) // 3)
     with pytest.raises(DataError, match="gives 2"):
         late_head(several, x, {"voice": (1, 4)}, label="mood")

@@ -58,7 +58,7 @@ def align(
         ``left`` pads zeros in front and keeps the last `words` steps, as the SDK's ``get_tensors`` does by default;
         ``right`` pads behind and keeps the first.
     modalities : iterable of str, optional
-        Which modalities to align; default all.
+        Which modalities to align; default all but token ids, which have no mean.
     need_words : bool
         Whether a corpus in which no utterance has words is an error. A part of a corpus may have none: its utterances
         have no step, and all their cells are masked.
@@ -95,7 +95,8 @@ def align(
     >>> x.values[0, :, 0].tolist(), x.words[0].tolist()
     ([0.0, 2.0, 5.0], ['', 'hi', 'there'])
     """
-    chosen = corpus if modalities is None else corpus.select(modalities)
+    numbers = [stream.modality for stream in corpus.specification.streams if stream.dtype == "float32"]
+    chosen = corpus.select((numbers or corpus.specification.modalities) if modalities is None else modalities)
     timeline = _timeline(corpus, reference)
     _check(chosen.specification, words, pad)
     # the reference may be a modality that is not kept, so utterances are read with all of theirs

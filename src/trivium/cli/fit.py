@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["command", "is_first_process", "require_places"]
 
 _DEFAULT = "statistics+fisher-vectors"
-_SHIPPED = {"which": "mean,spread", "n_components": 2}  # as in weights/talking-clips
+_SHORT = {"which": "mean,spread", "n_components": 2}  # as weights/talking-clips, which mix voice and face only
 _OF_THE_RUN = ("random_state", "folder", "resume")  # for what is trained; statistics have no use for them
 
 
@@ -33,7 +33,7 @@ def command(
             "--representation",
             "-r",
             help="What to fit; `trivium list` names them; several joined with `+`.",
-            show_default="statistics+fisher-vectors, as in the shipped weights",
+            show_default="statistics+fisher-vectors",
         ),
     ] = None,
     words: Annotated[int, typer.Option("--words", "-w", min=1, help="Steps per utterance.")] = 20,
@@ -54,9 +54,10 @@ def command(
 ) -> None:
     """Learn one vector per utterance from unlabelled corpora.
 
-    Each corpus is scaled by its own statistics; columns are matched by name. Without `-r` it is what did best where it
-    was measured: mean and spread of every column beside Fisher vectors, `which=mean,spread` and `n_components=2`;
-    `--set modalities=audio,vision` mixes these two only and keeps the vector short. Nothing of it is trained in epochs.
+    Each corpus is scaled by its own statistics; columns are matched by name. Without `-r` it is mean
+    and spread of every column beside Fisher vectors, `which=mean,spread` and `n_components=2`; `--set
+    modalities=audio,vision` mixes these two only, as in the shipped weights, and keeps the vector short. Nothing of it
+    is trained in epochs.
 
     What is (`masked-steps`, `conv-autoencoder`) holds a tenth of every corpus out to stop in time, unless `--split`
     names the fold (`--set validation_groups=speaker` keeps speakers together). After every epoch OUT.run holds a
@@ -71,9 +72,10 @@ def command(
     `trivium fit corpus -r statistics+masked-steps --set max_epochs=30 --out weights/mine`
     """
     from trivium.corpus import concat
+    from trivium.scale import numbers_only
 
     chosen = {
-        **({} if representation else _SHIPPED),
+        **({} if representation else _SHORT),
         **parsed_options(options or []),
         "words": words,
         "random_state": seed,
@@ -83,7 +85,7 @@ def command(
     require_places(out, _run_folder(out), resume=resume, overwrite=overwrite)
     estimator = _estimator(representation or _DEFAULT, chosen)
     named = [_named(text) for text in corpora]
-    joined = concat([_open(path) for _, path in named], [name for name, _ in named])
+    joined = concat([numbers_only(_open(path)) for _, path in named], [name for name, _ in named])
     train, valid = _folds(joined, split)
     estimator.fit(_aligned(train, words, label_free), validation=valid and _aligned(valid, words, label_free))
     if is_first_process():

@@ -8,6 +8,7 @@ logarithmic opinion pool). So what was fitted block by block, each with its own 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def late_head(
     Raises
     ------
     DataError
-        The places are not those of the readout's blocks, or it gives several numbers.
+        The places are not those of the readout's blocks or overlap, or it gives several numbers.
 
     Examples
     --------
@@ -70,6 +71,9 @@ def late_head(
     """
     if {name: stop - start for name, (start, stop) in places.items()} != dict(readout.widths):
         raise DataError(f"the places {dict(places)} are not those of the blocks {dict(readout.widths)}")
+    ordered = sorted(places.values())
+    if any(after < before for (_, before), (after, _) in pairwise(ordered)):
+        raise DataError(f"the places {dict(places)} overlap", remedy="give every block columns of its own")
     weights = np.asarray(readout.weights_)
     if weights.ndim > 1 and weights.shape[1] > 1:
         raise DataError(f"one head gives one number, the readout gives {weights.shape[1]}")
@@ -78,8 +82,8 @@ def late_head(
     numbers = readout.task != "classes"
     intercept = np.array(readout.constant_) if numbers else np.zeros(len(readout.classes_))
     coefficients = np.zeros((len(intercept), vectors.shape[1]))
-    for weight, (name, (start, stop)) in zip(weights.ravel(), places.items(), strict=True):
-        one = readout.readouts_[name]
+    for weight, (name, one) in zip(weights.ravel(), readout.readouts_.items(), strict=True):
+        start, stop = places[name]
         own, constant = one.linear_scores()
         coefficients[:, start:stop], intercept = weight * own, intercept + weight * constant
         mean[start:stop], std[start:stop] = one.scaler_.mean_, one.scaler_.scale_

@@ -28,7 +28,6 @@ __all__ = ["Attention", "Glance", "attend", "attend_columns", "glances", "reach"
 
 _SHORT = 128 * 128  # pairs of steps
 _TOGETHER = 24  # queries
-_POWER = 100.0  # of two; sums of such numbers and what divides by them can be held
 _LANES = 8  # numbers of one instruction; a softmax over a multiple of it takes two thirds of the time
 
 
@@ -42,7 +41,7 @@ class Glance(NamedTuple):
     keys : int
         Steps that one of them at least may look at; they come first, and a few hidden ones may follow.
     bias : tensor (B, 1, queries, keys), optional
-        Is added to the scores; None where nothing is hidden.
+        0 where a query may look, minus infinity elsewhere; None where nothing is hidden.
     """
 
     queries: slice
@@ -133,7 +132,7 @@ class Attention(nn.Module):
     def forward(
         self, x: Tensor, source: Tensor, bias: Tensor | None = None, looks: Sequence[Glance] | None = None
     ) -> Tensor:
-        """What queries `x` (B, T, D) take from `source` (B, S, D); `bias` (B, 1, T, S) is added to the scores.
+        """What queries `x` (B, T, D) take from `source` (B, S, D); `bias` (B, 1, T, S) hides steps.
 
         Where many layers share a bias, `looks` are the :func:`glances` that were made of it.
         """
@@ -171,7 +170,7 @@ def attend(
     rate : float or sequence of float
         Dropout of the weights, of the batch or of equal parts of it that follow one another.
     bias : tensor (B, 1, T, S), optional
-        Is added to the scores.
+        0 where a query may look, minus infinity elsewhere.
     looks : sequence of Glance, optional
         What :func:`glances` made of the bias, where it is shared.
 
@@ -180,7 +179,7 @@ def attend(
     >>> attend(torch.zeros(1, 2, 4), torch.zeros(1, 3, 4), torch.ones(1, 3, 4), 2).flatten().tolist()
     [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
-    rates = [rate] if isinstance(rate, float) else list(rate)
+    rates = list(rate) if isinstance(rate, Sequence) else [float(rate)]
     short = query.shape[1] * key.shape[1] <= _SHORT and is_eager(query) and not is_mixed()
     if len(rates) > 1 and not short:
         parts = zip(*(x.chunk(len(rates)) for x in (query, key, value)), rates, strict=True)
@@ -266,7 +265,7 @@ class _Short(torch.autograd.Function):
     """Attention with columns before steps.
 
     The weights of a query are E / Z, where Z sums E over keys. E are powers of two, which take half the time of those
-    of e, with the largest taken off only where they might be too large for a number. With P what dropout leaves of E, c
+    of e. With P what dropout leaves of E, c
     what makes up for the rest and G the gradient of P c / Z, that of the scores is P G c / Z - E d / Z, where d is the
     sum of G P c / Z over keys: gradient times output of a query. With dropout P - E / 2 is kept, whose sign tells what
     was left: one tensor of all pairs of steps waits for the backward pass, not two.
@@ -275,15 +274,12 @@ class _Short(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, pair: Tensor, looks: Sequence[Glance], rates: Sequence[float]) -> Tensor:
         scaled, (key, value) = query * (query.shape[1] ** -0.5 / math.log(2)), pair
-        large = not _longest(scaled) * _longest(key) < _POWER**2
         share, found = query.new_empty(len(query), 1, query.shape[2]), torch.empty_like(query)
         kept, makeup = [], []
         for rows, rate in _parts(len(query), rates):
             for look in looks:
                 seen = slice(0, look.keys)
-                powers = _powers(
-                    scaled[rows, :, look.queries], key[rows, :, seen], look.bias_of(rows, len(query)), large
-                )
+                powers = _powers(scaled[rows, :, look.queries], key[rows, :, seen], look.bias_of(rows, len(query)))
                 own = torch.sum(powers, dim=2).reciprocal_().unsqueeze(1)
                 share[rows, :, look.queries] = own
                 left, factor = powers, 1.0
@@ -334,19 +330,12 @@ def _parts(count: int, rates: Sequence[float]) -> list[tuple[slice, float]]:
     return found
 
 
-def _powers(query: Tensor, key: Tensor, bias: Tensor | None, large: bool) -> Tensor:
-    """Powers of two of scores, (N, T, S)."""
+def _powers(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor:
+    """Powers of two of scores less the largest of a query, (N, T, S)."""
     scores = query.transpose(1, 2) @ key
     if bias is not None:
         scores.view(len(bias), -1, *scores.shape[1:]).add_(bias)
-    if large:
-        scores.sub_(scores.amax(dim=2, keepdim=True))
-    return scores.exp2_()
-
-
-def _longest(vectors: Tensor) -> float:
-    """Largest squared length of a column (N, D, T)."""
-    return float(vectors.square().sum(dim=1).max())
+    return scores.sub_(scores.amax(dim=2, keepdim=True)).exp2_()
 
 
 def visible_steps(length: Tensor, steps: int, source_length: Tensor, source_steps: int, *, future: bool) -> Tensor:

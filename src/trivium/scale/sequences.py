@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from trivium.errors import DataError, SpecificationError, WeightsError
 __all__ = ["AlignedSequences", "Sequences", "StreamScaler", "numbers_only", "sequences"]
 
 Given: TypeAlias = "Corpus | Aligned"
+AnyGiven = TypeVar("AnyGiven", bound=Given)
 _ROWS_AT_ONCE = 256
 _SMALL = 1e-15  # sizes from here to its inverse are far from the limits of single precision
 
@@ -85,7 +86,7 @@ class AlignedSequences:
         return Batch(tuple(rows.ids.tolist()), values, masks, self.specification)
 
 
-def numbers_only(x: Given) -> Given:
+def numbers_only(x: AnyGiven) -> AnyGiven:
     """Utterances without streams of token ids, which are names of word pieces and mean nothing as numbers.
 
     Files of MMSA bring them as a fourth modality (``text_tokens``); networks read the other three.
@@ -105,7 +106,7 @@ def numbers_only(x: Given) -> Given:
     """
     streams = x.specification.streams
     kept = [stream.modality for stream in streams if stream.dtype == "float32"]
-    return x if len(kept) == len(streams) else x.select(kept)
+    return x if len(kept) == len(streams) else x.select(kept)  # type: ignore[return-value]
 
 
 def sequences(x: Given) -> Sequences:
