@@ -119,6 +119,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("weights"))
     parser.add_argument("--choose", action="store_true", help="only print what options read on validation")
     given = parser.parse_args()
+    if given.which == "talking-clips" and not (given.ravdess and given.real):
+        parser.error("talking-clips needs --ravdess CORPUS and --real CORPUS, as `trivium extract` writes them")
     if given.which == "covarep-facet":
         covarep_facet(given.out)
     elif given.choose:

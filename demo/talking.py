@@ -148,6 +148,8 @@ class TalkingClip:
             "Each block of the vector has a regression of its own, with its own strength; one weight a block joins "
             "them. So the answer is a product, and every factor can be read."
         )
+        if len(self.windows) > 1:  # the answer is the mean of the stretches' probabilities, which is no product
+            lead += " Of several stretches the factors' geometric mean is shown."
         return [BlockFactors(self.head.classes, told, lead=lead)] if told and self.head.classes else []
 
     def _answer(self) -> Answer:
