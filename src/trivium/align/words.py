@@ -95,8 +95,8 @@ def align(
     >>> x.values[0, :, 0].tolist(), x.words[0].tolist()
     ([0.0, 2.0, 5.0], ['', 'hi', 'there'])
     """
-    numbers = [stream.modality for stream in corpus.specification.streams if stream.dtype == "float32"]
-    chosen = corpus.select((numbers or corpus.specification.modalities) if modalities is None else modalities)
+    known = corpus.specification
+    chosen = corpus.select((known.numeric or known.modalities) if modalities is None else modalities)
     timeline = _timeline(corpus, reference)
     _check(chosen.specification, words, pad)
     # the reference may be a modality that is not kept, so utterances are read with all of theirs

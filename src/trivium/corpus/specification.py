@@ -161,6 +161,11 @@ class Specification:
         return tuple(s.modality for s in self.streams)
 
     @property
+    def numeric(self) -> tuple[str, ...]:
+        """Modalities of numbers, in order: all but token ids, which are names of word pieces."""
+        return tuple(stream.modality for stream in self.streams if stream.dtype == "float32")
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """All columns as ``modality.column``, in the order of an aligned matrix."""
         return tuple(f"{s.modality}.{c}" for s in self.streams for c in s.columns)

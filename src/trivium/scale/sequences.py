@@ -104,9 +104,8 @@ def numbers_only(x: AnyGiven) -> AnyGiven:
     >>> numbers_only(x) is x
     True
     """
-    streams = x.specification.streams
-    kept = [stream.modality for stream in streams if stream.dtype == "float32"]
-    return x if len(kept) == len(streams) else x.select(kept)  # type: ignore[return-value]
+    kept = x.specification.numeric
+    return x if kept == x.specification.modalities else x.select(kept)  # type: ignore[return-value]
 
 
 def sequences(x: Given) -> Sequences:

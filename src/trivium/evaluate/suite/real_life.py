@@ -30,11 +30,8 @@ __all__ = ["Timed", "real_life", "recording_facts"]
 
 _PARTS = 20
 _FRAMES_PER_SECOND = 10
-_MODALITIES = (
-    "text",
-    "audio",
-    "vision",
-)  # not the recogniser's states by word: track H is by formula, F has all of them
+# not the recogniser's states by word: track H is by formula, and F has all of the states
+_MODALITIES = ("text", "audio", "vision")
 _FACTS = ("dur", "fps", "w", "h", "sr")
 _USUAL_RATE = 29.0  # most deceptive clips have 30 pictures a second, most truthful ones fewer
 
