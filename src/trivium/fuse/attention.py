@@ -268,7 +268,8 @@ class _Short(torch.autograd.Function):
     of e. With P what dropout leaves of E, c what makes up for the rest and G the gradient of P c / Z, that of the
     scores is P G c / Z - E d / Z, where d is the sum of G P c / Z over keys: gradient times output of a query. With
     dropout P - E / 2 is kept, whose sign tells what was left: one tensor of all pairs of steps waits for the backward
-    pass, not two."""
+    pass, not two.
+    """
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, pair: Tensor, looks: Sequence[Glance], rates: Sequence[float]) -> Tensor:
