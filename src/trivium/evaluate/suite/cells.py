@@ -15,8 +15,9 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from trivium.evaluate.protocols import Fold, Protocol
 from trivium.evaluate.readout import GRID
 from trivium.evaluate.report import TestReads
-from trivium.evaluate.suite.parts import Learning, PartVectors, source_digest
+from trivium.evaluate.suite.parts import Learning, PartVectors
 from trivium.evaluate.suite.requests import RowRequest, made_readout, reads_blocks
+from trivium.evaluate.suite.source import estimator_digest, source_digest
 from trivium.evaluate.target import Target
 from trivium.files import atomic_file, canonical_json, sha256_bytes
 from trivium.formats.arrays import open_archive
@@ -242,7 +243,7 @@ class Bench:
             "label": list(self.target.label),
             "readout": [GRID, self.regression],
             "data": parts.material.digest,
-            "source": source_digest(),
+            "source": source_digest("trivium.evaluate.late_readout", alone=(__name__, PartVectors.__module__)),
         }
         return sha256_bytes(canonical_json(facts).encode())[:24]
 
@@ -252,7 +253,8 @@ def _told(parts: PartVectors, name: str) -> str:
     if name in ("majority", "metadata") or (name == "functionals" and parts.material.has(name)):
         return name
     view, estimator = parts.made(name)
-    return f"{view} {type(estimator).__qualname__} {sorted(estimator.get_params().items(), key=str)!r}"
+    params = sorted(estimator.get_params().items(), key=str)
+    return f"{view} {type(estimator).__qualname__} {params!r} {estimator_digest(estimator)}"
 
 
 def _learning(fold: Fold, clusters: NDArray[Any], cut: Cut, seed: int) -> Learning:

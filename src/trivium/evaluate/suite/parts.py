@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-import trivium
 from trivium.errors import DataError, SpecificationError
 from trivium.evaluate.describe import takes_validation
 from trivium.evaluate.suite.declared import PartDeclaration
 from trivium.evaluate.suite.material import Material, View
 from trivium.evaluate.suite.requests import PartRequest
-from trivium.files import atomic_file, canonical_json, sha256_bytes, sha256_file
+from trivium.evaluate.suite.source import estimator_digest
+from trivium.files import atomic_file, canonical_json, sha256_bytes
 from trivium.registry import entries, load
 from trivium.represent.pooling import Flatten, FlattenPCA, MeanPooling, MeanStdPooling, Missingness
 from trivium.represent.statistics import Statistics
 
-__all__ = ["ALL_STATISTICS", "Learning", "PartVectors", "source_digest"]
+__all__ = ["ALL_STATISTICS", "Learning", "PartVectors"]
 
 ALL_STATISTICS = "mean,spread,slope,minimum,maximum,p10,p90,first-half,second-half"
 """Functionals of steps, where a task has no better ones."""
@@ -188,7 +187,7 @@ class PartVectors:
             "class": type(estimator).__qualname__,
             "options": {name: repr(value) for name, value in sorted(estimator.get_params().items())},
             "data": self.material.digest,
-            "source": source_digest(),
+            "source": estimator_digest(estimator, alone=(__name__,)),
         }
         if isinstance(estimator, _LEARN_NOTHING):
             return "nothing" + sha256_bytes(canonical_json(facts).encode())[:24]
@@ -212,15 +211,3 @@ class PartVectors:
             with atomic_file(file) as draft, draft.open("wb") as opened:
                 np.save(opened, vectors)
         return vectors
-
-
-@cache
-def source_digest() -> str:
-    """Hash of the code that vectors and answers come from, so that those of other code are never taken for ours."""
-    root = Path(trivium.__file__).parent
-    folders: Sequence[str] = ("represent", "scale", "train", "objectives")
-    found = [file for name in folders for file in sorted((root / name).glob("*.py"))]
-    found += [
-        root / "evaluate" / name for name in ("readout.py", "late_readout.py", "opinion_pool.py", "suite/parts.py")
-    ]
-    return sha256_bytes("".join(sha256_file(file) for file in found).encode())
