@@ -4,7 +4,8 @@ usage: TRIVIUM_DATA=FOLDER python benchmarks/ablations.py [--task NAME ...] [--d
 
 For every task and track of ``trivium probe --suite real`` the declared representation is taken apart: without each of
 its parts, each part by itself, one regression in place of one a block, each modality alone and left out, a part of the
-unlabelled data, few labels. A last table lets the Fisher vectors of the voice learn from other corpora too, or only.
+unlabelled data, few labels. Everything that learns without labels stands beside statistics and by itself, in one
+regression. A last table lets the Fisher vectors of the voice learn from other corpora too, or only.
 Cells that an earlier call has kept are not computed again, so the same command goes on after a kill.
 """
 
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from ablations_page import write_page
 from numpy.typing import NDArray
 from results import PAGES, circumstances
 
@@ -35,8 +37,7 @@ from trivium.evaluate.suite.results import DivisionResult, Point, TaskResult
 from trivium.evaluate.suite.runs import SuiteRun
 from trivium.evaluate.suite.sequences import padded, side_by_side
 from trivium.evaluate.target import Target, target_of
-from trivium.files import atomic_file, sha256_bytes, user_folder, write_json
-from trivium.report.plots import picture
+from trivium.files import sha256_bytes, user_folder, write_json
 from trivium.represent import FisherVectors
 
 LABELS = (10, 30, 100)
@@ -52,6 +53,9 @@ MODALITIES: dict[str, dict[str, tuple[str, ...]]] = {
 """Tasks with more than one modality, by track; layers of an encoder are no modality."""
 COMPARED = ("mean", "mean-std", "functionals")
 """Floors beside which curves are drawn."""
+STATISTICS = "statistics"
+LEARNED = ("fisher-vectors", "masked-steps", "contrastive", "cross-modal", "vicreg", "untrained", "minirocket")
+"""What may stand beside statistics; the last two learn nothing from data but thresholds."""
 
 
 @dataclass(frozen=True)
@@ -132,15 +136,37 @@ def _only(run: SuiteRun) -> TaskResult:
 
 
 def _line(division: DivisionResult, name: str) -> dict[str, Any]:
+    found = _found(division, name)
+    if found is None:
+        raise TriviumError(f"{name} was not measured")
+    return found
+
+
+def _found(division: DivisionResult, name: str) -> dict[str, Any] | None:
+    """Score and difference of a row; none where it does not fit the task, such as two modalities where there is one."""
     row = division.row(name)
     if row is None:
-        raise TriviumError(f"{name} was not measured")
+        return None
     difference = next(iter(row.differences.values()), None)
     told: dict[str, Any] = {"score": row.mean(division.metrics[0]), "numbers": row.features}
     if difference is not None:
         value, interval = difference
         told |= {"difference": value, "low": interval.low, "high": interval.high}
     return told
+
+
+def learned(suite: SuiteDeclaration, task: TaskDeclaration, track: Track, resamples: int) -> dict[str, Any]:
+    """What learns without labels (and what is random) beside statistics and by itself, in one regression; all seeds."""
+    only = replace(suite, floors=(STATISTICS,))
+    rows = tuple(text for name in LEARNED for text in (f"{STATISTICS}+{name}", name))
+    run = SuiteRun(only, tasks=(task.name,), tracks=(track,), rows=rows, resamples=resamples, first_division=True)
+    division = _only(run).divisions[0]
+    lines = [(name, _found(division, f"{STATISTICS}+{name}"), _found(division, name)) for name in LEARNED]
+    return {
+        "measure": division.metrics[0],
+        "statistics": _line(division, STATISTICS)["score"],
+        "parts": [{"name": name, "beside": both, "alone": alone} for name, both, alone in lines if both and alone],
+    }
 
 
 def amounts(suite: SuiteDeclaration, task: TaskDeclaration, track: Track, draws: int) -> dict[str, Any]:
@@ -256,133 +282,6 @@ def _answered(
     return np.asarray(readout.predict_proba(x[test]), np.float64)
 
 
-# --- the page ---
-
-
-def page(found: Mapping[str, Any], made: str) -> str:
-    """Tables, figures and what they are."""
-    told = [
-        "# What each idea is worth",
-        "The declared rows of [the bench](suite.md), taken apart. The whole row stands first; every other line is the "
-        "row after something was done to it, and the difference is that line **minus the whole row** on the same "
-        "folds (first seed), with a 95 % interval over resampled clusters: below zero, what was taken away had earned "
-        "its place. Nothing is corrected for the number of lines and nothing was chosen by them. Test folds are "
-        "those of the bench, read again by every line. `@late`: one regression a block, joined; `numbers` is the "
-        "length of the vector.",
-        "![Differences to the whole row](ablations-ideas.svg)",
-    ]
-    for track, tasks in found["tracks"].items():
-        told += [f"## Track {track}", *(_ideas_table(name, one["ideas"]) for name, one in tasks.items())]
-    told += [
-        "## Few labels, less unlabelled data",
-        "Representations learn from all training rows, the readout from so many of them, drawn anew "
-        f"{found['draws']} times (classes in turns); mean over folds and draws and, in brackets, the range of 95 % of "
-        "the draws. `unlabelled`: the representation learns from that share of the training clusters, the readout from "
-        "all. First seed only.",
-        "![Scores by number of labels](ablations-labels.svg)",
-    ]
-    told += [_amounts_table(f"{name} ({track})", one["amounts"])
-             for track, tasks in found["tracks"].items() for name, one in tasks.items()]  # fmt: skip
-    told += [*_corpora_table(found["corpora"]), made]
-    return "\n\n".join(told) + "\n"
-
-
-def _ideas_table(name: str, found: Mapping[str, Any]) -> str:
-    whole = found["whole"]
-    lines = [f"### {name}", "", f"| what was done | numbers | {found['measure']} | minus the whole row |",
-             "|---|---|---|---|",
-             f"| **{whole['row']}** | {whole['numbers']} | {whole['score']:.3f} | |"]  # fmt: skip
-    lines += [f"| {v['name']} | {v['numbers']} | {v['score']:.3f} | {_signed(v)} |" for v in found["variants"]]
-    return "\n".join(lines)
-
-
-def _signed(found: Mapping[str, Any]) -> str:
-    return f"{found['difference']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]" if "difference" in found else ""
-
-
-def _amounts_table(title: str, found: Mapping[str, Any]) -> str:
-    cuts = list(dict.fromkeys(point["cut"] for point in found["points"]))
-    known = {(point["row"], point["cut"]): point for point in found["points"]}
-    lines = [f"### {title}: {found['measure']}", "", f"| row | {' | '.join(cuts)} |", "|---" * (len(cuts) + 1) + "|"]
-    for row in dict.fromkeys(point["row"] for point in found["points"]):
-        lines.append(f"| {row} | {' | '.join(_mean_and_range(known[row, cut]) for cut in cuts)} |")
-    return "\n".join(lines)
-
-
-def _mean_and_range(point: Mapping[str, Any]) -> str:
-    spread = f" [{point['low']:.2f}, {point['high']:.2f}]" if point["high"] > point["low"] else ""
-    return f"{point['mean']:.3f}{spread}"
-
-
-def _corpora_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    if rows:
-        yield "## Other corpora to learn from"
-        yield (
-            "Two tasks have the same 61 columns of voice. The Fisher vectors of the voice learn their mixture from the "
-            "training rows of the task, from all of the other corpus, or from both, and stand beside functionals of "
-            "the voice, joined late. Difference: minus what learned from its own rows."
-        )
-        lines = ["| task | the mixture learned from | score | minus its own |", "|---|---|---|---|"]
-        for row in rows:
-            source = (
-                row["learned_from"]
-                .replace("the other corpus", row["other"])
-                .replace("both", f"both (with {row['other']})")
-            )
-            lines.append(f"| {row['task']} | {source} | {row['measure']} {row['score']:.3f} | {_signed(row)} |")
-        yield "\n".join(lines)
-
-
-def draw_ideas(found: Mapping[str, Any]) -> None:
-    """Differences to the whole row with their intervals, a panel for each task and track."""
-    panels = [
-        (f"{name} ({track})", one["ideas"]) for track, tasks in found["tracks"].items() for name, one in tasks.items()
-    ]
-    heights = [len(one["variants"]) + 1.6 for _, one in panels]
-    with picture(PAGES / "ablations-ideas.svg", (7.2, 0.24 * sum(heights))) as figure:
-        column = figure.subplots(len(panels), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
-        for axes, (title, one) in zip(column, panels, strict=True):
-            for place, v in enumerate(reversed(one["variants"])):
-                clear = v["high"] < 0 or v["low"] > 0
-                colour = "#b2182b" if clear and v["difference"] < 0 else "#2166ac" if clear else "0.55"
-                axes.plot([v["low"], v["high"]], [place, place], color=colour, linewidth=2)
-                axes.plot(v["difference"], place, "o", color=colour, markersize=4)
-            axes.axvline(0, color="0.2", linewidth=0.8)
-            axes.set_yticks(range(len(one["variants"])), [v["name"] for v in reversed(one["variants"])], fontsize=7)
-            axes.set_ylim(-0.7, len(one["variants"]) - 0.3)
-            axes.set_title(f"{title}: {one['measure']} minus {one['whole']['score']:.3f}", fontsize=8, loc="left")
-            axes.tick_params(axis="x", labelsize=7)
-
-
-def draw_labels(found: Mapping[str, Any]) -> None:
-    """Scores against the number of labels, a panel for each task and track."""
-    panels = [
-        (f"{name} ({track})", one["amounts"]) for track, tasks in found["tracks"].items() for name, one in tasks.items()
-    ]
-    rows = -(-len(panels) // 3)
-    with picture(PAGES / "ablations-labels.svg", (9.0, 2.7 * rows)) as figure:
-        grid = figure.subplots(rows, 3, squeeze=False).ravel()
-        for axes, (title, one) in zip(grid, panels, strict=False):
-            _curves(axes, title, one)
-        for axes in grid[len(panels) :]:
-            axes.set_visible(False)
-
-
-def _curves(axes: Any, title: str, found: Mapping[str, Any]) -> None:
-    cuts = [*(f"{count} labels" for count in LABELS), "all"]
-    known = {(point["row"], point["cut"]): point["mean"] for point in found["points"]}
-    rows = list(dict.fromkeys(point["row"] for point in found["points"]))
-    for row in rows:
-        ours = row == rows[-1]
-        axes.plot(range(len(cuts)), [known[row, cut] for cut in cuts], marker="o", markersize=3,
-                  linewidth=2.2 if ours else 1.0, label=row, color="#b2182b" if ours else None)  # fmt: skip
-    axes.set_xticks(range(len(cuts)), [*map(str, LABELS), "all"], fontsize=7)
-    axes.set_title(f"{title}: {found['measure']}", fontsize=8, loc="left")
-    axes.set_xlabel("labels", fontsize=7)
-    axes.tick_params(axis="y", labelsize=7)
-    axes.legend(fontsize=5, frameon=False)
-
-
 def main() -> int:
     """Run what was asked for and write page, numbers and figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -398,6 +297,7 @@ def main() -> int:
             if track in task.primary and not task.beside:
                 tracks.setdefault(track, {})[task.name] = {
                     "ideas": ideas(suite, task, track, asked.resamples),
+                    "learned": learned(suite, task, track, asked.resamples),
                     "amounts": amounts(suite, task, track, asked.draws),
                 }
     shared = {"ravdess", "real-life"} <= {task.name for task in wanted}
@@ -408,12 +308,9 @@ def main() -> int:
     }
     facts = circumstances(sha256_bytes("".join(sorted(task.name for task in wanted)).encode()))
     minutes = (time.process_time() - began) / 60
-    write_json(PAGES / "ablations.json", {**facts, **found, "cpu_minutes": round(minutes, 1)})
-    draw_ideas(found)
-    draw_labels(found)
     made = f"Made on {facts['date']} with `{facts['command']}` ({minutes:.0f} processor minutes in the last call)."
-    with atomic_file(PAGES / "ablations.md") as draft:
-        draft.write_text(page(found, made), encoding="utf-8")
+    write_json(PAGES / "ablations.json", {**facts, **found, "cpu_minutes": round(minutes, 1)})
+    write_page(found, made)
     return 0
 
 

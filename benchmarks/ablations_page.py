@@ -1,0 +1,186 @@
+"""The page of ``ablations.py``: tables of differences to the whole, scores by amount of data, and their figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from results import PAGES
+
+from trivium.files import atomic_file
+from trivium.report.plots import picture
+
+__all__ = ["write_page"]
+
+WORSE, BETTER, OPEN = "#b2182b", "#2166ac", "0.55"
+
+
+def write_page(found: Mapping[str, Any], made: str) -> None:
+    """Page and figures of everything that was found."""
+    draw_ideas(found)
+    draw_learned(found)
+    draw_labels(found)
+    with atomic_file(PAGES / "ablations.md") as draft:
+        draft.write_text(page(found, made), encoding="utf-8")
+
+
+def page(found: Mapping[str, Any], made: str) -> str:
+    """Tables, figures and what they are."""
+    told = [
+        "# What each idea is worth",
+        "The declared rows of [the bench](suite.md), taken apart. The whole row stands first; every other line is the "
+        "row after something was done to it, and the difference is that line **minus the whole row** on the same "
+        "folds (first seed), with a 95 % interval over resampled clusters: below zero, what was taken away had earned "
+        "its place. Nothing is corrected for the number of lines and nothing was chosen by them. Test folds are "
+        "those of the bench, read again by every line. `@late`: one regression a block, joined; `numbers` is the "
+        "length of the vector.",
+        "![Differences to the whole row](ablations-ideas.svg)",
+    ]
+    for track, tasks in found["tracks"].items():
+        told += [f"## Track {track}", *(_ideas_table(name, one["ideas"]) for name, one in tasks.items())]
+    told += [
+        "## What learns without labels, beside statistics",
+        "One regression over statistics (mean, spread and slope of every column) and one more part: its score, and in "
+        "brackets the 95 % interval of the difference **to statistics alone**; then the part by itself. All seeds, the "
+        "folds of the bench. `untrained` is the encoder of the masked steps before training, `minirocket` has random "
+        "thresholds; the other parts learn.",
+        "![Differences to statistics alone](ablations-learned.svg)",
+        *(_learned_table(f"{name} ({track})", one["learned"]) for track, name, one in _each(found)),
+        "## Few labels, less unlabelled data",
+        "Representations learn from all training rows, the readout from so many of them, drawn anew "
+        f"{found['draws']} times (classes in turns); mean over folds and draws and, in brackets, the range of 95 % of "
+        "the draws. `unlabelled`: the representation learns from that share of the training clusters, the readout from "
+        "all. First seed only.",
+        "![Scores by number of labels](ablations-labels.svg)",
+    ]
+    told += [_amounts_table(f"{name} ({track})", one["amounts"]) for track, name, one in _each(found)]
+    told += [*_corpora_table(found["corpora"]), made]
+    return "\n\n".join(told) + "\n"
+
+
+def _ideas_table(name: str, found: Mapping[str, Any]) -> str:
+    whole = found["whole"]
+    lines = [f"### {name}", "", f"| what was done | numbers | {found['measure']} | minus the whole row |",
+             "|---|---|---|---|",
+             f"| **{whole['row']}** | {whole['numbers']} | {whole['score']:.3f} | |"]  # fmt: skip
+    lines += [f"| {v['name']} | {v['numbers']} | {v['score']:.3f} | {_signed(v)} |" for v in found["variants"]]
+    return "\n".join(lines)
+
+
+def _each(found: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Track, name and findings of every task."""
+    for track, tasks in found["tracks"].items():
+        for name, one in tasks.items():
+            yield track, name, one
+
+
+def _learned_table(title: str, found: Mapping[str, Any]) -> str:
+    lines = [f"### {title}: statistics alone {found['measure']} {found['statistics']:.3f}", "",
+             "| part | beside statistics | minus statistics alone | by itself |", "|---|---|---|---|"]  # fmt: skip
+    for part in found["parts"]:
+        both, alone = part["beside"], part["alone"]
+        lines.append(f"| {part['name']} | {both['score']:.3f} | {_signed(both)} | {alone['score']:.3f} |")
+    return "\n".join(lines)
+
+
+def _signed(found: Mapping[str, Any]) -> str:
+    return f"{found['difference']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]" if "difference" in found else ""
+
+
+def _amounts_table(title: str, found: Mapping[str, Any]) -> str:
+    cuts = list(dict.fromkeys(point["cut"] for point in found["points"]))
+    known = {(point["row"], point["cut"]): point for point in found["points"]}
+    lines = [f"### {title}: {found['measure']}", "", f"| row | {' | '.join(cuts)} |", "|---" * (len(cuts) + 1) + "|"]
+    for row in dict.fromkeys(point["row"] for point in found["points"]):
+        lines.append(f"| {row} | {' | '.join(_mean_and_range(known[row, cut]) for cut in cuts)} |")
+    return "\n".join(lines)
+
+
+def _mean_and_range(point: Mapping[str, Any]) -> str:
+    spread = f" [{point['low']:.2f}, {point['high']:.2f}]" if point["high"] > point["low"] else ""
+    return f"{point['mean']:.3f}{spread}"
+
+
+def _corpora_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if rows:
+        yield "## Other corpora to learn from"
+        yield (
+            "Two tasks have the same 61 columns of voice. The Fisher vectors of the voice learn their mixture from the "
+            "training rows of the task, from all of the other corpus, or from both, and stand beside functionals of "
+            "the voice, joined late. Difference: minus what learned from its own rows."
+        )
+        lines = ["| task | the mixture learned from | score | minus its own |", "|---|---|---|---|"]
+        for row in rows:
+            source = (
+                row["learned_from"]
+                .replace("the other corpus", row["other"])
+                .replace("both", f"both (with {row['other']})")
+            )
+            lines.append(f"| {row['task']} | {source} | {row['measure']} {row['score']:.3f} | {_signed(row)} |")
+        yield "\n".join(lines)
+
+
+def draw_ideas(found: Mapping[str, Any]) -> None:
+    """Differences to the whole row with their intervals, a panel for each task and track."""
+    panels = [
+        (f"{name} ({track}): {one['ideas']['measure']} minus {one['ideas']['whole']['score']:.3f}",
+         [(v["name"], v) for v in one["ideas"]["variants"]])
+        for track, name, one in _each(found)
+    ]  # fmt: skip
+    _draw_differences("ablations-ideas.svg", panels)
+
+
+def draw_learned(found: Mapping[str, Any]) -> None:
+    """Differences to statistics alone, a panel for each task and track."""
+    panels = [
+        (f"{name} ({track}): {one['learned']['measure']} minus {one['learned']['statistics']:.3f}",
+         [(f"+ {part['name']}", part["beside"]) for part in one["learned"]["parts"]])
+        for track, name, one in _each(found)
+    ]  # fmt: skip
+    _draw_differences("ablations-learned.svg", panels)
+
+
+Panel = tuple[str, Sequence[tuple[str, Mapping[str, Any]]]]
+
+
+def _draw_differences(file: str, panels: Sequence[Panel]) -> None:
+    heights = [len(lines) + 1.6 for _, lines in panels]
+    with picture(PAGES / file, (7.2, 0.24 * sum(heights))) as figure:
+        column = figure.subplots(len(panels), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+        for axes, (title, lines) in zip(column, panels, strict=True):
+            for place, (_, line) in enumerate(reversed(lines)):
+                colour = WORSE if line["high"] < 0 else BETTER if line["low"] > 0 else OPEN
+                axes.plot([line["low"], line["high"]], [place, place], color=colour, linewidth=2)
+                axes.plot(line["difference"], place, "o", color=colour, markersize=4)
+            axes.axvline(0, color="0.2", linewidth=0.8)
+            axes.set_yticks(range(len(lines)), [name for name, _ in reversed(lines)], fontsize=7)
+            axes.set_ylim(-0.7, len(lines) - 0.3)
+            axes.set_title(title, fontsize=8, loc="left")
+            axes.tick_params(axis="x", labelsize=7)
+
+
+def draw_labels(found: Mapping[str, Any]) -> None:
+    """Scores against the number of labels, a panel for each task and track."""
+    panels = [(f"{name} ({track})", one["amounts"]) for track, name, one in _each(found)]
+    rows = -(-len(panels) // 3)
+    with picture(PAGES / "ablations-labels.svg", (9.0, 2.7 * rows)) as figure:
+        grid = figure.subplots(rows, 3, squeeze=False).ravel()
+        for axes, (title, one) in zip(grid, panels, strict=False):
+            _curves(axes, title, one)
+        for axes in grid[len(panels) :]:
+            axes.set_visible(False)
+
+
+def _curves(axes: Any, title: str, found: Mapping[str, Any]) -> None:
+    cuts = [cut for cut in dict.fromkeys(point["cut"] for point in found["points"]) if not cut.endswith("unlabelled")]
+    known = {(point["row"], point["cut"]): point["mean"] for point in found["points"]}
+    rows = list(dict.fromkeys(point["row"] for point in found["points"]))
+    for row in rows:
+        ours = row == rows[-1]
+        axes.plot(range(len(cuts)), [known[row, cut] for cut in cuts], marker="o", markersize=3,
+                  linewidth=2.2 if ours else 1.0, label=row, color=WORSE if ours else None)  # fmt: skip
+    axes.set_xticks(range(len(cuts)), [cut.removesuffix(" labels") for cut in cuts], fontsize=7)
+    axes.set_title(f"{title}: {found['measure']}", fontsize=8, loc="left")
+    axes.set_xlabel("labels", fontsize=7)
+    axes.tick_params(axis="y", labelsize=7)
+    axes.legend(fontsize=5, frameon=False)
