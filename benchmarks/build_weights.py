@@ -6,6 +6,7 @@ Needs ``$TRIVIUM_DATA`` and what ``trivium upstream fetch`` brings. Nothing but 
     python benchmarks/build_ravdess_words.py --out WORDS --work STREAMS
     python benchmarks/build_weights.py talking-clips --ravdess STREAMS --real REAL_CORPUS --out weights
     python benchmarks/build_weights.py talking-clips --ravdess STREAMS --real REAL_CORPUS --choose
+    python benchmarks/build_weights.py card --out weights    # only the card of talking-clips, from the bench
 
 REAL_CORPUS is ``trivium extract`` of the real-life clips with their transcripts; the bench makes one of the clips at
 one rate and size (``trivium probe --suite real``, ``~/.cache/trivium/suite/real-life/corpus``), which was taken here.
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from talking_clips import build, choose, qualified
+from talking_clips import build, choose, qualified, renew_card
 
 from trivium.align import align
 from trivium.corpus import Aligned, Corpus, concat
@@ -113,7 +114,7 @@ def without_sentinels(corpus: Corpus) -> Corpus:
 def main() -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("which", choices=("covarep-facet", "talking-clips"))
+    parser.add_argument("which", choices=("covarep-facet", "talking-clips", "card"))
     parser.add_argument("--ravdess", type=Path, help="corpus of RAVDESS with the columns of `trivium extract`")
     parser.add_argument("--real", type=Path, help="corpus of the real-life clips")
     parser.add_argument("--out", type=Path, default=Path("weights"))
@@ -123,6 +124,8 @@ def main() -> None:
         parser.error("talking-clips needs --ravdess CORPUS and --real CORPUS, as `trivium extract` writes them")
     if given.which == "covarep-facet":
         covarep_facet(given.out)
+    elif given.which == "card":
+        renew_card(given.out / "talking-clips")
     elif given.choose:
         choose(given.ravdess, given.real)
     else:

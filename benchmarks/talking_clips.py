@@ -24,9 +24,9 @@ from trivium.files import read_json
 from trivium.progress import track
 from trivium.represent import Beside, FisherVectors, Statistics
 from trivium.represent.pooling import Flatten, FlattenPCA, MeanPooling, MeanStdPooling, Missingness
-from trivium.weights import Card, LinearHead, Score, TrainingCorpus
+from trivium.weights import Card, LinearHead, Score, TrainingCorpus, load_weights, save_weights
 
-__all__ = ["build", "choose", "qualified"]
+__all__ = ["build", "choose", "qualified", "renew_card"]
 
 Vectors = NDArray[np.floating]
 Places = dict[str, tuple[int, int]]
@@ -92,6 +92,22 @@ def build(ravdess: Path, real: Path, out: Path) -> None:
     fitted.save(out / "talking-clips", card=card, head=emotion_head(fitted, speech), overwrite=True)
 
 
+def renew_card(folder: Path) -> None:
+    """Write what the bench says today, and the limitations above, into the card; everything else stays as it was."""
+    weights = load_weights(folder)
+    verdict = weights.card.limitations[0]
+    save_weights(
+        folder,
+        weights.config,
+        state=weights.state(),
+        encoder=weights.read("encoder.onnx"),
+        scalers=weights.scalers,
+        card=replace(weights.card, evidence=evidence(), limitations=(verdict, *LIMITATIONS)),
+        head=weights.head,
+        overwrite=True,
+    )
+
+
 def material(ravdess: Path, real: Path) -> tuple[Aligned, Aligned]:
     """Labelled speech, and unlabelled utterances of both corpora, by word."""
     clips = cut_into_windows(Corpus.open(real), WORDS)
@@ -145,10 +161,10 @@ def evidence() -> tuple[str, ...]:
     """What the declared contrasts of the bench say of the method, read from its page's numbers."""
     tracks = read_json(SUITE)["tracks"]
     return tuple(
-        f"Statistics beside Fisher vectors by task, from docs/results/suite.md, track {name} ({track['columns']}); "
-        "declared representation minus the floor that validation picked, 95 %: "
-        + "; ".join(contrast_in_words(title, task) for title, task in track["tasks"].items())
-        + ". There the columns, steps and blocks are others than in these weights."
+        f"Statistics beside Fisher vectors in the bench (docs/results/suite.md), track {name}, {track['columns']}. "
+        "Declared representation minus the floor that validation picked, 95 %; columns, steps and blocks are others "
+        "than in these weights:\n\n"
+        + "\n".join(f"- {contrast_in_words(title, task)}" for title, task in track["tasks"].items())
         for name, track in sorted(tracks.items(), reverse=True)
     )
 
@@ -156,9 +172,9 @@ def evidence() -> tuple[str, ...]:
 def contrast_in_words(title: str, task: Mapping[str, Any]) -> str:
     """Difference, interval and verdict of a task, and what of it is learned."""
     whole, learned = task["contrast"], task["learned_part"]
-    told = f"{title} {whole['measure']} {in_words(whole['difference'], *whole['interval'])} {whole['outcome']}"
+    told = f"{title}, {whole['measure']}: {in_words(whole['difference'], *whole['interval'])} **{whole['outcome']}**"
     told += " (stands beside, not counted)" if task["beside"] else ""
-    return f"{told}, of which the learned part {in_words(learned['difference'], *learned['interval'])}"
+    return f"{told}; of which the learned part {in_words(learned['difference'], *learned['interval'])}"
 
 
 def in_words(value: float, low: float, high: float) -> str:
