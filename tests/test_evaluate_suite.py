@@ -33,7 +33,7 @@ from trivium.evaluate.report import Predictions, TestReads
 from trivium.evaluate.several_tests import bootstrap_p, holm
 from trivium.evaluate.suite import ravdess as ravdess_reader
 from trivium.evaluate.suite.cells import Bench, Cut
-from trivium.evaluate.suite.contrast import Contrast, corrected, picked_floor, verdict_of
+from trivium.evaluate.suite.contrast import PICKED_HARDER, Contrast, corrected, picked_floor, verdict_of
 from trivium.evaluate.suite.declared import Division, read_suite
 from trivium.evaluate.suite.folds import protocol_of
 from trivium.evaluate.suite.material import Material
@@ -43,6 +43,7 @@ from trivium.evaluate.suite.places import data_folder
 from trivium.evaluate.suite.ravdess import LUNA_JIMENEZ
 from trivium.evaluate.suite.real_life import Timed, real_life
 from trivium.evaluate.suite.requests import PartRequest, parsed_row
+from trivium.evaluate.suite.results import SuiteResult
 from trivium.evaluate.suite.runs import SuiteRun
 from trivium.evaluate.suite.sequences import equal_parts, kept_sequences, padded, side_by_side, thinned
 from trivium.evaluate.suite.tables import markdown_page, terminal_tables
@@ -446,17 +447,42 @@ def test_ablations_are_told_by_row_and_cut(data: Path, tmp_path: Path) -> None:
     assert "10 labels" in markdown_page(result)
 
 
-def test_what_the_learned_part_adds_stands_apart_and_counts_for_nothing(data: Path, tmp_path: Path) -> None:
-    task = replace(REAL.task("ict-mmmo"), primary={"H": "mean+fisher-vectors@late"}, unlearned={"H": "mean@late"})
-    suite = replace(REAL, tasks=(task,), floors=FLOORS, rows=ROWS, resamples=50)
-    result = SuiteRun(suite, data=data, work=tmp_path, tracks=("H",), seeds=1, progress=False).run()
-    one = result.tasks[0]
+@pytest.fixture
+def twice_compared(data: Path, tmp_path: Path) -> SuiteResult:
+    twins = {"unlearned": "mean@late", "untrained": "mean+untrained-fisher@late"}
+    task = replace(REAL.task("ict-mmmo"), primary={"H": "mean+fisher-vectors@late"}, twins={"H": twins})
+    suite = replace(REAL, tasks=(task,), floors=FLOORS, rows=ROWS, harder=("untrained-fisher",), resamples=50)
+    return SuiteRun(suite, data=data, work=tmp_path, tracks=("H",), seeds=1, progress=False).run()
+
+
+def test_what_learning_adds_is_told_beside_both_twins_and_counts_for_nothing(twice_compared: SuiteResult) -> None:
+    one = twice_compared.tasks[0]
     scores = {row.name: row.mean("r") for row in one.divisions[0].rows}
-    assert one.learned is not None
-    assert one.learned.value == pytest.approx(scores["mean+fisher-vectors@late"] - scores["mean@late"])
-    assert "What the learned part adds" in markdown_page(result)
-    assert one.to_json()["learned_part"]["ours"] == "mean+fisher-vectors@late"
-    assert result.verdict("H") == verdict_of({"ict-mmmo": one.contrast})
+    assert list(one.contrasts.learned) == ["unlearned", "untrained"]
+    for name, twin in (("unlearned", "mean@late"), ("untrained", "mean+untrained-fisher@late")):
+        assert one.contrasts.learned[name].value == pytest.approx(scores["mean+fisher-vectors@late"] - scores[twin])
+        assert one.to_json()["learned"][name]["picked"] == {twin: 0}
+    assert "What the learned part adds" in markdown_page(twice_compared)
+    assert twice_compared.verdict("H") == verdict_of({"ict-mmmo": one.contrast})
+
+
+def test_harder_floors_are_picked_from_floors_late_ones_and_twins(twice_compared: SuiteResult) -> None:
+    one = twice_compared.tasks[0]
+    harder = one.contrasts.harder
+    assert harder is not None
+    known = {*FLOORS, "untrained-fisher", "mean@late", "mean+untrained-fisher@late"}
+    assert set(harder.picked) <= known and sum(harder.picked.values()) == 5
+    scores = {row.name: row.mean("r") for row in one.divisions[0].rows}
+    assert harder.value == pytest.approx(scores["mean+fisher-vectors@late"] - scores[PICKED_HARDER])
+    assert twice_compared.verdict("H", harder=True) == verdict_of({"ict-mmmo": harder})
+    assert "Beside harder floors" in markdown_page(twice_compared)
+
+
+def test_other_rows_than_the_declared_have_no_twins_and_no_harder_floors(data: Path, tmp_path: Path) -> None:
+    result = asked(data, tmp_path, tasks=("mosi",), rows=("mean[text]",)).run()
+    assert result.tasks[0].contrasts.harder is None
+    assert not result.tasks[0].contrasts.learned
+    assert "Beside harder floors" not in markdown_page(result)
 
 
 def test_tables_are_readable_in_100_columns(data: Path, tmp_path: Path) -> None:
@@ -643,3 +669,24 @@ def test_a_suite_takes_no_corpus_of_its_own_and_a_probe_no_less(runner: Any) -> 
 
     assert "leave out --label" in runner("--label", "x").output.replace("\n", " ").replace("│ ", "")
     assert CliRunner().invoke(app, ["probe", "--label", "x"]).exit_code == 2
+
+
+def test_validation_rows_of_a_split_may_join_the_training_rows(data: Path, tmp_path: Path) -> None:
+    material = mosi_words(data, tmp_path, "H", show=False)
+    split = {"folds": "given", "split": "standard"}
+    whole = protocol_of(Division("a", **split), material.steps, "video", (0,)).folds[0]  # type: ignore[arg-type]
+    inner = protocol_of(Division("b", inner=True, **split), material.steps, "video", (0,)).folds[0]  # type: ignore[arg-type]
+    assert len(whole.valid) and not len(inner.valid)
+    assert inner.train.tolist() == [*whole.train, *whole.valid]
+    assert inner.test.tolist() == whole.test.tolist()
+
+
+def test_rows_of_the_contrast_are_read_with_every_seed_and_others_with_the_first() -> None:
+    material = small_material()
+    ours, other, plain = map(parsed_row, ("fisher-vectors", "untrained-fisher", "mean"))
+    bench = bench_of(material)
+    bench.contrasted = frozenset((ours, plain))
+    fixed = protocol_of(Division("a", "grouped", 2, group="speaker"), material.steps, "speaker", (0, 1, 2))
+    assert [bench.seeds_of(row, fixed, (0, 1, 2)) for row in (ours, other, plain)] == [(0, 1, 2), (0,), (0,)]
+    anew = protocol_of(Division("b", "repeated", 2), material.steps, "speaker", (0, 1, 2))
+    assert bench.seeds_of(other, anew, (0, 1, 2)) == (0, 1, 2)

@@ -114,6 +114,22 @@ def test_a_sample_of_frames_is_drawn_evenly_whatever_the_blocks(monkeypatch: pyt
     assert learned.centre[0] == pytest.approx(300, abs=30) and learned.spread[0] == pytest.approx(173, abs=15)
 
 
+def test_an_untrained_mixture_is_frames_of_training_with_all_else_alike() -> None:
+    x = aligned()
+    fitted = FisherVectors(n_components=3, max_iter=0).fit(x)
+    learned = fitted.mixtures_["audio"]
+    assert learned is not None
+    every = x.values[:, :, :2][x.cell_mask[:, :, 0]].astype(np.float64)
+    frames = (every - every.mean(axis=0)) / every.std(axis=0)
+    weights, means, deviations = learned.parameters
+    assert weights.tolist() == [1 / 3] * 3 and (deviations == 1).all()
+    assert all(np.abs(frames - mean).max(axis=1).min() < 1e-5 for mean in means) and len(np.unique(means, axis=0)) == 3
+    trained = FisherVectors(n_components=3).fit(x)
+    assert not np.allclose(trained.transform(x), fitted.transform(x), atol=1e-2)
+    with pytest.raises(SpecificationError, match="-1 rounds"):
+        FisherVectors(max_iter=-1).fit(x)
+
+
 def test_steps_in_another_order_padding_and_company_change_nothing() -> None:
     x = aligned()
     fitted = FisherVectors(n_components=2).fit(x)

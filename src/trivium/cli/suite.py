@@ -94,8 +94,8 @@ def _quick(declared: SuiteDeclaration) -> SuiteDeclaration:
     from dataclasses import replace
 
     rows = declared.quick.get("rows", declared.rows)
-    tasks = tuple(replace(task, primary=dict.fromkeys(task.primary, rows[0]), unlearned={}) for task in declared.tasks)
-    return replace(declared, floors=declared.quick.get("floors", declared.floors), rows=rows, tasks=tasks)
+    tasks = tuple(replace(task, primary=dict.fromkeys(task.primary, rows[0]), twins={}) for task in declared.tasks)
+    return replace(declared, floors=declared.quick.get("floors", declared.floors), rows=rows, tasks=tasks, harder=())
 
 
 def _numbers(option: str, text: str | None, kind: Callable[[str], _Number]) -> tuple[_Number, ...]:

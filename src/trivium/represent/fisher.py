@@ -112,6 +112,9 @@ class FisherVectors(ByModality):
     modalities : str
         Modalities that are mixed, joined with commas, such as ``audio,vision``; the others have no part in the vector.
         Empty: all. A vector grows with the columns: 384 of them cost six times what the voice does.
+    max_iter : int
+        Rounds of expectation maximisation. With 0 nothing is trained: frames drawn from training are the means, the
+        deviations are 1 and the weights alike, a floor for what training the mixture adds.
 
     Attributes
     ----------
@@ -134,12 +137,14 @@ class FisherVectors(ByModality):
         native: bool = True,
         random_state: int | np.random.RandomState | None = 0,
         modalities: str = "",
+        max_iter: int = 100,
     ) -> None:
         super().__init__(words, native)
         self.n_components = n_components
         self.n_frames = n_frames
         self.random_state = random_state
         self.modalities = modalities
+        self.max_iter = max_iter
 
     def as_module(self, specification: Specification) -> Any:
         """Same vectors as a torch module; see :class:`trivium.represent.Beside`."""
@@ -163,10 +168,10 @@ class FisherVectors(ByModality):
         return [name for name in widths if name in asked or not asked]
 
     def _learn(self, blocks: Iterator[Block]) -> None:
-        if self.n_components < 1 or self.n_frames < _LEAST_FRAMES:
+        if self.n_components < 1 or self.n_frames < _LEAST_FRAMES or self.max_iter < 0:
             raise SpecificationError(
-                f"{self.n_components} Gaussians of {self.n_frames} frames are no mixture",
-                remedy="give at least one Gaussian and two frames",
+                f"{self.n_components} Gaussians of {self.n_frames} frames in {self.max_iter} rounds are no mixture",
+                remedy="give at least one Gaussian, two frames and no fewer than 0 rounds",
             )
         random = check_random_state(self.random_state)
         drawn = {name: _Draw(self.n_frames, random) for name in self._mixed(self.widths_)}
@@ -184,9 +189,16 @@ class FisherVectors(ByModality):
         centre = np.where(seen, frames, 0).sum(axis=0) / counts
         spread = np.sqrt(np.where(seen, (frames - centre) ** 2, 0).sum(axis=0) / counts)
         mixture = GaussianMixture(
-            min(self.n_components, len(frames)), covariance_type="diag", reg_covar=1e-3, random_state=seed
+            min(self.n_components, len(frames)),
+            covariance_type="diag",
+            reg_covar=1e-3,
+            max_iter=max(self.max_iter, 1),
+            random_state=seed,
         )
         made = FrameMixture(centre, np.where(spread > _TINY, spread, 1.0), mixture)
+        if not self.max_iter:
+            _draw_means(mixture, made.standardised(frames, seen))
+            return made
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a mixture that is not quite done serves as well
             mixture.fit(made.standardised(frames, seen))
@@ -215,6 +227,16 @@ class FisherVectors(ByModality):
 
     def _names(self, columns: Sequence[str] | None = None) -> list[str]:
         return [f"fisher.{name}.{number}" for name in self.mixtures_ for number in range(self._width(name))]
+
+
+def _draw_means(mixture: GaussianMixture, frames: Floats) -> None:
+    """Set a mixture as it is before training: some frames as means, all else alike."""
+    count = mixture.n_components
+    rows = np.random.default_rng(mixture.random_state).choice(len(frames), count, replace=False)
+    mixture.weights_ = np.full(count, 1 / count)
+    mixture.means_ = frames[rows]
+    mixture.covariances_ = np.ones_like(mixture.means_)
+    mixture.precisions_cholesky_ = np.ones_like(mixture.means_)
 
 
 class _Draw:

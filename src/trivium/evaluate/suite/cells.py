@@ -102,6 +102,8 @@ class Bench:
         Where reads of test folds are recorded; a cell that was kept is not read again.
     regression : {"logistic", "ridge"}
         Of every readout of classes.
+    contrasted : frozenset of RowRequest
+        Rows whose every seed is wanted where the folds are the same for all seeds; of others the first one serves.
     """
 
     vectors: PartVectors
@@ -110,6 +112,7 @@ class Bench:
     folder: Path | None
     reads: TestReads
     regression: str = "logistic"
+    contrasted: frozenset[RowRequest] = frozenset()
 
     def seeds_of(self, row: RowRequest, protocol: Protocol, seeds: tuple[int, ...]) -> tuple[int, ...]:
         """Seeds that give the row other numbers.
@@ -123,8 +126,10 @@ class Bench:
         seeds : tuple of int
             All.
         """
+        if not protocol.same_for_all_seeds:
+            return seeds
         seeded = any(self.vectors.seeded(part) for part in row.parts)
-        return seeds if seeded or not protocol.same_for_all_seeds else seeds[:1]
+        return seeds if seeded and row in self.contrasted else seeds[:1]
 
     def has(self, row: RowRequest, protocol: Protocol, seeds: tuple[int, ...]) -> bool:
         """Whether every cell of a row was kept.
@@ -250,7 +255,7 @@ class Bench:
 
 def _told(parts: PartVectors, name: str) -> str:
     """What a part is, for the key of a cell."""
-    if name in ("majority", "metadata") or (name == "functionals" and parts.material.has(name)):
+    if name == "majority" or parts.material.has(name):
         return name
     view, estimator = parts.made(name)
     params = sorted(estimator.get_params().items(), key=str)

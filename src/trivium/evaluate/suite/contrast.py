@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,22 @@ from trivium.evaluate.several_tests import bootstrap_p, holm
 from trivium.evaluate.target import Target
 from trivium.metrics import metric
 
-__all__ = ["PICKED", "Contrast", "Verdict", "contrast_of", "corrected", "picked_floor", "verdict_of"]
+__all__ = [
+    "PICKED",
+    "PICKED_HARDER",
+    "Contrast",
+    "Contrasts",
+    "Verdict",
+    "contrast_of",
+    "corrected",
+    "picked_floor",
+    "verdict_of",
+]
 
 PICKED = "floor picked on validation"
 """Name of the row that is made of floors."""
+PICKED_HARDER = "picked among harder floors too"
+"""Name of the row that is made of floors, of floors that are read late, and of the twins of ours."""
 _LEVEL = 0.05
 _WANTED = 2
 
@@ -66,6 +78,25 @@ class Contrast:
     def worse(self) -> bool:
         """Whether it is below the floor after correction."""
         return self.corrected < _LEVEL and self.value < 0
+
+
+@dataclass(frozen=True)
+class Contrasts:
+    """All differences of one representation.
+
+    Parameters
+    ----------
+    declared : Contrast
+        To the floor that validation picks: the one that counts.
+    harder : Contrast or None
+        To what validation picks from those floors, floors that are read as ours is, and the twins.
+    learned : mapping of str to Contrast
+        To each twin of the representation: without what is learned, with nothing trained.
+    """
+
+    declared: Contrast
+    harder: Contrast | None = None
+    learned: Mapping[str, Contrast] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

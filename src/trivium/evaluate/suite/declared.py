@@ -14,10 +14,12 @@ from typing import Any, Literal, get_args
 from trivium.errors import SpecificationError
 from trivium.evaluate.suite.material import Material, Track, View
 
-__all__ = ["PRIMARY", "Division", "PartDeclaration", "SuiteDeclaration", "TaskDeclaration", "read_suite"]
+__all__ = ["PRIMARY", "TWINS", "Division", "PartDeclaration", "SuiteDeclaration", "TaskDeclaration", "read_suite"]
 
 PRIMARY = "primary"
 """Stands for the declared representation in a division's rows."""
+TWINS = ("unlearned", "untrained")
+"""The declared representation without what is learned, and with nothing trained."""
 _Folds = Literal["repeated", "grouped", "given"]
 
 
@@ -64,6 +66,8 @@ class Division:
         Which group, or which split.
     across : str
         Group whose other value is tested: another sentence.
+    inner : bool
+        Choose on inner folds of training and validation rows together, not on the validation rows of a split.
     measures : tuple of str
         The first decides; empty: those of the task.
     rows : tuple of str
@@ -86,6 +90,7 @@ class Division:
     group: str = ""
     split: str = ""
     across: str = ""
+    inner: bool = False
     measures: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
 
@@ -110,8 +115,9 @@ class TaskDeclaration:
         The first one counts.
     primary : mapping of str to str
         By track, the representation whose contrast counts.
-    unlearned : mapping of str to str
-        By track, the same without what is learned: a second difference, which does not count, tells what that adds.
+    twins : mapping of str to mapping of str to str
+        By track and name, the same without what is learned (``unlearned``) or with nothing trained (``untrained``):
+        differences to them tell what learning adds.
     needs : tuple of str
         Files and folders below that of the data.
     comes_from : str
@@ -137,7 +143,7 @@ class TaskDeclaration:
     labels: tuple[str, ...]
     divisions: tuple[Division, ...]
     primary: Mapping[str, str]
-    unlearned: Mapping[str, str] = field(default_factory=dict)
+    twins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     comes_from: str = "the release of the set"
     models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -190,6 +196,8 @@ class SuiteDeclaration:
         How the contrasts were chosen, for people.
     quick : mapping of str to tuple of str
         Tasks, floors and rows of a quick look.
+    harder : tuple of str
+        Floors of a second contrast, beside those and the twins of the declared representation.
     """
 
     title: str
@@ -202,6 +210,7 @@ class SuiteDeclaration:
     regression: str = "logistic"
     choice: str = ""
     quick: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    harder: tuple[str, ...] = ()
 
     def task(self, name: str) -> TaskDeclaration:
         """Task by its name; the error lists those that exist.
@@ -264,6 +273,7 @@ def _suite(given: Mapping[str, Any]) -> SuiteDeclaration:
         str(given.get("regression", "logistic")),
         str(given.get("choice", "")),
         {key: tuple(names) for key, names in given.get("quick", {}).items()},
+        tuple(given.get("harder", ())),
     )
 
 
@@ -280,7 +290,7 @@ def _task(name: str, given: Mapping[str, Any], seeds: int) -> TaskDeclaration:
         name=name,
         divisions=tuple(_division(one) for one in given["divisions"]),
         primary={track: told["primary"] for track, told in given["tracks"].items()},
-        unlearned={track: told["unlearned"] for track, told in given["tracks"].items() if "unlearned" in told},
+        twins={track: {name: told[name] for name in TWINS if name in told} for track, told in given["tracks"].items()},
         models={track: _words(models) for track, models in given.get("models", {}).items()},
         without=dict(given.get("without", {})),
         seeds=int(given.get("seeds", seeds)),

@@ -50,6 +50,8 @@ def protocol_of(division: Division, data: Aligned, cluster: str, seeds: Sequence
     made = _folds(division, data, clusters, seeds)
     if division.across:
         made = across(made, data.group(division.across), name=division.across)
+    if division.inner:
+        made = _chosen_within(made)
     told = made.description.replace(f"inner folds by {division.group}", f"inner folds by {cluster or 'utterance'}")
     made = replace(made, clusters=clusters, description=told)
     require_rows(made, len(data))
@@ -63,3 +65,12 @@ def _folds(division: Division, data: Aligned, clusters: NDArray[Any], seeds: Seq
     if division.folds == "grouped":
         return grouped_folds(np.asarray(data.group(division.group)), division.count, name=division.group)
     return given_split(data.split(division.split), clusters, name=division.split)
+
+
+def _chosen_within(protocol: Protocol) -> Protocol:
+    """Validation rows join the training rows, whose inner folds choose."""
+    folds = tuple(replace(f, train=np.concatenate([f.train, f.valid]), valid=f.valid[:0]) for f in protocol.folds)
+    told = protocol.description.replace(
+        "strength chosen on the valid fold", "strength chosen on inner folds of the rest"
+    )
+    return replace(protocol, folds=folds, description=told)

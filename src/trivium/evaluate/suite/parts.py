@@ -23,12 +23,14 @@ from trivium.registry import entries, load
 from trivium.represent.pooling import Flatten, FlattenPCA, MeanPooling, MeanStdPooling, Missingness
 from trivium.represent.statistics import Statistics
 
-__all__ = ["ALL_STATISTICS", "Learning", "PartVectors"]
+__all__ = ["ALL_STATISTICS", "OF_THE_RECORDING", "Learning", "PartVectors"]
 
 ALL_STATISTICS = "mean,spread,slope,minimum,maximum,p10,p90,first-half,second-half"
 """Functionals of steps, where a task has no better ones."""
 _LEARN_NOTHING = (Flatten, MeanPooling, MeanStdPooling, Missingness, Statistics)
-_FIXED = ("functionals", "metadata")
+OF_THE_RECORDING = ("metadata", "frame-rate")
+"""Floors that only some tasks have: what the files tell, whatever is in them."""
+_FIXED = ("functionals", *OF_THE_RECORDING)
 _SHARED = {"progress": False}
 _WORTH_KEEPING = 2.0  # seconds of the processor
 
@@ -177,7 +179,7 @@ class PartVectors:
         shared: dict[str, Any] = {**_SHARED, "random_state": seed, "words": self.material.view(view).shape[1]}
         if f"group.{self.group}" in self.material.steps.table:
             shared["validation_groups"] = self.group
-        untrained = {"max_epochs": 0} if known.get("max_epochs") == 0 else {}
+        untrained = {name: 0 for name in ("max_epochs", "max_iter") if known.get(name) == 0}
         wanted = {**shared, **self.options, **untrained}
         return estimator.set_params(**{name: value for name, value in wanted.items() if name in known})
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trivium.evaluate.report import Row
-from trivium.evaluate.suite.contrast import Contrast, Verdict, verdict_of
+from trivium.evaluate.suite.contrast import Contrast, Contrasts, Verdict, corrected, verdict_of
 from trivium.evaluate.suite.declared import TaskDeclaration
 from trivium.metrics import metric
 
-__all__ = ["DivisionResult", "Point", "Skipped", "SuiteResult", "TaskResult", "number"]
+__all__ = ["DivisionResult", "Point", "Skipped", "SuiteResult", "TaskResult", "corrected_tasks", "number"]
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,8 @@ class TaskResult:
         H or F.
     divisions : tuple of DivisionResult
         The first one counts.
-    contrast : Contrast
+    contrasts : Contrasts
         Of the first one.
-    learned : Contrast or None
-        What the learned part of the same representation adds, in the first one; it does not count.
     facts : mapping
         Utterances, clusters, modalities with their columns, hash of the data, seconds by row.
     ablations : tuple of Point
@@ -114,10 +112,14 @@ class TaskResult:
     task: TaskDeclaration
     track: str
     divisions: tuple[DivisionResult, ...]
-    contrast: Contrast
+    contrasts: Contrasts
     facts: Mapping[str, Any]
     ablations: tuple[Point, ...] = ()
-    learned: Contrast | None = None
+
+    @property
+    def contrast(self) -> Contrast:
+        """The declared one."""
+        return self.contrasts.declared
 
     def to_json(self) -> dict[str, Any]:
         """Plain builtins."""
@@ -127,7 +129,8 @@ class TaskResult:
             "beside": self.task.beside or None,
             "divisions": [one.to_json() for one in self.divisions],
             "contrast": _contrast(self.contrast),
-            "learned_part": _contrast(self.learned) if self.learned is not None else None,
+            "harder": _contrast(self.contrasts.harder) if self.contrasts.harder is not None else None,
+            "learned": {name: _contrast(one) for name, one in self.contrasts.learned.items()},
             "facts": dict(self.facts),
             "ablations": [
                 {"row": p.row, "cut": p.cut, "mean": number(p.mean), "low": number(p.low), "high": number(p.high),
@@ -165,10 +168,20 @@ class SuiteResult:
         """Tasks of one track: two tracks are never compared."""
         return tuple(task for task in self.tasks if task.track == track)
 
-    def verdict(self, track: str) -> Verdict:
-        """Whether the bar is reached in a track, by the tasks that count."""
+    def verdict(self, track: str, *, harder: bool = False) -> Verdict:
+        """Whether the bar is reached in a track, by the tasks that count.
+
+        Parameters
+        ----------
+        track : str
+            Which.
+        harder : bool
+            By the second contrast, whose floors are harder.
+        """
         absent = self.settings.get("not_measured", {}).get(track, ())
-        return verdict_of({one.task.name: one.contrast for one in self.of_track(track) if not one.task.beside}, absent)
+        counting = [one for one in self.of_track(track) if not one.task.beside]
+        found = {one.task.name: one.contrasts.harder if harder else one.contrast for one in counting}
+        return verdict_of({name: one for name, one in found.items() if one is not None}, absent)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the predictions."""
@@ -181,12 +194,31 @@ class SuiteResult:
                 track: {
                     "columns": about,
                     "verdict": self.verdict(track).text,
+                    "verdict_harder": self.verdict(track, harder=True).text,
                     "tasks": {one.task.name: one.to_json() for one in self.of_track(track)},
                     "skipped": {one.task: one.why for one in self.skipped if one.track == track},
                 }
                 for track, about in self.tracks.items()
             },
         }
+
+
+def corrected_tasks(tasks: Sequence[TaskResult]) -> tuple[TaskResult, ...]:
+    """Holm's correction of both contrasts over the tasks of a track that count.
+
+    Parameters
+    ----------
+    tasks : sequence of TaskResult
+        Of one track.
+    """
+    counted = [one.task.name for one in tasks if not one.task.beside]
+    declared = corrected({one.task.name: one.contrast for one in tasks}, counted)
+    given = {one.task.name: one.contrasts.harder for one in tasks}
+    harder = corrected({name: one for name, one in given.items() if one is not None}, counted)
+    return tuple(
+        replace(one, contrasts=replace(one.contrasts, declared=declared[name], harder=harder.get(name)))
+        for name, one in ((one.task.name, one) for one in tasks)
+    )
 
 
 def number(value: float) -> float | None:

@@ -14,18 +14,32 @@ import numpy as np
 from trivium.errors import DataError, FormatError, SpecificationError
 from trivium.evaluate.protocols import Protocol
 from trivium.evaluate.readout import GRID
-from trivium.evaluate.report import Row, TestReads
+from trivium.evaluate.report import Predictions, Row, TestReads
 from trivium.evaluate.scores import rows_of
 from trivium.evaluate.suite.cells import EVERYTHING, Bench, Cut
-from trivium.evaluate.suite.contrast import PICKED, Contrast, contrast_of, corrected, picked_floor
+from trivium.evaluate.suite.contrast import (
+    PICKED,
+    PICKED_HARDER,
+    Contrast,
+    Contrasts,
+    contrast_of,
+    picked_floor,
+)
 from trivium.evaluate.suite.declared import PRIMARY, Division, SuiteDeclaration, TaskDeclaration
 from trivium.evaluate.suite.folds import protocol_of
 from trivium.evaluate.suite.material import Material, Track
 from trivium.evaluate.suite.measured import Measured
-from trivium.evaluate.suite.parts import PartVectors
+from trivium.evaluate.suite.parts import OF_THE_RECORDING, PartVectors
 from trivium.evaluate.suite.places import absent_files, data_folder, missing_models
 from trivium.evaluate.suite.requests import RowRequest, parsed_row
-from trivium.evaluate.suite.results import DivisionResult, Point, Skipped, SuiteResult, TaskResult
+from trivium.evaluate.suite.results import (
+    DivisionResult,
+    Point,
+    Skipped,
+    SuiteResult,
+    TaskResult,
+    corrected_tasks,
+)
 from trivium.evaluate.target import Target, target_of
 from trivium.files import user_folder
 from trivium.progress import Bar, progress_bar
@@ -183,11 +197,7 @@ class SuiteRun:
     def _result(self, done: Sequence[TaskResult], skipped: Sequence[Skipped], began: float) -> SuiteResult:
         tasks: list[TaskResult] = []
         for track in self.tracks:
-            of = [one for one in done if one.track == track]
-            contrasts = corrected(
-                {one.task.name: one.contrast for one in of}, [one.task.name for one in of if not one.task.beside]
-            )
-            tasks += [replace(one, contrast=contrasts[one.task.name]) for one in of]
+            tasks += corrected_tasks([one for one in done if one.track == track])
         settings = {
             "grid": GRID,
             "regression": self.suite.regression,
@@ -235,11 +245,12 @@ class SuiteRun:
         bench = self._bench(task, material, target)
         seeds = tuple(range(self.seeds or task.seeds))
         floors, rows = self._rows(task, track, material)
-        unlearned = None if self.rows or track not in task.unlearned else parsed_row(task.unlearned[track])
-        found: list[tuple[DivisionResult, Contrast, Contrast | None, dict[str, float]]] = []
+        twins = {} if self.rows else {name: parsed_row(row) for name, row in task.twins.get(track, {}).items()}
+        bench.contrasted = frozenset((rows[0], *twins.values()))
+        found: list[tuple[DivisionResult, Contrasts, dict[str, float]]] = []
         for division in task.divisions[:1] if self.first_division else task.divisions:
             try:
-                found.append(self._division(task, division, bench, material, floors, rows, seeds, unlearned))
+                found.append(self._division(task, division, bench, material, floors, rows, seeds, twins))
             except _NotRun:  # the division that counts must be there; the others stand beside it
                 if not found:
                     raise
@@ -254,10 +265,10 @@ class SuiteRun:
             "seeds": list(seeds),
             "data_sha256": material.digest,
             "test_reads": bench.reads.total,
-            "seconds": {name: round(value, 1) for name, value in found[0][3].items()},
+            "seconds": {name: round(value, 1) for name, value in found[0][2].items()},
         }
         points = self._ablations(task, bench, material, floors, rows, seeds)
-        return TaskResult(task, track, tuple(one[0] for one in found), found[0][1], facts, points, found[0][2])
+        return TaskResult(task, track, tuple(one[0] for one in found), found[0][1], facts, points)
 
     def _bench(self, task: TaskDeclaration, material: Material, target: Target) -> Bench:
         vectors = PartVectors(
@@ -279,16 +290,15 @@ class SuiteRun:
         return floors, rows
 
     def _declared(self, task: TaskDeclaration, track: str) -> tuple[str, ...]:
-        second = (task.unlearned[track],) if track in task.unlearned else ()
-        return (task.primary[track], *second, *self.suite.rows)
+        return (task.primary[track], *task.twins.get(track, {}).values(), *self.suite.harder, *self.suite.rows)
 
     def _fits(self, row: RowRequest, material: Material) -> bool:
         if row.text in self.leave_out:
             return False
         least = max((self.suite.parts[p.name].least_modalities for p in row.parts if p.name in self.suite.parts),
                     default=1)  # fmt: skip
-        lacks_metadata = any(part.name == "metadata" for part in row.parts) and not material.has("metadata")
-        return len(material.modalities) >= least and not lacks_metadata
+        lacking = any(part.name in OF_THE_RECORDING and not material.has(part.name) for part in row.parts)
+        return len(material.modalities) >= least and not lacking
 
     def _division(
         self,
@@ -299,8 +309,8 @@ class SuiteRun:
         floors: tuple[RowRequest, ...],
         rows: tuple[RowRequest, ...],
         seeds: tuple[int, ...],
-        unlearned: RowRequest | None,
-    ) -> tuple[DivisionResult, Contrast, Contrast | None, dict[str, float]]:
+        twins: Mapping[str, RowRequest],
+    ) -> tuple[DivisionResult, Contrasts, dict[str, float]]:
         target = bench.target.measured_by(division.measures) if division.measures else bench.target
         wanted = set(division.rows) or {row.text for row in (*floors, *rows)}
         wanted |= {rows[0].text} if PRIMARY in wanted else set()
@@ -313,22 +323,33 @@ class SuiteRun:
         floors = tuple(row for row in floors if row not in lacking)
         rows = tuple(row for row in rows if row not in lacking)
         measured = self._measured(f"{task.name}: {division.name}", bench, (*floors, *rows), protocol, seeds)
-        validation = {row.text: measured[row.text].validation for row in floors}
-        picked, counts = picked_floor({row.text: measured[row.text].predictions for row in floors}, validation, seeds)
-        predictions = {name: one.predictions for name, one in measured.items()}
-        ordered = {row.text: predictions[row.text] for row in floors} | {PICKED: picked}
-        ordered |= {row.text: predictions[row.text] for row in rows}
-        features = {name: one.features for name, one in measured.items()} | {PICKED: 0}
+        picked, counts = _picked(measured, floors, seeds)
+        harder = self._harder(rows, twins)
+        hardest = _picked(measured, (*floors, *harder), seeds) if harder else None
+        ordered = {row.text: measured[row.text].predictions for row in floors} | {PICKED: picked}
+        ordered |= {PICKED_HARDER: hardest[0]} if hardest else {}
+        ordered |= {row.text: measured[row.text].predictions for row in rows}
+        features = {name: one.features for name, one in measured.items()} | {PICKED: 0, PICKED_HARDER: 0}
         lines = rows_of(ordered, features, target, protocol.clusters, (PICKED,), self._resamples)
         lines = tuple(_of_kind(line, {row.text for row in floors}) for line in lines)
         ours = rows[0].text
-        rest = (target, protocol.clusters, self._resamples)
-        contrast = contrast_of(ours, predictions[ours], picked, counts, *rest)
-        other = None if unlearned is None or unlearned.text not in predictions else unlearned.text
-        learned = None if other is None else contrast_of(ours, predictions[ours], predictions[other], {other: 0}, *rest)
+
+        def minus(floor: Predictions, counts: Mapping[str, int]) -> Contrast:
+            return contrast_of(ours, ordered[ours], floor, counts, target, protocol.clusters, self._resamples)
+
+        contrasts = Contrasts(
+            minus(picked, counts),
+            minus(*hardest) if hardest else None,
+            {name: minus(ordered[row.text], {row.text: 0}) for name, row in twins.items() if row.text in ordered},
+        )
         absent = tuple(row.text for row in lacking)
         found = DivisionResult(division.name, protocol.description, target.metrics, lines, absent)
-        return found, contrast, learned, {name: one.seconds for name, one in measured.items()}
+        return found, contrasts, {name: one.seconds for name, one in measured.items()}
+
+    def _harder(self, rows: Sequence[RowRequest], twins: Mapping[str, RowRequest]) -> tuple[RowRequest, ...]:
+        """Rows that the second contrast picks from beside the floors."""
+        known = {*map(parsed_row, self.suite.harder), *twins.values()}
+        return () if self.rows else tuple(row for row in rows if row in known)
 
     def _measured(
         self,
@@ -403,8 +424,16 @@ def _target(task: TaskDeclaration, material: Material) -> Target:
     return found.measured_by(task.measures) if task.measures else found
 
 
+def _picked(
+    measured: Mapping[str, Measured], floors: Sequence[RowRequest], seeds: tuple[int, ...]
+) -> tuple[Predictions, Mapping[str, int]]:
+    names = [row.text for row in floors]
+    validation = {name: measured[name].validation for name in names}
+    return picked_floor({name: measured[name].predictions for name in names}, validation, seeds)
+
+
 def _of_kind(line: Row, floors: set[str]) -> Row:
-    return replace(line, floor=line.name in floors or line.name == PICKED)
+    return replace(line, floor=line.name in floors or line.name in (PICKED, PICKED_HARDER))
 
 
 def _advance(bar: Bar, *, worked: bool) -> None:

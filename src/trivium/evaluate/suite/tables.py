@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trivium.evaluate.bootstrap import Interval
 from trivium.evaluate.report import Row
-from trivium.evaluate.suite.contrast import PICKED, Contrast
+from trivium.evaluate.suite.contrast import PICKED, PICKED_HARDER, Contrast
 from trivium.evaluate.suite.results import DivisionResult, SuiteResult, TaskResult
 from trivium.metrics import metric
 from trivium.wording import counted
@@ -46,6 +46,8 @@ def terminal_tables(result: SuiteResult) -> Iterator[Table | str]:
             if skipped.track == track:
                 yield f"{skipped.task} is skipped: {skipped.why}."
         yield f"Track {track}. {result.verdict(track).text}"
+        if any(one.contrasts.harder for one in result.of_track(track)):
+            yield f"Track {track}, beside harder floors. {result.verdict(track, harder=True).text}"
 
 
 def contrast_text(found: Contrast) -> str:
@@ -91,7 +93,7 @@ def _cells(row: Row, division: DivisionResult) -> list[str]:
     scores = [_plain(row.mean(name), row.spread(name)) for name in division.metrics]
     interval = "" if math.isnan(row.interval.low) else f"{row.interval.low:.3f}-{row.interval.high:.3f}"
     minus = "" if row.floor else next((_signed(*one) for one in row.differences.values()), "")
-    return [row.name, str(row.features) if row.name != PICKED else "", *scores, interval, minus]
+    return [row.name, str(row.features) if row.name not in (PICKED, PICKED_HARDER) else "", *scores, interval, minus]
 
 
 def _table(one: TaskResult, division: DivisionResult) -> Table:
@@ -162,7 +164,8 @@ def markdown_page(result: SuiteResult, made: str = "") -> str:
     for track, about in result.tracks.items():
         page.append(f"## Track {track}: {about}")
         page.append(f"**{result.verdict(track).text}**")
-        page += [_contrasts(result, track), *_learned_parts(result, track)]
+        page.append(_contrasts(result, track))
+        page += [*_harder(result, track), *_learned_parts(result, track)]
         for one in result.of_track(track):
             page += list(_task(one))
         page += [f"`{s.task}` is not measured here: {s.why}." for s in result.skipped if s.track == track]
@@ -174,12 +177,14 @@ def markdown_page(result: SuiteResult, made: str = "") -> str:
 def _method(settings: Any) -> str:
     told = (
         "The tracks are never compared: what stands in one table has the same columns. Every representation is fitted "
-        "without labels on the training rows of a fold; all rows of a task have the same folds and the same readout "
-        f"({_readout(settings)}); `@late` behind a row means that each part is made for "
-        "each modality by itself, each such block has a regression of its own, and their answers are joined with one "
-        "weight a block, none below zero, fitted to the rows that chose the strengths. The row "
+        "without labels on the training rows of a fold; all rows of a task have the same folds, and all without a "
+        f"word behind them the same readout ({_readout(settings)}); `@late` behind a row means that each part is made "
+        "for each modality by itself, each such block has a regression of its own, and their answers are joined with "
+        "one weight a block, none below zero, fitted to the rows that chose the strengths. The row "
         f"`{PICKED}` takes in every fold the floor that did best on the validation rows of its own training part. "
-        "The contrast that counts is declared in the suite's file: a representation minus that row. Intervals and p "
+        "The contrast that counts is declared in the suite's file: a representation minus that row. Its floors are "
+        f"read linearly; `{PICKED_HARDER}` picks among them, floors that are read late as ours is, and the "
+        "representation itself without what is learned or with nothing trained. Intervals and p "
         f"resample whole clusters ({settings.get('resamples', '')} times) and hold trained models fixed; Holm's "
         "correction is over the tasks that count in a track. The bar: better on at least two tasks, worse on none. ± "
         "is the standard deviation over seeds. Measures are taken within each test fold and averaged. In the tables, "
@@ -205,12 +210,25 @@ def _readout(settings: Any) -> str:
 
 
 def _contrasts(result: SuiteResult, track: str) -> str:
+    return _contrast_table([(one, one.contrast) for one in result.of_track(track)])
+
+
+def _harder(result: SuiteResult, track: str) -> Iterator[str]:
+    found = [(one, one.contrasts.harder) for one in result.of_track(track) if one.contrasts.harder is not None]
+    if found:
+        yield (
+            f"Beside harder floors (`{PICKED_HARDER}`; added after the first run had been read, because they are "
+            f"stricter): **{result.verdict(track, harder=True).text}**"
+        )
+        yield _contrast_table([(one, contrast) for one, contrast in found if contrast is not None])
+
+
+def _contrast_table(contrasts: Sequence[tuple[TaskResult, Contrast]]) -> str:
     lines = [
         "| task | representation | picked floors (folds) | difference | p | Holm | |",
         "|---|---|---|---|---|---|---|",
     ]
-    for one in result.of_track(track):
-        found = one.contrast
+    for one, found in contrasts:
         outcome = "better" if found.better else "worse" if found.worse else "undecided"
         picked = ", ".join(f"{name} {count}" for name, count in sorted(found.picked.items(), key=lambda p: -p[1]))
         beside = f" (beside {one.task.beside})" if one.task.beside else ""
@@ -223,18 +241,19 @@ def _contrasts(result: SuiteResult, track: str) -> str:
 
 
 def _learned_parts(result: SuiteResult, track: str) -> Iterator[str]:
-    found = [(one.task.name, one.learned) for one in result.of_track(track) if one.learned is not None]
+    found = [(one.task.name, two) for one in result.of_track(track) for two in one.contrasts.learned.values()]
     if found:
         lines = [
-            "What the learned part adds: the same representation minus itself without that part, read in the same way "
-            "(not corrected, counts for nothing above).",
+            "What the learned part adds: the same representation minus itself without that part, and minus itself with "
+            "a part that was drawn and not trained, read in the same way (not corrected, counts for nothing above).",
             "",
-            "| task | representation | minus | difference | p |",
-            "|---|---|---|---|---|",
+            "| task | representation | minus | difference | by seed | p |",
+            "|---|---|---|---|---|---|",
         ]
         for name, one in found:
             difference = f"{_signed(one.value, one.interval)} {one.measure}"
-            lines.append(f"| {name} | {one.ours} | {', '.join(one.picked)} | {difference} | {one.p:.3f} |")
+            seeds = ", ".join(f"{value:+.3f}" for value in one.by_seed) if len(one.by_seed) > 1 else ""
+            lines.append(f"| {name} | {one.ours} | {', '.join(one.picked)} | {difference} | {seeds} | {one.p:.3f} |")
         yield "\n".join(lines)
 
 
