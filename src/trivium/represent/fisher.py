@@ -112,9 +112,9 @@ class FisherVectors(ByModality):
     modalities : str
         Modalities that are mixed, joined with commas, such as ``audio,vision``; the others have no part in the vector.
         Empty: all. A vector grows with the columns: 384 of them cost six times what the voice does.
-    max_iter : int
-        Rounds of expectation maximisation. With 0 nothing is trained: frames drawn from training are the means, the
-        deviations are 1 and the weights alike, a floor for what training the mixture adds.
+    trained : bool
+        Fit the mixture by expectation maximisation. If not, frames drawn from training are the means, the deviations
+        are 1 and the weights alike: a floor for what training the mixture adds.
 
     Attributes
     ----------
@@ -137,14 +137,14 @@ class FisherVectors(ByModality):
         native: bool = True,
         random_state: int | np.random.RandomState | None = 0,
         modalities: str = "",
-        max_iter: int = 100,
+        trained: bool = True,
     ) -> None:
         super().__init__(words, native)
         self.n_components = n_components
         self.n_frames = n_frames
         self.random_state = random_state
         self.modalities = modalities
-        self.max_iter = max_iter
+        self.trained = trained
 
     def as_module(self, specification: Specification) -> Any:
         """Same vectors as a torch module; see :class:`trivium.represent.Beside`."""
@@ -168,10 +168,10 @@ class FisherVectors(ByModality):
         return [name for name in widths if name in asked or not asked]
 
     def _learn(self, blocks: Iterator[Block]) -> None:
-        if self.n_components < 1 or self.n_frames < _LEAST_FRAMES or self.max_iter < 0:
+        if self.n_components < 1 or self.n_frames < _LEAST_FRAMES:
             raise SpecificationError(
-                f"{self.n_components} Gaussians of {self.n_frames} frames in {self.max_iter} rounds are no mixture",
-                remedy="give at least one Gaussian, two frames and no fewer than 0 rounds",
+                f"{self.n_components} Gaussians of {self.n_frames} frames are no mixture",
+                remedy="give at least one Gaussian and two frames",
             )
         random = check_random_state(self.random_state)
         drawn = {name: _Draw(self.n_frames, random) for name in self._mixed(self.widths_)}
@@ -192,11 +192,10 @@ class FisherVectors(ByModality):
             min(self.n_components, len(frames)),
             covariance_type="diag",
             reg_covar=1e-3,
-            max_iter=max(self.max_iter, 1),
             random_state=seed,
         )
         made = FrameMixture(centre, np.where(spread > _TINY, spread, 1.0), mixture)
-        if not self.max_iter:
+        if not self.trained:
             _draw_means(mixture, made.standardised(frames, seen))
             return made
         with warnings.catch_warnings():

@@ -32,6 +32,7 @@ OF_THE_RECORDING = ("metadata", "frame-rate")
 """Floors that only some tasks have: what the files tell, whatever is in them."""
 _FIXED = ("functionals", *OF_THE_RECORDING)
 _SHARED = {"progress": False}
+_UNTRAINED = {"max_epochs": 0, "trained": False}
 _WORTH_KEEPING = 2.0  # seconds of the processor
 
 
@@ -179,7 +180,7 @@ class PartVectors:
         shared: dict[str, Any] = {**_SHARED, "random_state": seed, "words": self.material.view(view).shape[1]}
         if f"group.{self.group}" in self.material.steps.table:
             shared["validation_groups"] = self.group
-        untrained = {name: 0 for name in ("max_epochs", "max_iter") if known.get(name) == 0}
+        untrained = {name: value for name, value in _UNTRAINED.items() if known.get(name) == value}
         wanted = {**shared, **self.options, **untrained}
         return estimator.set_params(**{name: value for name, value in wanted.items() if name in known})
 
