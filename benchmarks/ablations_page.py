@@ -55,8 +55,8 @@ def page(found: Mapping[str, Any], made: str) -> str:
         "Representations learn from all training rows, the readout from so many of them, drawn anew "
         f"{found['draws']} times (classes in turns); mean over folds and draws and, in brackets, the range of 95 % of "
         "the draws. `unlabelled`: the representation learns from that share of the training clusters, the readout from "
-        "all. First seed only, also where the tables above have three. A dash: no fold has more training rows than that "
-        "many labels, so that it would be all of them.",
+        "all. First seed only, also where the tables above have three. A dash, or no column: folds have no more "
+        "training rows than that, so it would be all of them.",
         "![Scores by number of labels](ablations-labels.svg)",
     ]
     told += [_amounts_table(f"{name} ({track})", one) for track, name, one in _each(found, "amounts")]
@@ -114,12 +114,12 @@ def _corpora_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if rows:
         yield "## Other corpora to learn from"
         yield (
-            "Two tasks have the same 61 columns of voice, one every 10 ms. The bench averages them over 30 ms in RAVDESS "
-            "and over 100 ms in the real-life clips; **here both are averaged over 100 ms**, so scores differ from the "
-            "bench's. The mixture learns from training rows of the task, from all of the other corpus, or from both. It "
-            "is fitted to at most 20,000 frames drawn at random; of both corpora equally many are drawn, 10,000 or as "
-            "many as the smaller one has. The vectors stand beside functionals of the voice, joined late. First seed "
-            "only. Difference: minus what learned from its own rows."
+            "Two tasks have the same 61 columns of voice, one every 10 ms. The bench averages them over 30 ms in "
+            "RAVDESS and over 100 ms in the real-life clips; **here both are averaged over 100 ms**, so scores differ "
+            "from the bench's. The mixture learns from training rows of the task, from all of the other corpus, or "
+            "from both. It is fitted to at most 20,000 frames drawn at random; of both corpora equally many are drawn, "
+            "10,000 or as many as the smaller one has. The vectors stand beside functionals of the voice, joined late. "
+            "First seed only. Difference: minus what learned from its own rows."
         )
         lines = ["| task | the mixture learned from | frames | score | minus its own |", "|---|---|---|---|---|"]
         for row in rows:
