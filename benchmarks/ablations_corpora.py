@@ -130,7 +130,7 @@ def _predictions(
     for fold in protocol.of_seed(0):
         folds[0, fold.test] = fold.name
         own = [mine.frames[row] for row in fold.train]
-        sources = {OWN: [own], OTHER: [other.frames], BOTH: [own, other.frames]}
+        sources: dict[str, list[Sequence[Steps]]] = {OWN: [own], OTHER: [other.frames], BOTH: [own, other.frames]}
         for name, learned in sources.items():
             frames = drawn_frames(learned, _FRAMES)
             counts[name].append(len(frames))
