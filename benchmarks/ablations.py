@@ -129,8 +129,9 @@ def ideas(suite: SuiteDeclaration, task: TaskDeclaration, track: Track, resample
     only = replace(suite, floors=(taken.whole.text,))
     rows = tuple(row.text for row in taken.variants.values())
     run = SuiteRun(
-        only, out=READS, tasks=(task.name,), tracks=(track,), rows=rows, resamples=resamples, first_division=True
-    )
+        only, out=READS, tasks=(task.name,), tracks=(track,), rows=rows, seeds=task.seeds, resamples=resamples,
+        first_division=True,
+    )  # fmt: skip
     result = _only(run)
     division = result.divisions[0]
     lines = {row.text: _line(division, row.text) for row in (taken.whole, *taken.variants.values())}
@@ -171,12 +172,14 @@ def _found(division: DivisionResult, name: str) -> dict[str, Any] | None:
 
 
 def learned(suite: SuiteDeclaration, task: TaskDeclaration, track: Track, resamples: int) -> dict[str, Any]:
-    """What learns without labels (and what is random) beside statistics and by itself, in one regression; all seeds."""
+    """What learns without labels (and what is random) beside statistics and by itself, in one regression."""
     only = replace(suite, floors=(STATISTICS,))
     rows = tuple(text for name in LEARNED for text in (f"{STATISTICS}+{name}", name))
+    seeds = task.seeds if task.divisions[0].folds == "repeated" else 1  # folds made anew, or hours of training
     run = SuiteRun(
-        only, out=READS, tasks=(task.name,), tracks=(track,), rows=rows, resamples=resamples, first_division=True
-    )
+        only, out=READS, tasks=(task.name,), tracks=(track,), rows=rows, seeds=seeds, resamples=resamples,
+        first_division=True,
+    )  # fmt: skip
     division = _only(run).divisions[0]
     lines = [(name, _found(division, f"{STATISTICS}+{name}"), _found(division, name)) for name in LEARNED]
     return {
@@ -188,7 +191,7 @@ def learned(suite: SuiteDeclaration, task: TaskDeclaration, track: Track, resamp
 
 def amounts(suite: SuiteDeclaration, task: TaskDeclaration, track: Track, draws: int) -> dict[str, Any]:
     """Scores with few labels (drawn anew) and with a part of the unlabelled rows; seed 0 only."""
-    second = task.unlearned.get(track)
+    second = task.twins.get(track, {}).get("unlearned")
     floors = tuple(dict.fromkeys((*COMPARED, *([second] if second else []))))
     run = SuiteRun(
         replace(suite, floors=floors), out=READS, tasks=(task.name,), tracks=(track,), rows=(task.primary[track],),

@@ -102,8 +102,9 @@ class Bench:
         Where reads of test folds are recorded; a cell that was kept is not read again.
     regression : {"logistic", "ridge"}
         Of every readout of classes.
-    contrasted : frozenset of RowRequest
+    contrasted : frozenset of RowRequest, optional
         Rows whose every seed is wanted where the folds are the same for all seeds; of others the first one serves.
+        None: all rows.
     """
 
     vectors: PartVectors
@@ -112,7 +113,7 @@ class Bench:
     folder: Path | None
     reads: TestReads
     regression: str = "logistic"
-    contrasted: frozenset[RowRequest] = frozenset()
+    contrasted: frozenset[RowRequest] | None = None
 
     def seeds_of(self, row: RowRequest, protocol: Protocol, seeds: tuple[int, ...]) -> tuple[int, ...]:
         """Seeds that give the row other numbers.
@@ -128,8 +129,8 @@ class Bench:
         """
         if not protocol.same_for_all_seeds:
             return seeds
-        seeded = any(self.vectors.seeded(part) for part in row.parts)
-        return seeds if seeded and row in self.contrasted else seeds[:1]
+        wanted = self.contrasted is None or row in self.contrasted
+        return seeds if wanted and any(self.vectors.seeded(part) for part in row.parts) else seeds[:1]
 
     def has(self, row: RowRequest, protocol: Protocol, seeds: tuple[int, ...]) -> bool:
         """Whether every cell of a row was kept.

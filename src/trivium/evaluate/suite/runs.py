@@ -76,7 +76,7 @@ class SuiteRun:
     modalities : tuple of str
         Only these; empty: all.
     seeds : int
-        How many; 0: as declared.
+        How many, for all rows; 0: as declared, but of rows outside the contrasts one where folds do not change.
     resamples : int
         Of the bootstrap; 0: as declared.
     first_division : bool
@@ -246,7 +246,7 @@ class SuiteRun:
         seeds = tuple(range(self.seeds or task.seeds))
         floors, rows = self._rows(task, track, material)
         twins = {} if self.rows else {name: parsed_row(row) for name, row in task.twins.get(track, {}).items()}
-        bench.contrasted = frozenset((rows[0], *twins.values()))
+        bench.contrasted = None if self.seeds else frozenset((rows[0], *twins.values()))
         found: list[tuple[DivisionResult, Contrasts, dict[str, float]]] = []
         for division in task.divisions[:1] if self.first_division else task.divisions:
             try:
