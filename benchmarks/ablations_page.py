@@ -30,7 +30,8 @@ def page(found: Mapping[str, Any], made: str) -> str:
         "# What each idea is worth",
         "The declared rows of [the bench](suite.md), taken apart. The whole row stands first; every other line is the "
         "row after something was done to it, and the difference is that line **minus the whole row** on the same "
-        "folds of all declared seeds (ICT-MMMO and the real-life clips are divided three times, the others once), with "
+        "folds of all declared seeds (ICT-MMMO and the real-life clips are divided three times; where folds are fixed, "
+        "what is drawn is drawn three times), with "
         "a 95 % interval over resampled clusters: below zero, what was taken away had earned its place. Nothing is "
         "corrected for the number of lines and nothing was chosen by them. `@late`: one regression a block, joined; "
         "`numbers` is the length of the vector. `an untrained mixture`: the Gaussians of the Fisher vectors stand at "
@@ -46,8 +47,9 @@ def page(found: Mapping[str, Any], made: str) -> str:
     told += [
         "## What learns without labels, beside statistics",
         "One regression over statistics (mean, spread and slope of every column) and one more part: its score, and in "
-        "brackets the 95 % interval of the difference **to statistics alone**; then the part by itself. All seeds, the "
-        "folds of the bench. `untrained` is the encoder of the masked steps before training, `minirocket` has random "
+        "brackets the 95 % interval of the difference **to statistics alone**; then the part by itself. The folds of "
+        "the bench; the first seed where they are fixed. `untrained` is the encoder of the masked steps before "
+        "training, `minirocket` has random "
         "thresholds, `untrained-fisher` is a mixture that was drawn and not fitted; the other parts learn.",
         "![Differences to statistics alone](ablations-learned.svg)",
         *(_learned_table(f"{name} ({track})", one) for track, name, one in _each(found, "learned")),
@@ -65,7 +67,7 @@ def page(found: Mapping[str, Any], made: str) -> str:
 
 
 def _ideas_table(name: str, found: Mapping[str, Any]) -> str:
-    whole, times = found["whole"], f" ({found['seeds']} partitions)" if found["seeds"] > 1 else ""
+    whole, times = found["whole"], f" ({found['seeds']} seeds)" if found["seeds"] > 1 else ""
     lines = [f"### {name}{times}", "", f"| what was done | numbers | {found['measure']} | minus the whole row |",
              "|---|---|---|---|",
              f"| **{whole['row']}** | {whole['numbers']} | {whole['score']:.3f} | |"]  # fmt: skip
