@@ -1,6 +1,7 @@
 """Embedding against torch and against the machine, on the faithful 20 x 409 encoder, as JSON.
 
-Usage: ``python benchmarks/embed.py [--out FILE.json] [--batch 64] [--rounds 10] [--utterances 1024]``. In one process
+Usage: ``python benchmarks/embed.py [--out FILE.json] [--batch 64] [--rounds 10] [--utterances 1024]``; with ``--weights
+weights/talking-clips`` only how many random utterances the encoder of stored weights takes a second. In one process
 and in turn, `rounds` times: torch eager, the exported encoder in ONNX Runtime, and a plain matrix product (NumPy's and
 ONNX Runtime's; the faster is the peak). Then a synthetic corpus on disk, end to end (read, align, scale, encode,
 write), in turn with the encoder alone.
@@ -38,7 +39,7 @@ from trivium.embed import embed_to_file
 from trivium.represent.conv_network import ConvEncoder
 from trivium.represent.export import export_encoder
 from trivium.scale import ScalerSet
-from trivium.weights import Card, OnnxEncoder, TrainingCorpus, Weights, WeightsConfig, save_weights
+from trivium.weights import Card, OnnxEncoder, TrainingCorpus, Weights, WeightsConfig, load_weights, save_weights
 from trivium.weights.encoder import cores
 
 WORDS, WIDTHS = 20, {"text": 300, "audio": 74, "vision": 35}
@@ -55,7 +56,11 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--utterances", type=int, default=1024)
+    parser.add_argument("--weights", type=Path, help="measure only these")
     options = parser.parse_args()
+    if options.weights is not None:
+        print(json.dumps(measure_stored(options.weights, options.batch, options.rounds), indent=1))
+        return
     torch.set_num_threads(cores())
     encoder = trained_like(ConvEncoder(WORDS, WIDTH))
     model = export_encoder(encoder, WORDS, WIDTH)
@@ -124,6 +129,26 @@ def measure_encoder(encoder: ConvEncoder, model: bytes, batch: int, rounds: int)
         "largest_difference": float(np.abs(found - expected).max()),
         "from_float64": {"torch": float(np.abs(expected - exact).max()), "trivium": float(np.abs(found - exact).max())},
         "largest_number": float(np.abs(expected).max()),
+    }
+
+
+def measure_stored(folder: Path, batch: int, rounds: int) -> dict[str, Any]:
+    """Utterances that stored weights encode in a second by the clock, and in a second of the processor."""
+    weights = load_weights(folder)
+    width = sum(stream.dim for stream in weights.specification.streams)
+    x = np.random.default_rng(0).random((batch, weights.window, width), dtype=np.float32)
+    weights.encoder(x)
+    clock, processor_began = time.perf_counter(), time.process_time()
+    for _ in range(rounds):
+        weights.encoder(x)
+    count = batch * rounds
+    return {
+        "weights": folder.name,
+        "shape": list(x.shape),
+        "numbers": weights.n_features,
+        "cores": cores(),
+        "utterances_per_second": round(count / (time.perf_counter() - clock)),
+        "utterances_per_cpu_second": round(count / (time.process_time() - processor_began)),
     }
 
 
