@@ -22,7 +22,7 @@ from trivium.evaluate.suite.declared import PRIMARY, Division, SuiteDeclaration,
 from trivium.evaluate.suite.folds import protocol_of
 from trivium.evaluate.suite.material import Material, Track
 from trivium.evaluate.suite.measured import Measured
-from trivium.evaluate.suite.parts import PartVectors
+from trivium.evaluate.suite.parts import PartVectors, require_options
 from trivium.evaluate.suite.places import absent_files, data_folder, missing_models
 from trivium.evaluate.suite.requests import RowRequest, parsed_row
 from trivium.evaluate.suite.results import DivisionResult, Point, Skipped, SuiteResult, TaskResult
@@ -122,6 +122,10 @@ class SuiteRun:
             self.suite.task(task)
         primary = [row for task in self.suite.tasks for row in task.primary.values()]
         known = {parsed_row(row).text for row in (*self.rows, *self.suite.rows, *self.suite.floors, *primary)}
+        if self.options:
+            asked = {parsed_row(row) for row in (*self.suite.floors, *(self.rows or known))}
+            names = [part.name for row in asked if row.text not in self.leave_out for part in row.parts]
+            require_options(self.options, sorted(names), self.suite.parts, self.given)
         strange = [row for row in self.leave_out if row not in known]
         if strange:
             raise SpecificationError(
@@ -197,7 +201,7 @@ class SuiteRun:
             "parts": {
                 name: {"of": part.of, "view": part.view, **part.options} for name, part in self.suite.parts.items()
             },
-            "declared": not self.rows,
+            "declared": not self.rows and not self.options,
             "tasks_left_out": [task.name for task in self.suite.tasks if task not in self.chosen],
             "not_measured": {track: self._absent(track, tasks) for track in self.tracks},
             "modalities": list(self.modalities),
@@ -253,10 +257,10 @@ class SuiteRun:
             "frames": material.frames.shape[1],
             "seeds": list(seeds),
             "data_sha256": material.digest,
-            "test_reads": bench.reads.total,
             "seconds": {name: round(value, 1) for name, value in found[0][3].items()},
         }
         points = self._ablations(task, bench, material, floors, rows, seeds)
+        facts |= {"test_reads": len(bench.used), "cuts_left_out": self._cuts_left_out(task, material, seeds)}
         return TaskResult(task, track, tuple(one[0] for one in found), found[0][1], facts, points, found[0][2])
 
     def _bench(self, task: TaskDeclaration, material: Material, target: Target) -> Bench:
@@ -365,16 +369,25 @@ class SuiteRun:
         rows: tuple[RowRequest, ...],
         seeds: tuple[int, ...],
     ) -> tuple[Point, ...]:
-        cuts = [Cut(labels=count, draws=self.draws) for count in self.labels]
-        cuts += [Cut(unlabelled=share) for share in self.unlabelled]
+        protocol = protocol_of(task.divisions[0], material.steps, task.cluster, seeds)
+        cuts = [cut for cut in self._cuts if _can_be_had(cut, protocol)]
         if not cuts:
             return ()
-        protocol = protocol_of(task.divisions[0], material.steps, task.cluster, seeds)
         both, points = (*floors, *rows), []
         for cut in (*cuts, EVERYTHING):
             title = f"{task.name}: {cut.text}"
             points += list(self._points(title, bench, both, protocol, seeds, cut))
         return tuple(points)
+
+    @property
+    def _cuts(self) -> list[Cut]:
+        cuts = [Cut(labels=count, draws=self.draws) for count in self.labels]
+        return [*cuts, *(Cut(unlabelled=share) for share in self.unlabelled)]
+
+    def _cuts_left_out(self, task: TaskDeclaration, material: Material, seeds: tuple[int, ...]) -> list[str]:
+        """Cuts that some fold of a task has too few rows for."""
+        protocol = protocol_of(task.divisions[0], material.steps, task.cluster, seeds)
+        return [cut.text for cut in self._cuts if not _can_be_had(cut, protocol)]
 
     def _points(
         self,
@@ -394,6 +407,10 @@ class SuiteRun:
 
 class _NotRun(Exception):
     """Nothing was kept of what counts."""
+
+
+def _can_be_had(cut: Cut, protocol: Protocol) -> bool:
+    return all(cut.can_be_had(fold) for fold in protocol.folds)
 
 
 def _target(task: TaskDeclaration, material: Material) -> Target:
