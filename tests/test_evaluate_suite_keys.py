@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from trivium.corpus import Aligned, LabelSpecification
+from trivium.corpus import Aligned, LabelSpecification, StreamSpecification
 from trivium.evaluate.protocols import Fold
 from trivium.evaluate.report import TestReads
 from trivium.evaluate.suite import cells as cells_module
@@ -129,7 +129,8 @@ def renamed_group(steps: Aligned) -> Aligned:
 
 
 def other_source(steps: Aligned) -> Aligned:
-    stream = replace(steps.specification.streams[0], source="another")
+    first = steps.specification.streams[0]
+    stream = StreamSpecification(first.modality, ("loudness", "pitch"), clock=first.clock)
     return replace(steps, specification=replace(steps.specification, streams=(stream,)))
 
 

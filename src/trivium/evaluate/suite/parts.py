@@ -246,7 +246,7 @@ def require_options(
 
     Examples
     --------
-    >>> require_options({"components": 3}, ["flatten-pca", "majority"], {}, {})
+    >>> require_options({"which": "mean"}, ["statistics", "majority"], {}, {})
     """
     _refuse_transductive(options)
     parts = [name for name in dict.fromkeys(names) if name not in ("majority", *_FIXED)]
