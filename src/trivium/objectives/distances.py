@@ -327,8 +327,8 @@ def vicreg(x: Tensor, y: Tensor, invariance: float = 25.0, variance: float = 25.
 
     Notes
     -----
-    Source: Bardes et al. (2022), VICReg, equations 1 to 6; the mean over both views of the last two terms and the mean
-    over columns in the first are those of its public code.
+    Source: Bardes et al. (2022), VICReg, equations 1 to 6; the mean over both views of the variance term, the sum over
+    both of the covariance term and the mean over columns in the first are those of its public code.
 
     Examples
     --------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
+from trivium.errors import DataError
 from trivium.evaluate.protocols import Fold, Protocol
 from trivium.evaluate.readout import GRID
 from trivium.evaluate.report import TestReads
 from trivium.evaluate.suite.parts import Learning, PartVectors
-from trivium.evaluate.suite.requests import RowRequest, made_readout, reads_blocks
+from trivium.evaluate.suite.requests import READOUTS, RowRequest, made_readout, reads_blocks
 from trivium.evaluate.suite.source import estimator_digest, source_digest
 from trivium.evaluate.target import Target
 from trivium.files import atomic_file, canonical_json, sha256_bytes
@@ -56,6 +57,16 @@ class Cut:
         told = [f"{self.labels} labels"] if self.labels else []
         told += [f"{self.unlabelled:.0%} unlabelled"] if self.unlabelled < 1 else []
         return ", ".join(told) or "all"
+
+    def can_be_had(self, fold: Fold) -> bool:
+        """Whether a fold has more rows to learn from than labels are wanted; with no more, it would be all of them.
+
+        Parameters
+        ----------
+        fold : Fold
+            Its training and validation rows count.
+        """
+        return self.labels < len(fold.train) + len(fold.valid)
 
 
 EVERYTHING = Cut()
@@ -105,6 +116,11 @@ class Bench:
     contrasted : frozenset of RowRequest, optional
         Rows whose every seed is wanted where the folds are the same for all seeds; of others the first one serves.
         None: all rows.
+
+    Attributes
+    ----------
+    used : set of str
+        Names of the cells that were asked for, kept ones too: in how many ways test rows have been answered.
     """
 
     vectors: PartVectors
@@ -114,6 +130,7 @@ class Bench:
     reads: TestReads
     regression: str = "logistic"
     contrasted: frozenset[RowRequest] | None = None
+    used: set[str] = field(default_factory=set, init=False)
 
     def seeds_of(self, row: RowRequest, protocol: Protocol, seeds: tuple[int, ...]) -> tuple[int, ...]:
         """Seeds that give the row other numbers.
@@ -144,11 +161,12 @@ class Bench:
         seeds : tuple of int
             All.
         """
-        return self.folder is not None and all(
-            (self.folder / f"{self._key(row, seed, fold, EVERYTHING)}.npz").is_file()
+        files = (
+            self._file(row, self._key(row, seed, fold, protocol.clusters, EVERYTHING))
             for seed in self.seeds_of(row, protocol, seeds)
             for fold in protocol.of_seed(seed)
         )
+        return all(file is not None and file.is_file() for file in files)
 
     def cell(self, row: RowRequest, seed: int, fold: Fold, clusters: NDArray[Any], cut: Cut = EVERYTHING) -> Cell:
         """Answers for the test rows of a fold, from the folder where they are there.
@@ -165,9 +183,17 @@ class Bench:
             What stays together.
         cut : Cut
             How much of the training rows takes part.
+
+        Raises
+        ------
+        DataError
+            The fold has no more rows than labels are to be drawn.
         """
-        key = self._key(row, seed, fold, cut)
-        file = None if self.folder is None else self.folder / f"{key}.npz"
+        if not cut.can_be_had(fold):
+            raise DataError(f"fold {fold.name} has no more than {cut.labels} rows to draw labels from")
+        key = self._key(row, seed, fold, clusters, cut)
+        file = self._file(row, key)
+        self.used.add(key)
         kept = None if file is None or not file.is_file() else _read(file)
         if kept is not None:
             return kept
@@ -201,7 +227,7 @@ class Bench:
     ) -> tuple[Floats, float]:
         learned = np.concatenate([fold.train, fold.valid])
         valid = np.arange(len(fold.train), len(learned))
-        if not cut.labels or cut.labels >= len(learned):
+        if not cut.labels:
             readout = self._fitted(row, x[learned], learned, clusters, valid, widths)
             return self._said(readout, x[fold.test])[None], float(getattr(readout, "validation_score_", np.nan))
         found = []
@@ -236,7 +262,12 @@ class Bench:
         full[:, np.searchsorted(self.target.classes, readout.classes_)] = readout.predict_proba(x)
         return full
 
-    def _key(self, row: RowRequest, seed: int, fold: Fold, cut: Cut) -> str:
+    def _file(self, row: RowRequest, key: str) -> Path | None:
+        """Where a cell is kept; None where it is not, for want of a folder or of a name for its code."""
+        nameable = self.folder is not None and all(self.vectors.source(part) is not None for part in row.parts)
+        return self.folder / f"{key}.npz" if self.folder is not None and nameable and _code(row) is not None else None
+
+    def _key(self, row: RowRequest, seed: int, fold: Fold, clusters: NDArray[Any], cut: Cut) -> str:
         parts = self.vectors
         facts = {
             "row": row.text,
@@ -245,13 +276,19 @@ class Bench:
             "group": parts.group,
             "seed": seed,
             "rows": [sha256_bytes(rows.tobytes()) for rows in (fold.train, fold.valid, fold.test)],
+            "clusters": sha256_bytes(np.unique(clusters, return_inverse=True)[1].astype(np.int64).tobytes()),
             "cut": [cut.labels, cut.draws if cut.labels else 1, cut.unlabelled],
             "label": list(self.target.label),
             "readout": [GRID, self.regression],
             "data": parts.material.digest,
-            "source": source_digest("trivium.evaluate.late_readout", alone=(__name__, PartVectors.__module__)),
+            "source": _code(row),
         }
         return sha256_bytes(canonical_json(facts).encode())[:24]
+
+
+def _code(row: RowRequest) -> str | None:
+    """Hash of the code that fits and reads a row, that of its parts aside."""
+    return source_digest(__name__, READOUTS[row.readout].partition(":")[0])
 
 
 def _told(parts: PartVectors, name: str) -> str:

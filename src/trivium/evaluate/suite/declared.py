@@ -14,10 +14,8 @@ from typing import Any, Literal, get_args
 from trivium.errors import SpecificationError
 from trivium.evaluate.suite.material import Material, Track, View
 
-__all__ = ["PRIMARY", "TWINS", "Division", "PartDeclaration", "SuiteDeclaration", "TaskDeclaration", "read_suite"]
+__all__ = ["TWINS", "Division", "PartDeclaration", "SuiteDeclaration", "TaskDeclaration", "read_suite"]
 
-PRIMARY = "primary"
-"""Stands for the declared representation in a division's rows."""
 TWINS = ("unlearned", "untrained")
 """The declared representation without what is learned, and with nothing trained."""
 _Folds = Literal["repeated", "grouped", "given"]
@@ -71,7 +69,7 @@ class Division:
     measures : tuple of str
         The first decides; empty: those of the task.
     rows : tuple of str
-        Only these; empty: all.
+        Only these and the declared representation; empty: all.
 
     Raises
     ------

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trivium.corpus import Aligned
 from trivium.errors import SpecificationError
-from trivium.files import sha256_bytes
+from trivium.files import canonical_json, sha256_bytes
 
 __all__ = ["Material", "Track", "View"]
 
@@ -129,9 +129,23 @@ class Material:
 
     @cached_property
     def digest(self) -> str:
-        """Hash over everything, so that numbers of other data are never taken for those of these."""
-        arrays = [self.steps.ids.astype("U"), self.steps.values, self.steps.cell_mask]
-        arrays += [self.frames.values, self.frames.cell_mask]
-        arrays += [self.fixed[name][m] for name in sorted(self.fixed) for m in sorted(self.fixed[name])]
-        arrays += [np.asarray(self.steps.table[key]) for key in sorted(self.steps.table)]
-        return sha256_bytes("".join(sha256_bytes(np.ascontiguousarray(a).tobytes()) for a in arrays).encode())
+        """Hash over everything with names, kinds and shapes: no number of other data is taken for one of these."""
+        fixed = {name: [[modality, _facts(v)] for modality, v in parts.items()] for name, parts in self.fixed.items()}
+        told = {"steps": _aligned(self.steps), "frames": _aligned(self.frames), "fixed": fixed}
+        return sha256_bytes(canonical_json(told).encode())
+
+
+def _aligned(data: Aligned) -> dict[str, Any]:
+    names = ("ids", "values", "mask", "cell_mask", "spans", "words")
+    return {
+        "specification": data.specification.to_json(),
+        "arrays": {name: _facts(getattr(data, name)) for name in names},
+        "table": {key: _facts(data.table[key]) for key in data.table},
+    }
+
+
+def _facts(values: NDArray[Any]) -> list[Any]:
+    """Kind, shape and hash of an array; of objects what they look like, because their bytes are addresses."""
+    array = np.ascontiguousarray(values)
+    content = repr(array.tolist()).encode() if array.dtype.hasobject else array.tobytes()
+    return [array.dtype.str, list(array.shape), sha256_bytes(content)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,14 @@ from trivium.evaluate.describe import takes_validation
 from trivium.evaluate.suite.declared import PartDeclaration
 from trivium.evaluate.suite.material import Material, View
 from trivium.evaluate.suite.requests import PartRequest
-from trivium.evaluate.suite.source import estimator_digest
+from trivium.evaluate.suite.source import estimator_digest, module_digest
 from trivium.files import atomic_file, canonical_json, sha256_bytes
 from trivium.registry import entries, load
 from trivium.represent.pooling import Flatten, FlattenPCA, MeanPooling, MeanStdPooling, Missingness
 from trivium.represent.statistics import Statistics
+from trivium.scale.columns import REFIT
 
-__all__ = ["ALL_STATISTICS", "OF_THE_RECORDING", "Learning", "PartVectors"]
+__all__ = ["ALL_STATISTICS", "OF_THE_RECORDING", "Learning", "PartVectors", "require_options"]
 
 ALL_STATISTICS = "mean,spread,slope,minimum,maximum,p10,p90,first-half,second-half"
 """Functionals of steps, where a task has no better ones."""
@@ -112,7 +113,7 @@ class PartVectors:
         estimator = self._set_up(estimator, seed, view)
         key = self._key(part, estimator, learning)
         if key not in self._known:
-            if not isinstance(estimator, _LEARN_NOTHING):
+            if not _learns_nothing(estimator):
                 self._forget()  # what was learned in another fold is not needed again
             self._known[key] = self._fitted(part, view, estimator, learning, key)
         return self._known[key]
@@ -148,7 +149,19 @@ class PartVectors:
         if part.name == "majority" or (part.name in _FIXED and self.material.has(part.name)):
             return False
         estimator = self.made(part.name)[1]
-        return "random_state" in estimator.get_params() and not isinstance(estimator, FlattenPCA)
+        return "random_state" in estimator.get_params() and type(estimator) is not FlattenPCA
+
+    def source(self, part: PartRequest) -> str | None:
+        """Hash of the code of a part; None where no hash can name it, so that nothing of it may be kept.
+
+        Parameters
+        ----------
+        part : PartRequest
+            Which.
+        """
+        if part.name == "majority" or (part.name in _FIXED and self.material.has(part.name)):
+            return ""
+        return estimator_digest(self.made(part.name)[1])
 
     def made(self, name: str) -> tuple[View, Any]:
         """View and representation of a part with its options, not fitted yet.
@@ -163,16 +176,7 @@ class PartVectors:
         SpecificationError
             There is none of this name.
         """
-        if name in self.given:
-            return "steps", clone(self.given[name])
-        if name == "functionals":
-            return "frames", Statistics(ALL_STATISTICS, indicators=False)
-        told = self.declared.get(name, PartDeclaration(name))
-        known = [entry.name for entry in entries("representation")]
-        if told.of not in known:
-            choice = ", ".join(dict.fromkeys([*known, *self.declared, *_FIXED]))
-            raise SpecificationError(f"there is no part {name!r}", remedy=f"choose from {choice}")
-        return told.view, load("representation", told.of)(**told.options)
+        return _made(name, self.declared, self.given)
 
     def _set_up(self, estimator: Any, seed: int, view: View) -> Any:
         """Options that all parts share, those of the user last; but what is untrained stays so."""
@@ -182,17 +186,19 @@ class PartVectors:
             shared["validation_groups"] = self.group
         untrained = {name: value for name, value in _UNTRAINED.items() if known.get(name) == value}
         wanted = {**shared, **self.options, **untrained}
-        return estimator.set_params(**{name: value for name, value in wanted.items() if name in known})
+        set_up = estimator.set_params(**{name: value for name, value in wanted.items() if name in known})
+        _refuse_transductive(set_up.get_params())
+        return set_up
 
     def _key(self, part: PartRequest, estimator: Any, learning: Learning) -> str:
-        facts = {
+        facts: dict[str, Any] = {
             "part": part.text,
             "class": type(estimator).__qualname__,
             "options": {name: repr(value) for name, value in sorted(estimator.get_params().items())},
             "data": self.material.digest,
-            "source": estimator_digest(estimator, alone=(__name__,)),
+            "source": [estimator_digest(estimator), module_digest(__name__)],
         }
-        if isinstance(estimator, _LEARN_NOTHING):
+        if _learns_nothing(estimator):
             return "nothing" + sha256_bytes(canonical_json(facts).encode())[:24]
         facts |= {"rows": sha256_bytes(learning.rows.tobytes()), "stopping": sha256_bytes(learning.stopping.tobytes())}
         return sha256_bytes(canonical_json(facts).encode())[:24]
@@ -200,7 +206,8 @@ class PartVectors:
     def _fitted(
         self, part: PartRequest, view: View, estimator: Any, learning: Learning, key: str
     ) -> NDArray[np.float32]:
-        file = None if self.folder is None else self.folder / f"{key}.npy"
+        nameable = estimator_digest(estimator) is not None
+        file = self.folder / f"{key}.npy" if self.folder is not None and nameable else None
         if file is not None and file.is_file():
             return np.asarray(np.load(file, allow_pickle=False))
         data = self.material.view(view, part.modalities)
@@ -214,3 +221,68 @@ class PartVectors:
             with atomic_file(file) as draft, draft.open("wb") as opened:
                 np.save(opened, vectors)
         return vectors
+
+
+def require_options(
+    options: Mapping[str, Any],
+    names: Sequence[str],
+    declared: Mapping[str, PartDeclaration],
+    given: Mapping[str, Any],
+) -> None:
+    """Refuse options that no part has, and such by which test rows would change vectors.
+
+    Parameters
+    ----------
+    options : mapping
+        Of the user.
+    names : sequence of str
+        Parts that are asked for; what the data alone may have counts for nothing.
+    declared : mapping of str to PartDeclaration
+        Parts with options of their own.
+    given : mapping of str to estimator
+        Representations by name that are in no registry.
+
+    Raises
+    ------
+    SpecificationError
+        No part has one of them, or it is transductive.
+
+    Examples
+    --------
+    >>> require_options({"which": "mean"}, ["statistics", "majority"], {}, {})
+    """
+    _refuse_transductive(options)
+    parts = [name for name in dict.fromkeys(names) if name not in ("majority", *_FIXED)]
+    known = sorted({option for name in parts for option in _made(name, declared, given)[1].get_params()})
+    strange = [option for option in options if option not in known]
+    if strange:
+        raise SpecificationError(
+            f"no part of the rows has an option {strange[0]!r}", remedy=f"choose from {', '.join(known) or 'none'}"
+        )
+
+
+def _refuse_transductive(options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        if name.rpartition("__")[2] == "scaler" and value == REFIT:
+            raise SpecificationError(
+                f"{name}={REFIT} scales by the rows that are transformed, tested ones among them",
+                remedy="leave it out: pooled takes the training rows of each fold",
+            )
+
+
+def _learns_nothing(estimator: Any) -> bool:
+    """Whether it gives the same whatever it is fitted on; what is derived from such a class may learn."""
+    return type(estimator) in _LEARN_NOTHING
+
+
+def _made(name: str, declared: Mapping[str, PartDeclaration], given: Mapping[str, Any]) -> tuple[View, Any]:
+    if name in given:
+        return "steps", clone(given[name])
+    if name == "functionals":
+        return "frames", Statistics(ALL_STATISTICS, indicators=False)
+    told = declared.get(name, PartDeclaration(name))
+    known = [entry.name for entry in entries("representation")]
+    if told.of not in known:
+        choice = ", ".join(dict.fromkeys([*known, *declared, *_FIXED]))
+        raise SpecificationError(f"there is no part {name!r}", remedy=f"choose from {choice}")
+    return told.view, load("representation", told.of)(**told.options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,22 +14,15 @@ import numpy as np
 from trivium.errors import DataError, FormatError, SpecificationError
 from trivium.evaluate.protocols import Protocol
 from trivium.evaluate.readout import GRID
-from trivium.evaluate.report import Predictions, Row, TestReads
-from trivium.evaluate.scores import rows_of
+from trivium.evaluate.report import TestReads
 from trivium.evaluate.suite.cells import EVERYTHING, Bench, Cut
-from trivium.evaluate.suite.contrast import (
-    PICKED,
-    PICKED_HARDER,
-    Contrast,
-    Contrasts,
-    contrast_of,
-    picked_floor,
-)
-from trivium.evaluate.suite.declared import PRIMARY, Division, SuiteDeclaration, TaskDeclaration
+from trivium.evaluate.suite.compared import Roles, compared
+from trivium.evaluate.suite.contrast import Contrasts
+from trivium.evaluate.suite.declared import Division, SuiteDeclaration, TaskDeclaration
 from trivium.evaluate.suite.folds import protocol_of
 from trivium.evaluate.suite.material import Material, Track
 from trivium.evaluate.suite.measured import Measured
-from trivium.evaluate.suite.parts import OF_THE_RECORDING, PartVectors
+from trivium.evaluate.suite.parts import OF_THE_RECORDING, PartVectors, require_options
 from trivium.evaluate.suite.places import absent_files, data_folder, missing_models
 from trivium.evaluate.suite.requests import RowRequest, parsed_row
 from trivium.evaluate.suite.results import (
@@ -134,8 +127,12 @@ class SuiteRun:
             raise SpecificationError("labels are at least 2, shares of unlabelled data between 0 and 1")
         for task in self.tasks:
             self.suite.task(task)
-        primary = [row for task in self.suite.tasks for row in task.primary.values()]
-        known = {parsed_row(row).text for row in (*self.rows, *self.suite.rows, *self.suite.floors, *primary)}
+        ours = [row for task in self.suite.tasks for track in task.primary for row in self._declared(task, track)]
+        known = {parsed_row(row).text for row in (*self.rows, *self.suite.floors, *ours)}
+        if self.options:
+            asked = {parsed_row(row) for row in (*self.suite.floors, *(self.rows or known))}
+            names = [part.name for row in asked if row.text not in self.leave_out for part in row.parts]
+            require_options(self.options, sorted(names), self.suite.parts, self.given)
         strange = [row for row in self.leave_out if row not in known]
         if strange:
             raise SpecificationError(
@@ -207,7 +204,7 @@ class SuiteRun:
             "parts": {
                 name: {"of": part.of, "view": part.view, **part.options} for name, part in self.suite.parts.items()
             },
-            "declared": not self.rows,
+            "declared": not self.rows and not self.options,
             "tasks_left_out": [task.name for task in self.suite.tasks if task not in self.chosen],
             "not_measured": {track: self._absent(track, tasks) for track in self.tracks},
             "modalities": list(self.modalities),
@@ -244,13 +241,12 @@ class SuiteRun:
         target = _target(task, material)
         bench = self._bench(task, material, target)
         seeds = tuple(range(self.seeds or task.seeds))
-        floors, rows = self._rows(task, track, material)
-        twins = {} if self.rows else {name: parsed_row(row) for name, row in task.twins.get(track, {}).items()}
-        bench.contrasted = None if self.seeds else frozenset((rows[0], *twins.values()))
+        roles = self._roles(task, track, material)
+        bench.contrasted = None if self.seeds else frozenset((roles.rows[0], *roles.twins.values()))
         found: list[tuple[DivisionResult, Contrasts, dict[str, float]]] = []
         for division in task.divisions[:1] if self.first_division else task.divisions:
             try:
-                found.append(self._division(task, division, bench, material, floors, rows, seeds, twins))
+                found.append(self._division(task, division, bench, material, roles, seeds))
             except _NotRun:  # the division that counts must be there; the others stand beside it
                 if not found:
                     raise
@@ -264,10 +260,10 @@ class SuiteRun:
             "frames": material.frames.shape[1],
             "seeds": list(seeds),
             "data_sha256": material.digest,
-            "test_reads": bench.reads.total,
             "seconds": {name: round(value, 1) for name, value in found[0][2].items()},
         }
-        points = self._ablations(task, bench, material, floors, rows, seeds)
+        points = self._ablations(task, bench, material, roles, seeds)
+        facts |= {"test_reads": len(bench.used), "cuts_left_out": self._cuts_left_out(task, material, seeds)}
         return TaskResult(task, track, tuple(one[0] for one in found), found[0][1], facts, points)
 
     def _bench(self, task: TaskDeclaration, material: Material, target: Target) -> Bench:
@@ -277,9 +273,7 @@ class SuiteRun:
         speakers = material.steps.group(task.cluster) if task.cluster else material.steps.ids
         return Bench(vectors, target, speakers, self._work / "cells", TestReads(self.out), self.suite.regression)
 
-    def _rows(
-        self, task: TaskDeclaration, track: str, material: Material
-    ) -> tuple[tuple[RowRequest, ...], tuple[RowRequest, ...]]:
+    def _roles(self, task: TaskDeclaration, track: str, material: Material) -> Roles:
         """Floors and representations of a task; the first representation is that of the contrast."""
         own = [parsed_row(row) for row in (self.rows or self._declared(task, track))]
         floors = tuple(row for row in map(parsed_row, self.suite.floors) if self._fits(row, material))
@@ -287,7 +281,11 @@ class SuiteRun:
         if not floors or not rows:
             what = "representation beside its floors" if floors else "floor"
             raise SpecificationError(f"{task.name} is left without a {what}", remedy="ask for one more row")
-        return floors, rows
+        if self.rows:
+            return Roles(floors, rows)
+        twins = {name: parsed_row(row) for name, row in task.twins.get(track, {}).items()}
+        harder = frozenset((*map(parsed_row, self.suite.harder), *twins.values()))
+        return Roles(floors, rows, twins, harder).only((*floors, *rows))
 
     def _declared(self, task: TaskDeclaration, track: str) -> tuple[str, ...]:
         return (task.primary[track], *task.twins.get(track, {}).values(), *self.suite.harder, *self.suite.rows)
@@ -306,50 +304,23 @@ class SuiteRun:
         division: Division,
         bench: Bench,
         material: Material,
-        floors: tuple[RowRequest, ...],
-        rows: tuple[RowRequest, ...],
+        roles: Roles,
         seeds: tuple[int, ...],
-        twins: Mapping[str, RowRequest],
     ) -> tuple[DivisionResult, Contrasts, dict[str, float]]:
         target = bench.target.measured_by(division.measures) if division.measures else bench.target
-        wanted = set(division.rows) or {row.text for row in (*floors, *rows)}
-        wanted |= {rows[0].text} if PRIMARY in wanted else set()
-        floors = tuple(row for row in floors if row.text in wanted)
-        rows = tuple(row for row in rows if row.text in wanted or row is rows[0])
         protocol = protocol_of(division, material.steps, task.cluster, seeds)
-        lacking = [row for row in (*floors, *rows) if self.kept and not bench.has(row, protocol, seeds)]
-        if rows[0] in lacking or set(floors) <= set(lacking):
-            raise _NotRun(f"{rows[0].text} or its floors have not been run")
-        floors = tuple(row for row in floors if row not in lacking)
-        rows = tuple(row for row in rows if row not in lacking)
-        measured = self._measured(f"{task.name}: {division.name}", bench, (*floors, *rows), protocol, seeds)
-        picked, counts = _picked(measured, floors, seeds)
-        harder = self._harder(rows, twins)
-        hardest = _picked(measured, (*floors, *harder), seeds) if harder else None
-        ordered = {row.text: measured[row.text].predictions for row in floors} | {PICKED: picked}
-        ordered |= {PICKED_HARDER: hardest[0]} if hardest else {}
-        ordered |= {row.text: measured[row.text].predictions for row in rows}
-        features = {name: one.features for name, one in measured.items()} | {PICKED: 0, PICKED_HARDER: 0}
-        lines = rows_of(ordered, features, target, protocol.clusters, (PICKED,), self._resamples)
-        lines = tuple(_of_kind(line, {row.text for row in floors}) for line in lines)
-        ours = rows[0].text
-
-        def minus(floor: Predictions, counts: Mapping[str, int]) -> Contrast:
-            return contrast_of(ours, ordered[ours], floor, counts, target, protocol.clusters, self._resamples)
-
-        contrasts = Contrasts(
-            minus(picked, counts),
-            minus(*hardest) if hardest else None,
-            {name: minus(ordered[row.text], {row.text: 0}) for name, row in twins.items() if row.text in ordered},
-        )
+        ours, every = roles.rows[0], (*roles.floors, *roles.rows)
+        wanted = [row for row in every if not division.rows or row.text in division.rows or row is ours]
+        lacking = [row for row in wanted if self.kept and not bench.has(row, protocol, seeds)]
+        roles = roles.only([row for row in wanted if row not in lacking])
+        if ours in lacking or not roles.floors:
+            raise _NotRun(f"{ours.text} or its floors have not been run")
+        both = (*roles.floors, *roles.rows)
+        measured = self._measured(f"{task.name}: {division.name}", bench, both, protocol, seeds)
+        lines, contrasts = compared(measured, roles, target, protocol, seeds, self._resamples)
         absent = tuple(row.text for row in lacking)
         found = DivisionResult(division.name, protocol.description, target.metrics, lines, absent)
         return found, contrasts, {name: one.seconds for name, one in measured.items()}
-
-    def _harder(self, rows: Sequence[RowRequest], twins: Mapping[str, RowRequest]) -> tuple[RowRequest, ...]:
-        """Rows that the second contrast picks from beside the floors."""
-        known = {*map(parsed_row, self.suite.harder), *twins.values()}
-        return () if self.rows else tuple(row for row in rows if row in known)
 
     def _measured(
         self,
@@ -382,20 +353,28 @@ class SuiteRun:
         task: TaskDeclaration,
         bench: Bench,
         material: Material,
-        floors: tuple[RowRequest, ...],
-        rows: tuple[RowRequest, ...],
+        roles: Roles,
         seeds: tuple[int, ...],
     ) -> tuple[Point, ...]:
-        cuts = [Cut(labels=count, draws=self.draws) for count in self.labels]
-        cuts += [Cut(unlabelled=share) for share in self.unlabelled]
+        protocol = protocol_of(task.divisions[0], material.steps, task.cluster, seeds)
+        cuts = [cut for cut in self._cuts if _can_be_had(cut, protocol)]
         if not cuts:
             return ()
-        protocol = protocol_of(task.divisions[0], material.steps, task.cluster, seeds)
-        both, points = (*floors, *rows), []
+        both, points = (*roles.floors, *roles.rows), []
         for cut in (*cuts, EVERYTHING):
             title = f"{task.name}: {cut.text}"
             points += list(self._points(title, bench, both, protocol, seeds, cut))
         return tuple(points)
+
+    @property
+    def _cuts(self) -> list[Cut]:
+        cuts = [Cut(labels=count, draws=self.draws) for count in self.labels]
+        return [*cuts, *(Cut(unlabelled=share) for share in self.unlabelled)]
+
+    def _cuts_left_out(self, task: TaskDeclaration, material: Material, seeds: tuple[int, ...]) -> list[str]:
+        """Cuts that some fold of a task has too few rows for."""
+        protocol = protocol_of(task.divisions[0], material.steps, task.cluster, seeds)
+        return [cut.text for cut in self._cuts if not _can_be_had(cut, protocol)]
 
     def _points(
         self,
@@ -417,23 +396,15 @@ class _NotRun(Exception):
     """Nothing was kept of what counts."""
 
 
+def _can_be_had(cut: Cut, protocol: Protocol) -> bool:
+    return all(cut.can_be_had(fold) for fold in protocol.folds)
+
+
 def _target(task: TaskDeclaration, material: Material) -> Target:
     every = [label.key for label in material.steps.specification.labels]
     keys = every if task.labels == ("*",) else list(task.labels)
     found = target_of(material.steps, keys if len(keys) > 1 else keys[0])
     return found.measured_by(task.measures) if task.measures else found
-
-
-def _picked(
-    measured: Mapping[str, Measured], floors: Sequence[RowRequest], seeds: tuple[int, ...]
-) -> tuple[Predictions, Mapping[str, int]]:
-    names = [row.text for row in floors]
-    validation = {name: measured[name].validation for name in names}
-    return picked_floor({name: measured[name].predictions for name in names}, validation, seeds)
-
-
-def _of_kind(line: Row, floors: set[str]) -> Row:
-    return replace(line, floor=line.name in floors or line.name in (PICKED, PICKED_HARDER))
 
 
 def _advance(bar: Bar, *, worked: bool) -> None:

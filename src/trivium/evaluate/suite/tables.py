@@ -192,7 +192,9 @@ def _method(settings: Any) -> str:
         "difference to the picked floor."
     )
     if not settings.get("declared", True):
-        told += " **The representation was chosen on the command line: these are not the declared contrasts.**"
+        told += " **Rows or options were chosen on the command line: these are not the declared contrasts.**"
+    if settings.get("options"):
+        told += f" Options: {', '.join(f'`{name}={value}`' for name, value in settings['options'].items())}."
     if settings.get("tasks_left_out"):
         told += f" Tasks that are not in this page: {', '.join(settings['tasks_left_out'])}."
     if settings.get("left_out"):
