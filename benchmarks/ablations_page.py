@@ -12,6 +12,7 @@ from trivium.report.plots import picture
 
 __all__ = ["write_page"]
 
+_BESIDE = " `ravdess-units` is RAVDESS with action units, so it stands here and in no other table."
 WORSE, BETTER, OPEN = "#b2182b", "#2166ac", "0.55"
 
 
@@ -35,8 +36,9 @@ def page(found: Mapping[str, Any], made: str) -> str:
         "a 95 % interval over resampled clusters: below zero, what was taken away had earned its place. Nothing is "
         "corrected for the number of lines and nothing was chosen by them. `@late`: one regression a block, joined; "
         "`numbers` is the length of the vector. `an untrained mixture`: the Gaussians of the Fisher vectors stand at "
-        "training frames drawn at random, nothing is fitted. Of two modalities, one alone is the other left out. "
-        "`ravdess-units` is RAVDESS with action units, so it stands here and in no other table.",
+        "training frames drawn at random, nothing is fitted. Of two modalities, one alone is the other left out."
+        + _BESIDE
+        * any("ravdess-units" in tasks for tasks in found["tracks"].values()),
         "Test folds are those of the bench. Every line reads them once for each fold and seed unless the bench or an "
         f"earlier call kept its answers: {found['test_reads']:,} reads are on record for this page, over all calls of "
         "its command.",

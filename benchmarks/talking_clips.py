@@ -158,23 +158,29 @@ def voice_vectors(fitted: Beside, speech: Aligned) -> Vectors:
 
 
 def evidence() -> tuple[str, ...]:
-    """What the declared contrasts of the bench say of the method, read from its page's numbers."""
+    """What the contrasts of the bench say of the method, read from its page's numbers."""
     tracks = read_json(SUITE)["tracks"]
     return tuple(
-        f"Statistics beside Fisher vectors in the bench (docs/results/suite.md), track {name}, {track['columns']}. "
-        "Declared representation minus the floor that validation picked, 95 %; columns, steps and blocks are others "
-        "than in these weights:\n\n"
+        f"Statistics or functionals beside Fisher vectors in the bench (docs/results/suite.md), track {name}, "
+        f"{track['columns']}. Declared row minus the floor that validation picked, 95 %; columns, steps and blocks are "
+        "others than in these weights:\n\n"
         + "\n".join(f"- {contrast_in_words(title, task)}" for title, task in track["tasks"].items())
         for name, track in sorted(tracks.items(), reverse=True)
     )
 
 
 def contrast_in_words(title: str, task: Mapping[str, Any]) -> str:
-    """Difference, interval and verdict of a task, and what of it is learned."""
-    whole, learned = task["contrast"], task["learned_part"]
-    told = f"{title}, {whole['measure']}: {in_words(whole['difference'], *whole['interval'])} **{whole['outcome']}**"
-    told += " (stands beside, not counted)" if task["beside"] else ""
-    return f"{told}; of which the learned part {in_words(learned['difference'], *learned['interval'])}"
+    """Differences to the declared floors, to harder ones, and to the same with a mixture that was not trained."""
+    told = [
+        f"{name} {in_words(found['difference'], *found['interval'])}"
+        for name, found in (
+            (f"**{task['contrast']['outcome']}**", task["contrast"]),
+            ("beside harder floors", task["harder"]),
+            ("by training the mixture", task["learned"]["untrained"]),
+        )
+    ]
+    beside = " (stands beside, not counted)" if task["beside"] else ""
+    return f"{title}{beside}, {task['contrast']['measure']}: {'; '.join(told)}"
 
 
 def in_words(value: float, low: float, high: float) -> str:
