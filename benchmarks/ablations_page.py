@@ -191,6 +191,11 @@ def draw_labels(found: Mapping[str, Any]) -> None:
             axes.set_visible(False)
 
 
+def _short(row: str, *, ours: bool) -> str:
+    """A name that fits a legend: floors have short ones, the declared row and its twin have not."""
+    return "declared row" if ours else row if "@" not in row else "without what is learned"
+
+
 def _curves(axes: Any, title: str, found: Mapping[str, Any]) -> None:
     cuts = [cut for cut in dict.fromkeys(point["cut"] for point in found["points"]) if not cut.endswith("unlabelled")]
     known = {(point["row"], point["cut"]): point["mean"] for point in found["points"]}
@@ -199,7 +204,7 @@ def _curves(axes: Any, title: str, found: Mapping[str, Any]) -> None:
         ours = row == rows[-1]
         there = [(place, known[row, cut]) for place, cut in enumerate(cuts) if (row, cut) in known]
         axes.plot([place for place, _ in there], [mean for _, mean in there], marker="o", markersize=3,
-                  linewidth=2.2 if ours else 1.0, label=row, color=WORSE if ours else None)  # fmt: skip
+                  linewidth=2.2 if ours else 1.0, label=_short(row, ours=ours), color=WORSE if ours else None)  # fmt: skip
     axes.set_xticks(range(len(cuts)), [cut.removesuffix(" labels") for cut in cuts], fontsize=7)
     axes.set_title(f"{title}: {found['measure']}", fontsize=8, loc="left")
     axes.set_xlabel("labels", fontsize=7)
