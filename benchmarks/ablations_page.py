@@ -203,8 +203,9 @@ def _curves(axes: Any, title: str, found: Mapping[str, Any]) -> None:
     for row in rows:
         ours = row == rows[-1]
         there = [(place, known[row, cut]) for place, cut in enumerate(cuts) if (row, cut) in known]
-        axes.plot([place for place, _ in there], [mean for _, mean in there], marker="o", markersize=3,
-                  linewidth=2.2 if ours else 1.0, label=_short(row, ours=ours), color=WORSE if ours else None)  # fmt: skip
+        look = {"linewidth": 2.2, "color": WORSE} if ours else {"linewidth": 1.0}
+        label = _short(row, ours=ours)
+        axes.plot([p for p, _ in there], [mean for _, mean in there], marker="o", markersize=3, label=label, **look)
     axes.set_xticks(range(len(cuts)), [cut.removesuffix(" labels") for cut in cuts], fontsize=7)
     axes.set_title(f"{title}: {found['measure']}", fontsize=8, loc="left")
     axes.set_xlabel("labels", fontsize=7)
