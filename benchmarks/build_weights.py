@@ -9,7 +9,8 @@ Needs ``$TRIVIUM_DATA`` and what ``trivium upstream fetch`` brings. Nothing but 
     python benchmarks/build_weights.py card --out weights    # only the card of talking-clips, from the bench
 
 REAL_CORPUS is ``trivium extract`` of the real-life clips with their transcripts; the bench makes one of the clips at
-one rate and size (``trivium probe --suite real``, ``~/.cache/trivium/suite/real-life/corpus``), which was taken here.
+one rate and size (``trivium probe --suite real``: ``corpus`` in the folder of ``~/.cache/trivium/suite/real-life``),
+which was taken here.
 """
 
 from __future__ import annotations

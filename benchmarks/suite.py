@@ -3,7 +3,8 @@
 usage: TRIVIUM_DATA=FOLDER python benchmarks/suite.py [OPTION OF THE COMMAND ...]
 
 Options go to the command as they are, such as ``--task mosi --leave-out conv-autoencoder``. Cells that an earlier call
-has kept are not computed again, so the page can be made in pieces: the last call reads them all.
+has kept are not computed again, so the page can be made in pieces: the last call reads them all. Every read of a test
+fold is recorded in ``suite/page`` of the user's folder.
 """
 
 from __future__ import annotations
@@ -12,13 +13,11 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from results import PAGES, circumstances
 
-from trivium.files import atomic_file, read_json, sha256_bytes, write_json
+from trivium.files import atomic_file, read_json, sha256_bytes, user_folder, write_json
 from trivium.report.plots import picture
 
 COLOURS = {"better": "#2166ac", "worse": "#b2182b", "undecided": "0.55"}
@@ -27,12 +26,12 @@ COLOURS = {"better": "#2166ac", "worse": "#b2182b", "undecided": "0.55"}
 def main() -> int:
     """Run the command, then write the page and its numbers."""
     words = ["probe", "--suite", "real", *sys.argv[1:]]
-    with TemporaryDirectory() as folder:
-        ended = subprocess.run([sys.executable, "-m", "trivium", *words, "--out", folder]).returncode
-        if ended:
-            return ended
-        found = read_json(Path(folder) / "suite.json")
-        page = (Path(folder) / "suite.md").read_text(encoding="utf-8")
+    out = user_folder("suite") / "page"
+    ended = subprocess.run([sys.executable, "-m", "trivium", *words, "--out", str(out)]).returncode
+    if ended:
+        return ended
+    found = read_json(out / "suite.json")
+    page = (out / "suite.md").read_text(encoding="utf-8")
     digests = [task["facts"]["data_sha256"] for track in found["tracks"].values() for task in track["tasks"].values()]
     facts = circumstances(sha256_bytes("".join(digests).encode()))
     facts["command"] = f"trivium {shlex.join(words)}"

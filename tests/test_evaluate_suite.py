@@ -41,7 +41,7 @@ from trivium.evaluate.suite.mosi import letter_columns, mosi_words
 from trivium.evaluate.suite.parts import Learning, PartVectors
 from trivium.evaluate.suite.places import data_folder
 from trivium.evaluate.suite.ravdess import LUNA_JIMENEZ
-from trivium.evaluate.suite.real_life import Timed, real_life
+from trivium.evaluate.suite.real_life import Timed, extracted_folder, real_life
 from trivium.evaluate.suite.requests import PartRequest, parsed_row
 from trivium.evaluate.suite.results import SuiteResult
 from trivium.evaluate.suite.runs import SuiteRun
@@ -621,8 +621,9 @@ def test_real_life_clips_have_no_states_of_the_recogniser_among_columns_made_by_
         )
         for i in range(2)
     ]
-    Corpus.from_utterances(clips, Specification(tuple(streams))).save(tmp_path / "work" / "real-life" / "corpus")
     home = tmp_path / "data" / "real-life-trial"
+    made = extracted_folder(home, tmp_path / "work")
+    Corpus.from_utterances(clips, Specification(tuple(streams))).save(made / "corpus")
     home.mkdir(parents=True)
     rows = "".join(f"clip{i},{verdict},3,30,4,4,9\n" for i, verdict in enumerate(("deceptive", "truthful")))
     (home / "meta.csv").write_text("id,label,dur,fps,w,h,sr\n" + rows)

@@ -17,6 +17,8 @@ from trivium.evaluate.protocols import Fold
 from trivium.evaluate.report import TestReads
 from trivium.evaluate.suite import cells as cells_module
 from trivium.evaluate.suite import parts as parts_module
+from trivium.evaluate.suite import real_life as real_life_module
+from trivium.evaluate.suite import sound_columns as sound_module
 from trivium.evaluate.suite.cells import EVERYTHING, Bench
 from trivium.evaluate.suite.declared import Division, read_suite
 from trivium.evaluate.suite.folds import protocol_of
@@ -279,3 +281,27 @@ def test_inner_folds_keep_clusters_together() -> None:
         bench_of(told).cell(parsed_row("functionals"), 0, fold, np.arange(80)).validation for fold in folds_of(told)
     ]
     assert np.mean(by_row) > 0.95 and np.mean(scores) < 0.75
+
+
+def test_columns_of_sound_are_made_anew_when_the_code_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip, found = tmp_path / "a.flac", set[str]()
+    clip.write_bytes(b"sound")
+    monkeypatch.setattr(sound_module, "_decoded", lambda file: np.zeros((3, 1), np.float32))
+    monkeypatch.setattr(sound_module, "_maker", lambda kind: lambda sound: sound)
+    for digest in ("before", "before", "after"):
+        monkeypatch.setattr(sound_module, "source_digest", lambda *modules, digest=digest: digest)
+        sound_module.sound_columns([clip], "voice", tmp_path / "work", show=False)
+        found.update(path.name for path in (tmp_path / "work" / "sound").iterdir())
+    assert len(found) == 2
+
+
+def test_the_folder_of_extracted_clips_follows_code_and_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    found = [real_life_module.extracted_folder(tmp_path, tmp_path)]
+    (clips / "one.mp4").write_bytes(b"picture")
+    found.append(real_life_module.extracted_folder(tmp_path, tmp_path))
+    assert real_life_module.extracted_folder(tmp_path, tmp_path) == found[-1]
+    monkeypatch.setattr(real_life_module, "source_digest", lambda *modules: "another")
+    found.append(real_life_module.extracted_folder(tmp_path, tmp_path))
+    assert len(set(found)) == 3

@@ -18,6 +18,7 @@ from trivium.errors import DataError
 from trivium.evaluate.suite.material import Material, Track
 from trivium.evaluate.suite.places import table_of
 from trivium.evaluate.suite.sequences import Steps, kept_sequences, layers_apart, padded, side_by_side
+from trivium.evaluate.suite.source import source_digest
 
 __all__ = ["LETTER_COLUMNS", "letter_columns", "mosi_words"]
 
@@ -91,7 +92,9 @@ def _minilm(texts: Sequence[Sequence[str]], work: Path, show: bool) -> tuple[lis
         return {"text": last, "layers": np.stack([side.mean(axis=0), side.std(axis=0)])}
 
     names = [" ".join(text) for text in texts]
-    found = kept_sequences(names, "minilm-l6 2", of, work / "words", title="word vectors", show=show)
+    found = kept_sequences(
+        names, f"minilm-l6 {source_digest(__name__)}", of, work / "words", title="word vectors", show=show
+    )
     return found["text"], layers_apart(found["layers"], _LAYERS)
 
 

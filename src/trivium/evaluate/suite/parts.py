@@ -107,7 +107,7 @@ class PartVectors:
         """
         if part.name == "majority":
             return np.zeros((len(self.material), 1), np.float32)
-        if part.name in _FIXED and self.material.has(part.name):
+        if self._is_given(part):
             return self.material.vectors(part.name, part.modalities)
         view, estimator = self.made(part.name)
         estimator = self._set_up(estimator, seed, view)
@@ -131,7 +131,7 @@ class PartVectors:
         """
         if part.name == "majority":
             return (part,)
-        if part.name in _FIXED and self.material.has(part.name):
+        if self._is_given(part):
             known = self.material.modalities_of(part.name)
         else:
             known = self.material.view(self.made(part.name)[0]).specification.modalities
@@ -146,7 +146,7 @@ class PartVectors:
         part : PartRequest
             Which.
         """
-        if part.name == "majority" or (part.name in _FIXED and self.material.has(part.name)):
+        if part.name == "majority" or self._is_given(part):
             return False
         estimator = self.made(part.name)[1]
         return "random_state" in estimator.get_params() and type(estimator) is not FlattenPCA
@@ -159,9 +159,13 @@ class PartVectors:
         part : PartRequest
             Which.
         """
-        if part.name == "majority" or (part.name in _FIXED and self.material.has(part.name)):
+        if part.name == "majority" or self._is_given(part):
             return ""
         return estimator_digest(self.made(part.name)[1])
+
+    def _is_given(self, part: PartRequest) -> bool:
+        """Whether the material brings the vectors."""
+        return part.name in _FIXED and self.material.has(part.name)
 
     def made(self, name: str) -> tuple[View, Any]:
         """View and representation of a part with its options, not fitted yet.

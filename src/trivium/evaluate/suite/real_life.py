@@ -24,10 +24,12 @@ from trivium.evaluate.suite.places import table_of
 from trivium.evaluate.suite.same_recording import PICTURES_PER_SECOND, same_recording
 from trivium.evaluate.suite.sequences import Steps, padded, side_by_side
 from trivium.evaluate.suite.sound_columns import sound_columns
+from trivium.evaluate.suite.source import source_digest
 from trivium.evaluate.suite.voice_functionals import voice_functionals
+from trivium.files import sha256_bytes
 from trivium.progress import track as tracked
 
-__all__ = ["Timed", "real_life", "recording_facts"]
+__all__ = ["Timed", "extracted_folder", "real_life", "recording_facts"]
 
 _PARTS = 20
 _FRAMES_PER_SECOND = 10
@@ -57,10 +59,11 @@ def real_life(folder: Path, work: Path, track: Track, *, show: bool = True) -> M
         The tables are not those of the release, or a clip has no speaker.
     """
     home = folder / "real-life-trial"
-    corpus = _extracted(home, work, show)
+    made = extracted_folder(home, work)
+    corpus = _extracted(home, made, show)
     names = corpus.ids.tolist()
     known = _rows_of(home, names)
-    clips = [work / "real-life" / "clips" / f"{name}.mkv" for name in names]
+    clips = [made / "clips" / f"{name}.mkv" for name in names]
     streams = _streams(corpus, clips, work, track, show)
     steps = {name: padded([one.spread_over(_PARTS) for one in of]) for name, of in streams.items()}
     frames = {
@@ -81,18 +84,47 @@ def real_life(folder: Path, work: Path, track: Track, *, show: bool = True) -> M
     return Material(views[0], views[1], fixed)
 
 
-def _extracted(home: Path, work: Path, show: bool) -> Corpus:
+def extracted_folder(home: Path, work: Path) -> Path:
+    """Where the clips written anew (``clips``) and what was extracted from them (``corpus``) are kept.
+
+    Another version of the code, of a library, a clip or a transcript has another folder: nothing stale is read.
+
+    Parameters
+    ----------
+    home : path
+        Folder of the set.
+    work : path
+        Of everything that the suite keeps.
+
+    Examples
+    --------
+    >>> extracted_folder(Path("real-life-trial"), Path("work")).parent.as_posix()
+    'work/real-life'
+    """
+    files = (*_clips(home), *_transcripts(home))
+    told = [str(source_digest(__name__)), *(f"{path.name} {path.stat().st_size}" for path in files)]
+    return work / "real-life" / sha256_bytes("\n".join(told).encode())[:16]
+
+
+def _clips(home: Path) -> list[Path]:
+    return sorted((home / "clips").rglob("*.mp4"))
+
+
+def _transcripts(home: Path) -> list[Path]:
+    return sorted(home.glob("transcripts/*/*.txt"))
+
+
+def _extracted(home: Path, target: Path, show: bool) -> Corpus:
     """Corpus of the clips written anew; both are made once."""
     from trivium.extract import Recording, extract_clips
 
-    target = work / "real-life"
     if not (target / "corpus" / "corpus.json").is_file():
-        found = sorted(path for path in (home / "clips").rglob("*.mp4"))
+        found = _clips(home)
         if not found:
             raise DataError("holds no clip", file=home / "clips", remedy="take the folder of the release as it is")
         for path in tracked(found, "clips at one rate and size", show=show):
             same_recording(path, target / "clips" / f"{path.stem}.mkv")
-        texts = {path.stem: path.read_text("utf-8", "replace") for path in home.glob("transcripts/*/*.txt")}
+        texts = {path.stem: path.read_text("utf-8", "replace") for path in _transcripts(home)}
         recordings = [
             Recording(target / "clips" / f"{path.stem}.mkv", path.stem, transcript=texts.get(path.stem))
             for path in found

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trivium.corpus import StreamSpecification
 from trivium.errors import MediaError
 from trivium.evaluate.suite.sequences import Steps, kept_sequences
+from trivium.evaluate.suite.source import source_digest
 
 __all__ = ["LAYERS", "sound_columns"]
 
@@ -45,31 +45,30 @@ def sound_columns(files: Sequence[Path], kind: str, folder: Path, *, show: bool 
     UpstreamError
         The recogniser is not on this machine.
     """
-    specification, columns_of = _maker(kind)
+    columns_of = _maker(kind)
 
     def of(number: int) -> dict[str, Steps]:
         return {kind: columns_of(_decoded(files[number]))}
 
-    told = f"{kind} {specification.extractor} {specification.version} {' '.join(specification.columns)}"
+    told = f"{kind} {source_digest(__name__)}"
     names = [f"{file.name} {file.stat().st_size}" for file in files]
     return kept_sequences(names, told, of, folder / "sound", title=f"{kind} columns", show=show)[kind]
 
 
-def _maker(kind: str) -> tuple[StreamSpecification, Callable[[Steps], Steps]]:
-    """What columns of a kind are, and what makes them of sound."""
+def _maker(kind: str) -> Callable[[Steps], Steps]:
+    """What makes columns of a kind of sound."""
     if kind == "voice":
-        from trivium.extract.audio.voice import voice_specification, voice_stream
+        from trivium.extract.audio.voice import voice_stream
 
-        return voice_specification(), lambda sound: np.asarray(voice_stream(sound).values, np.float32)
+        return lambda sound: np.asarray(voice_stream(sound).values, np.float32)
     if kind == "states":
-        from trivium.extract.audio.whisper import WhisperExtractor
         from trivium.extract.words.speech import encoder_states
 
-        return WhisperExtractor().specification, encoder_states
+        return encoder_states
     from trivium.extract.audio.whisper_layers import WhisperLayersExtractor
 
     extractor = WhisperLayersExtractor("+".join(map(str, LAYERS)))
-    return extractor.specification, lambda sound: _mean_and_spread(extractor.stream(sound, None).values)
+    return lambda sound: _mean_and_spread(extractor.stream(sound, None).values)
 
 
 def _mean_and_spread(values: NDArray[Any]) -> Steps:

@@ -15,7 +15,7 @@ __all__ = ["estimator_digest", "module_digest", "source_digest"]
 
 _PACKAGE = "trivium"
 _FOLDER = Path(__file__).parents[2]  # of the package: modules are found by their files, and none is imported
-_LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "onnxruntime", "av")
 
 
 def estimator_digest(estimator: Any) -> str | None:
