@@ -50,7 +50,8 @@ def _actions(extracted: Extracted) -> dict[str, str]:
 def test_a_voice_without_picture_gives_words_text_and_audio(voice: Path) -> None:
     extracted = ClipExtractor().extract(Recording(voice))
     one = extracted.utterance
-    assert one.text.startswith("Unless to be rather cold-hearted, and rather selfish")
+    said = one.text.replace(",", "")  # whether a comma is heard differs between processors
+    assert said.startswith("Unless to be rather cold-hearted and rather selfish")
     assert one.words is not None and one.words.times is not None
     assert one.words.text[:3] == ("unless", "to", "be")
     assert set(one.streams) == {"text", "audio", "audio_whisper"}
