@@ -31,7 +31,7 @@ from trivium.evaluate.suite.requests import PartRequest, RowRequest, parsed_row
 from trivium.evaluate.suite.results import DivisionResult, Point, TaskResult
 from trivium.evaluate.suite.runs import SuiteRun
 from trivium.evaluate.suite.sound_columns import LAYERS
-from trivium.files import sha256_bytes, user_folder, write_json
+from trivium.files import read_json, sha256_bytes, user_folder, write_json
 
 LABELS = (10, 30, 100)
 SHARES = (0.1, 0.3)
@@ -52,6 +52,7 @@ STATISTICS = "statistics"
 FISHER, UNTRAINED = "fisher-vectors", "untrained-fisher"
 LEARNED = (FISHER, UNTRAINED, "masked-steps", "contrastive", "cross-modal", "vicreg", "untrained", "minirocket")
 """What may stand beside statistics; what is untrained takes scales, frames or thresholds from data and no more."""
+NUMBERS = PAGES / "ablations.json"
 READS = user_folder("suite") / "ablations"
 """Where reads of test folds are recorded."""
 
@@ -190,11 +191,15 @@ def learned(suite: SuiteDeclaration, task: TaskDeclaration, track: Track, resamp
 
 
 def amounts(suite: SuiteDeclaration, task: TaskDeclaration, track: Track, draws: int) -> dict[str, Any]:
-    """Scores with few labels (drawn anew) and with a part of the unlabelled rows; seed 0 only."""
+    """Scores with few labels (drawn anew) and with a part of the unlabelled rows; seed 0 only.
+
+    The declared parts stand there in one regression too, so that readout and columns can be told apart.
+    """
+    whole = parsed_row(task.primary[track])
     second = task.twins.get(track, {}).get("unlearned")
-    floors = tuple(dict.fromkeys((*COMPARED, *([second] if second else []))))
+    floors = tuple(dict.fromkeys((*COMPARED, *([second] if second else []), replace(whole, readout="linear").text)))
     run = SuiteRun(
-        replace(suite, floors=floors), out=READS, tasks=(task.name,), tracks=(track,), rows=(task.primary[track],),
+        replace(suite, floors=floors), out=READS, tasks=(task.name,), tracks=(track,), rows=(whole.text,),
         labels=LABELS, draws=draws, unlabelled=SHARES, seeds=1, resamples=2, first_division=True,
     )  # fmt: skip
     found = _only(run)
@@ -214,10 +219,21 @@ def tables(suite: SuiteDeclaration, task: TaskDeclaration, track: Track, asked: 
     return found
 
 
+def joined(suite: SuiteDeclaration, now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What was asked for now, and of other tasks what the page held before, in the suite's order."""
+    found: dict[str, dict[str, Any]] = {}
+    for track in get_args(Track):
+        known = {**before.get(track, {}), **now.get(track, {})}
+        there = {task.name: known[task.name] for task in suite.tasks if task.name in known}
+        if there:
+            found[track] = there
+    return found
+
+
 def main() -> int:
     """Run what was asked for and write page, numbers and figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--task", action="append", help="only these; default: all")
+    parser.add_argument("--task", action="append", help="only these, the others as the page has them; default: all")
     parser.add_argument("--draws", type=int, default=50, help="how often labels are drawn")
     parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap")
     asked = parser.parse_args()
@@ -230,6 +246,9 @@ def main() -> int:
                 tracks.setdefault(track, {})[task.name] = tables(suite, task, track, asked)
     shared = set(PAIR) <= {task.name for task in wanted}
     rows = corpora(suite, PAIR, asked.resamples, READS) if shared else []
+    before = read_json(NUMBERS) if asked.task and NUMBERS.is_file() else {"tracks": {}, "corpora": []}
+    tracks = joined(suite, tracks, before["tracks"])
+    rows = rows or before["corpora"]
     found = {"draws": asked.draws, "tracks": tracks, "corpora": rows, "test_reads": TestReads(READS).total}
     digests = [one["ideas"]["data_sha256"] for tasks in tracks.values() for one in tasks.values()]
     digests += [row["data_sha256"] for row in rows]
@@ -239,7 +258,7 @@ def main() -> int:
         f"Made on {facts['date']} with `{facts['command']}` ({minutes:.0f} processor minutes in the last call; data "
         f"SHA-256 {facts['data_sha256'][:16]}; source SHA-256 {facts['source_sha256'][:16]})."
     )
-    write_json(PAGES / "ablations.json", {**facts, **found, "cpu_minutes": round(minutes, 1)})
+    write_json(NUMBERS, {**facts, **found, "cpu_minutes": round(minutes, 1)})
     write_page(found, made)
     return 0
 

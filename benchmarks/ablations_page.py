@@ -60,7 +60,8 @@ def page(found: Mapping[str, Any], made: str) -> str:
         f"{found['draws']} times (classes in turns); mean over folds and draws and, in brackets, the range of 95 % of "
         "the draws. `unlabelled`: the representation learns from that share of the training clusters, the readout from "
         "all. First seed only, also where the tables above have three. A dash, or no column: folds have no more "
-        "training rows than that, so it would be all of them.",
+        "training rows than that, so it would be all of them. The declared parts stand there joined late and, without "
+        "`@late`, in one regression.",
         "![Scores by number of labels](ablations-labels.svg)",
     ]
     told += [_amounts_table(f"{name} ({track})", one) for track, name, one in _each(found, "amounts")]
@@ -192,8 +193,10 @@ def draw_labels(found: Mapping[str, Any]) -> None:
 
 
 def _short(row: str, *, ours: bool) -> str:
-    """A name that fits a legend: floors have short ones, the declared row and its twin have not."""
-    return "declared row" if ours else row if "@" not in row else "without what is learned"
+    """A name that fits a legend: floors have short ones, the declared row and what is like it have not."""
+    if ours:
+        return "declared row"
+    return "without what is learned" if "@" in row else "its parts in one regression" if "+" in row else row
 
 
 def _curves(axes: Any, title: str, found: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ from trivium.evaluate.suite.sequences import Steps, padded, side_by_side
 from trivium.evaluate.suite.sound_columns import sound_columns
 from trivium.evaluate.suite.source import source_digest
 from trivium.evaluate.suite.voice_functionals import voice_functionals
-from trivium.files import sha256_bytes
+from trivium.files import sha256_bytes, sha256_file
 from trivium.progress import track as tracked
 
 __all__ = ["Timed", "extracted_folder", "real_life", "recording_facts"]
@@ -102,7 +102,7 @@ def extracted_folder(home: Path, work: Path) -> Path:
     'work/real-life'
     """
     files = (*_clips(home), *_transcripts(home))
-    told = [str(source_digest(__name__)), *(f"{path.name} {path.stat().st_size}" for path in files)]
+    told = [str(source_digest(__name__)), *(f"{path.name} {sha256_file(path)}" for path in files)]
     return work / "real-life" / sha256_bytes("\n".join(told).encode())[:16]
 
 

@@ -38,7 +38,7 @@ def kept_sequences(
     Parameters
     ----------
     names : sequence of N str
-        What they are made from: names and sizes of files, or texts.
+        What they are made from: names and hashes of files, or texts.
     key : str
         What they depend on besides.
     make : callable

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from trivium.errors import MediaError
 from trivium.evaluate.suite.sequences import Steps, kept_sequences
 from trivium.evaluate.suite.source import source_digest
+from trivium.files import sha256_file
 
 __all__ = ["LAYERS", "sound_columns"]
 
@@ -51,7 +52,7 @@ def sound_columns(files: Sequence[Path], kind: str, folder: Path, *, show: bool 
         return {kind: columns_of(_decoded(files[number]))}
 
     told = f"{kind} {source_digest(__name__)}"
-    names = [f"{file.name} {file.stat().st_size}" for file in files]
+    names = [f"{file.name} {sha256_file(file)}" for file in files]
     return kept_sequences(names, told, of, folder / "sound", title=f"{kind} columns", show=show)[kind]
 
 
