@@ -37,7 +37,7 @@ VALIDATION = {
     LATE: (0.5, 0.7, 0.2),
     OTHER: (0.9, 0.9, 0.9),
 }
-"""By row and fold: of floors, mean wins twice; among the harder ones the twin, the late floor and mean win once each."""
+"""By row and fold: of floors, mean wins twice; of the harder ones the twin, the late floor and mean win once each."""
 
 
 def hand_made_rows() -> tuple[dict[str, Measured], Target, Protocol]:
