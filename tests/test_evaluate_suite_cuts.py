@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -19,10 +19,10 @@ from trivium.evaluate.suite.contrast import contrast_of
 from trivium.evaluate.suite.declared import read_suite
 from trivium.evaluate.suite.material import Material
 from trivium.evaluate.suite.parts import Learning, PartVectors, require_options
-from trivium.evaluate.suite.requests import PartRequest, parsed_row
+from trivium.evaluate.suite.requests import PartRequest, RowRequest, parsed_row
 from trivium.evaluate.suite.runs import SuiteRun
 from trivium.evaluate.target import target_of
-from trivium.represent import MaskedSteps
+from trivium.represent import MaskedSteps, MeanPooling
 from trivium.represent.inputs import array_to_aligned
 
 pytestmark = pytest.mark.usefixtures("few_strengths")
@@ -69,6 +69,54 @@ def test_a_fold_with_too_few_rows_for_a_draw_of_labels_is_refused_whichever_come
     assert bench.cell(parsed_row("mean"), 0, many, bench.speakers, cut).output.shape[0] == 3
     with pytest.raises(DataError, match="fold 2 has no more than 3 rows"):
         bench.cell(parsed_row("mean"), 0, few, bench.speakers, cut)
+
+
+def rows_read(monkeypatch: pytest.MonkeyPatch, seed: int, cut: Cut) -> list[tuple[int, ...]]:
+    """Rows that the readout of a fold was fitted on, draw by draw."""
+    bench, read = toy_bench(40), list[tuple[int, ...]]()
+    fitted = bench._fitted
+
+    def watched(row: RowRequest, x: Any, rows: Any, *rest: Any) -> Any:
+        read.append(tuple(rows.tolist()))
+        return fitted(row, x, rows, *rest)
+
+    monkeypatch.setattr(bench, "_fitted", watched)
+    bench.cell(
+        parsed_row("mean"), seed, Fold("1", np.arange(20), np.arange(30, 40), np.arange(20, 30)), bench.speakers, cut
+    )
+    return read
+
+
+def test_labels_are_drawn_anew_for_every_draw_and_every_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut = Cut(labels=6, draws=4)
+    draws = {seed: rows_read(monkeypatch, seed, cut) for seed in (0, 1, 2)}
+    every = [rows for of_seed in draws.values() for rows in of_seed]
+    assert len(every) == len(set(every)) == 3 * 4
+    assert all(len(set(rows)) == 6 and max(rows) < 30 for rows in every)
+    assert set(np.concatenate(every).tolist()) & set(range(20, 30))  # labels of validation rows are drawn too
+    assert rows_read(monkeypatch, 1, cut) == draws[1]
+
+
+def clusters_fitted_on(seed: int) -> set[int]:
+    """Numbers of the clusters that a representation was fitted on, given half of twelve."""
+    seen: list[int] = []
+
+    class Watching(MeanPooling):
+        def fit(self, X: Any, y: object = None) -> Self:
+            seen.extend(np.unique(X.ids.astype(int) // 2).tolist())
+            return super().fit(X)
+
+    bench = toy_bench(40)
+    bench.vectors.given = {"own": Watching()}
+    fold = Fold("1", np.arange(24), np.arange(24, 40))
+    bench.cell(parsed_row("own"), seed, fold, (np.arange(40) // 2).astype(str), Cut(unlabelled=0.5))
+    return set(seen)
+
+
+def test_unlabelled_clusters_are_drawn_anew_for_every_seed() -> None:
+    kept = [clusters_fitted_on(seed) for seed in range(3)]
+    assert [len(one) for one in kept] == [6, 6, 6]
+    assert kept[0] != kept[1] != kept[2] != kept[0] and clusters_fitted_on(0) == kept[0]
 
 
 def test_cuts_that_a_fold_cannot_give_are_left_out_and_told(data: Path) -> None:

@@ -19,7 +19,7 @@ from trivium.evaluate.suite import cells as cells_module
 from trivium.evaluate.suite import parts as parts_module
 from trivium.evaluate.suite import real_life as real_life_module
 from trivium.evaluate.suite import sound_columns as sound_module
-from trivium.evaluate.suite.cells import EVERYTHING, Bench
+from trivium.evaluate.suite.cells import EVERYTHING, Bench, Cut
 from trivium.evaluate.suite.declared import Division, read_suite
 from trivium.evaluate.suite.folds import protocol_of
 from trivium.evaluate.suite.material import Material
@@ -75,6 +75,16 @@ def test_a_cell_is_named_by_each_of_its_kinds_of_rows_its_seed_and_its_clusters(
     ]
     assert len(set(keys)) == len(keys)
     assert key_of(bench, fold, clusters=clusters.astype("<U40")) == keys[0]
+
+
+def test_a_cell_is_named_by_how_much_takes_part() -> None:
+    bench = bench_of(small_material())
+    fold = folds_of(bench.vectors.material)[0]
+    labels = [Cut(labels=10), Cut(labels=20), Cut(labels=10, draws=5)]
+    shares = [Cut(unlabelled=0.5), Cut(unlabelled=0.25), Cut(labels=10, unlabelled=0.5)]
+    keys = [bench._key(MEAN, 0, fold, bench.speakers, cut) for cut in (EVERYTHING, *labels, *shares)]
+    assert len(set(keys)) == len(keys)
+    assert bench._key(MEAN, 0, fold, bench.speakers, Cut(draws=5)) == keys[0]  # nothing is drawn
 
 
 def test_a_cell_is_named_by_the_code_of_the_bench_and_of_its_readout(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,6 +149,7 @@ def other_source(steps: Aligned) -> Aligned:
 CHANGES: dict[str, Callable[[Material], Material]] = {
     "values": of_steps(lambda steps: replace(steps, values=steps.values + 1)),
     "mask": of_steps(lambda steps: replace(steps, mask=~steps.mask)),
+    "seen cells": of_steps(lambda steps: replace(steps, cell_mask=~steps.cell_mask)),
     "ids": of_steps(lambda steps: replace(steps, ids=steps.ids[::-1].copy())),
     "words": of_steps(lambda steps: replace(steps, words=np.full(steps.words.shape, "so"))),
     "labels": of_steps(other_labels),
