@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from trivium.errors import SpecificationError
 from trivium.evaluate.protocols import Fold, Protocol
 from trivium.evaluate.report import Row
 from trivium.evaluate.suite.compared import Roles, compared
 from trivium.evaluate.suite.contrast import PICKED, PICKED_HARDER, Contrasts
-from trivium.evaluate.suite.declared import SuiteDeclaration, read_suite
+from trivium.evaluate.suite.declared import PartDeclaration, SuiteDeclaration, read_suite
 from trivium.evaluate.suite.material import Material
 from trivium.evaluate.suite.measured import Measured
 from trivium.evaluate.suite.parts import Learning, PartVectors
@@ -159,6 +160,17 @@ def test_twins_and_declared_harder_floors_of_a_run_are_picked_for_the_harder_con
     contrasts = run_of(data, 1, suite).tasks[0].contrasts
     assert contrasts.declared.picked == {"majority": 1}
     assert contrasts.harder is not None and contrasts.harder.picked == {"mean": 1}
+
+
+def test_a_twin_never_takes_the_place_of_the_declared_row(data: Path) -> None:
+    with pytest.raises(SpecificationError, match="left without the row that its contrast was declared for"):
+        SuiteRun(with_fixed_folds(), data=data, tracks=("H",), leave_out=("mean+fisher-vectors",))
+    suite = with_fixed_folds()
+    fits_nothing = replace(
+        suite, parts={**suite.parts, "fisher-vectors": PartDeclaration("fisher-vectors", least_modalities=3)}
+    )
+    with pytest.raises(SpecificationError, match="left without the row that its contrast was declared for"):
+        run_of(data, 1, fits_nothing)
 
 
 def test_ours_and_its_twins_are_read_with_every_seed_where_folds_are_fixed(data: Path) -> None:

@@ -133,6 +133,9 @@ class SuiteRun:
             asked = {parsed_row(row) for row in (*self.suite.floors, *(self.rows or known))}
             names = [part.name for row in asked if row.text not in self.leave_out for part in row.parts]
             require_options(self.options, sorted(names), self.suite.parts, self.given)
+        for task, track in ((task, track) for task in self.chosen for track in self.tracks if track in task.primary):
+            if not self.rows and parsed_row(task.primary[track]).text in self.leave_out:
+                raise _without_primary(task, track)
         strange = [row for row in self.leave_out if row not in known]
         if strange:
             raise SpecificationError(
@@ -283,6 +286,8 @@ class SuiteRun:
             raise SpecificationError(f"{task.name} is left without a {what}", remedy="ask for one more row")
         if self.rows:
             return Roles(floors, rows)
+        if rows[0] != parsed_row(task.primary[track]):
+            raise _without_primary(task, track)
         twins = {name: parsed_row(row) for name, row in task.twins.get(track, {}).items()}
         harder = frozenset((*map(parsed_row, self.suite.harder), *twins.values()))
         return Roles(floors, rows, twins, harder).only((*floors, *rows))
@@ -394,6 +399,13 @@ class SuiteRun:
 
 class _NotRun(Exception):
     """Nothing was kept of what counts."""
+
+
+def _without_primary(task: TaskDeclaration, track: str) -> SpecificationError:
+    return SpecificationError(
+        f"{task.name} is left without the row that its contrast was declared for, {task.primary[track]}",
+        remedy="keep that row, or name rows of your own, of which the first one is compared",
+    )
 
 
 def _can_be_had(cut: Cut, protocol: Protocol) -> bool:
