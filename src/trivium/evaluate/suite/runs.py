@@ -133,9 +133,10 @@ class SuiteRun:
             asked = {parsed_row(row) for row in (*self.suite.floors, *(self.rows or known))}
             names = [part.name for row in asked if row.text not in self.leave_out for part in row.parts]
             require_options(self.options, sorted(names), self.suite.parts, self.given)
-        for task, track in ((task, track) for task in self.chosen for track in self.tracks if track in task.primary):
-            if not self.rows and parsed_row(task.primary[track]).text in self.leave_out:
-                raise _without_primary(task, track)
+        for asked_for in self.chosen if not self.rows else ():
+            for track in self.tracks:
+                if track in asked_for.primary and parsed_row(asked_for.primary[track]).text in self.leave_out:
+                    raise _without_primary(asked_for, track)
         strange = [row for row in self.leave_out if row not in known]
         if strange:
             raise SpecificationError(
