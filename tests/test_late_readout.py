@@ -55,7 +55,30 @@ def test_numbers_are_those_of_stacked_ridge_regressions() -> None:
     folds = list(GroupKFold(4).split(x, groups=groups))
     stacked = StackingRegressor(each, LinearRegression(positive=True), cv=folds).fit(x, y)
     np.testing.assert_allclose(late.weights_[:, 0], stacked.final_estimator_.coef_, rtol=1e-6)
-    np.testing.assert_allclose(late.predict(x)[:, 0], stacked.predict(x), rtol=1e-6)
+    # scikit-learn's constant belongs to the models of the folds; ours to the readouts that are kept
+    apart = late.predict(x)[:, 0] - stacked.predict(x)
+    np.testing.assert_allclose(apart, apart[0], rtol=1e-6)
+    assert late.predict(x).mean() == pytest.approx(y.mean())
+
+
+def test_a_block_with_a_large_weight_does_not_carry_the_distance_between_two_means_into_the_answer() -> None:
+    """Training and validation rows lie two apart, and every block was told to say next to nothing."""
+    x, y, groups = numbers()
+    valid = np.arange(90, len(y))
+    y[valid] += 2
+    late = LateReadout(BLOCKS, "numbers", strengths=[1e6]).fit(x, y, groups=groups, valid=valid)
+    assert late.weights_.max() > 1000
+    assert late.predict(x).mean() == pytest.approx(y.mean())
+    assert np.abs(late.predict(x)[:, 0] - y).mean() < np.abs(y - y.mean()).mean()
+
+
+def test_the_score_of_numbers_is_that_of_least_squares_with_a_constant() -> None:
+    """Against least squares with a constant, none of the package's own code in it."""
+    x, y, groups = numbers()
+    late = LateReadout(BLOCKS, "numbers", strengths=[10.0]).fit(x, y, groups=groups)
+    held_out = np.stack([readout.held_out_[:, 0] for readout in late.readouts_.values()], axis=1)
+    least = LinearRegression(positive=True).fit(held_out, y)
+    assert late.validation_score_ == pytest.approx(-np.mean((least.predict(held_out) - y) ** 2))
 
 
 def test_held_out_answers_are_those_of_a_grouped_cross_validation() -> None:

@@ -33,6 +33,10 @@ class LateReadout(Readout):
     that had not learned from it (``held_out_`` of the readouts): a convex problem without anything to tune. The same
     rows chose the strengths, one number a block; they never include a test row.
 
+    The constant goes with the readouts that are kept, which learned from all rows: the mean answer for those rows is
+    their mean. A constant fitted with the weights would belong to other models; a block that was told to say next to
+    nothing may have a weight of hundreds, which makes as many units of error of the distance between two means.
+
     Parameters
     ----------
     widths : mapping of str to int
@@ -131,11 +135,12 @@ class LateReadout(Readout):
         if self.task == "classes":
             self._weigh_classes(held_out[:, known], np.asarray(y)[known])
         else:
-            self._weigh_numbers(held_out[:, known], np.asarray(y, np.float64).reshape(len(known), -1)[known])
+            self._weigh_numbers(held_out, np.asarray(y, np.float64).reshape(len(known), -1), known)
         return self
 
     def _numbers(self, x: NDArray[Any]) -> Floats:
-        return self._summed(np.stack([self.readouts_[name].predict(part) for name, part in self._blocks(x).items()]))
+        said = np.stack([self.readouts_[name].predict(part) for name, part in self._blocks(x).items()])
+        return np.asarray((self.weights_[:, None] * said).sum(axis=0) + self.constant_)
 
     def predict_proba(self, X: NDArray[Any]) -> Floats:
         """Probability of every class; see :meth:`Readout.predict_proba`."""
@@ -157,19 +162,17 @@ class LateReadout(Readout):
         said = self.classes_[pooled_probabilities(held_out, self.weights_).argmax(axis=1)]
         self.validation_score_ = float(np.mean([np.mean(said[y == c] == c) for c in np.unique(y)]))
 
-    def _weigh_numbers(self, held_out: Floats, y: Floats) -> None:
+    def _weigh_numbers(self, held_out: Floats, y: Floats, known: NDArray[np.bool_]) -> None:
         from scipy.optimize import nnls
 
-        said, mean = held_out.mean(axis=1), y.mean(axis=0)
+        said, truth = held_out[:, known], y[known]
         if self.weighting == "equal":
-            self.weights_, self.constant_ = np.full(said.shape, 1 / len(said)), np.zeros(len(mean))
+            self.weights_ = np.full((len(said), y.shape[1]), 1 / len(said))
+            missed = said.mean(axis=0) - truth
         else:
-            columns = range(y.shape[1])
-            found = [nnls((held_out[:, :, k] - said[:, None, k]).T, y[:, k] - mean[k])[0] for k in columns]
+            apart, wanted = said - said.mean(axis=1, keepdims=True), truth - truth.mean(axis=0)
+            found = [nnls(apart[:, :, k].T, wanted[:, k])[0] for k in range(y.shape[1])]
             self.weights_ = np.stack(found, axis=1)
-            self.constant_ = mean - (self.weights_ * said).sum(axis=0)
-        self.validation_score_ = -float(((self._summed(held_out) - y) ** 2).mean())
-
-    def _summed(self, answers: Floats) -> Floats:
-        total: Floats = (self.weights_[:, None] * answers).sum(axis=0) + self.constant_
-        return total
+            missed = (self.weights_[:, None] * apart).sum(axis=0) - wanted
+        self.constant_ = (1 - self.weights_.sum(axis=0)) * y.mean(axis=0)
+        self.validation_score_ = -float((missed**2).mean())
