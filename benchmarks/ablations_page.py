@@ -14,6 +14,7 @@ __all__ = ["write_page"]
 
 _BESIDE = " `ravdess-units` is RAVDESS with action units, so it stands here and in no other table."
 WORSE, BETTER, OPEN = "#b2182b", "#2166ac", "0.55"
+FLOORS = ("0.75", "0.5", "0.25", "#1b7837", "#2166ac")
 
 
 def write_page(found: Mapping[str, Any], made: str) -> None:
@@ -44,7 +45,7 @@ def page(found: Mapping[str, Any], made: str) -> str:
         "its command.",
         "![Differences to the whole row](ablations-ideas.svg)",
     ]
-    for track, tasks in found["tracks"].items():
+    for track, tasks in _tracks(found):
         told += [f"## Track {track}", *(_ideas_table(name, one["ideas"]) for name, one in tasks.items())]
     told += [
         "## What learns without labels, beside statistics",
@@ -78,9 +79,14 @@ def _ideas_table(name: str, found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _tracks(found: Mapping[str, Any]) -> Sequence[tuple[str, Mapping[str, Any]]]:
+    """Hand-made columns first."""
+    return sorted(found["tracks"].items(), reverse=True)
+
+
 def _each(found: Mapping[str, Any], what: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Track, name and one kind of findings of every task that has them."""
-    for track, tasks in found["tracks"].items():
+    for track, tasks in _tracks(found):
         for name, one in tasks.items():
             if what in one:
                 yield track, name, one[what]
@@ -144,7 +150,7 @@ def _corpora_table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def draw_ideas(found: Mapping[str, Any]) -> None:
     """Differences to the whole row with their intervals, a panel for each task and track."""
     panels = [
-        (f"{name} ({track}): {one['measure']} minus {one['whole']['score']:.3f}",
+        (f"{name} ({track}): {one['measure']}, minus {one['whole']['score']:.3f} of the whole row",
          [(v["name"], v) for v in one["variants"]])
         for track, name, one in _each(found, "ideas")
     ]  # fmt: skip
@@ -154,7 +160,7 @@ def draw_ideas(found: Mapping[str, Any]) -> None:
 def draw_learned(found: Mapping[str, Any]) -> None:
     """Differences to statistics alone, a panel for each task and track."""
     panels = [
-        (f"{name} ({track}): {one['measure']} minus {one['statistics']:.3f}",
+        (f"{name} ({track}): {one['measure']}, minus {one['statistics']:.3f} of statistics alone",
          [(f"+ {part['name']}", part["beside"]) for part in one["parts"]])
         for track, name, one in _each(found, "learned")
     ]  # fmt: skip
@@ -178,6 +184,11 @@ def _draw_differences(file: str, panels: Sequence[Panel]) -> None:
             axes.set_ylim(-0.7, len(lines) - 0.3)
             axes.set_title(title, fontsize=8, loc="left")
             axes.tick_params(axis="x", labelsize=7)
+        column[-1].set_xlabel(
+            "difference with its 95 % interval; every panel has a scale of its own\n"
+            "blue: above zero   red: below zero   grey: undecided",
+            fontsize=7,
+        )
 
 
 def draw_labels(found: Mapping[str, Any]) -> None:
@@ -187,7 +198,7 @@ def draw_labels(found: Mapping[str, Any]) -> None:
     with picture(PAGES / "ablations-labels.svg", (9.0, 2.7 * rows)) as figure:
         grid = figure.subplots(rows, 3, squeeze=False).ravel()
         for axes, (title, one) in zip(grid, panels, strict=False):
-            _curves(axes, title, one)
+            _curves(axes, title, one, found["draws"])
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
 
@@ -199,18 +210,19 @@ def _short(row: str, *, ours: bool) -> str:
     return "without what is learned" if "@" in row else "its parts in one regression" if "+" in row else row
 
 
-def _curves(axes: Any, title: str, found: Mapping[str, Any]) -> None:
+def _curves(axes: Any, title: str, found: Mapping[str, Any], draws: int) -> None:
     cuts = [cut for cut in dict.fromkeys(point["cut"] for point in found["points"]) if not cut.endswith("unlabelled")]
     known = {(point["row"], point["cut"]): point["mean"] for point in found["points"]}
     rows = list(dict.fromkeys(point["row"] for point in found["points"]))
-    for row in rows:
+    for row, colour in zip(rows, (*FLOORS[: len(rows) - 1], WORSE), strict=True):
         ours = row == rows[-1]
         there = [(place, known[row, cut]) for place, cut in enumerate(cuts) if (row, cut) in known]
-        look = {"linewidth": 2.2, "color": WORSE} if ours else {"linewidth": 1.0}
+        # the declared row lies below the others: where they are equal, both are seen
+        look = {"linewidth": 4.0, "alpha": 0.35, "zorder": 1} if ours else {"linewidth": 1.0, "marker": "o"}
         label = _short(row, ours=ours)
-        axes.plot([p for p, _ in there], [mean for _, mean in there], marker="o", markersize=3, label=label, **look)
+        axes.plot([p for p, _ in there], [mean for _, mean in there], markersize=3, label=label, color=colour, **look)
     axes.set_xticks(range(len(cuts)), [cut.removesuffix(" labels") for cut in cuts], fontsize=7)
     axes.set_title(f"{title}: {found['measure']}", fontsize=8, loc="left")
-    axes.set_xlabel("labels", fontsize=7)
+    axes.set_xlabel(f"labels, not to scale; mean of {draws} draws", fontsize=7)
     axes.tick_params(axis="y", labelsize=7)
     axes.legend(fontsize=5, frameon=False)

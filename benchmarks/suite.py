@@ -68,7 +68,8 @@ def draw_contrasts(tracks: Mapping[str, Any]) -> None:
             axes.set_title(f"Track {name}: {track['columns'].partition(':')[0]}", fontsize=9, loc="left")
         panels[-1].set_xlabel(
             "declared representation minus the floor that validation picked (95 %):\n"
-            "● floors read linearly, as declared   ◆ floors read late and untrained mixtures too",
+            "● floors read linearly, as declared   ◆ floors read late and untrained mixtures too\n"
+            "blue: better   red: worse   grey: undecided   pale: stands beside the others, not counted",
             fontsize=8,
         )
 
@@ -76,9 +77,9 @@ def draw_contrasts(tracks: Mapping[str, Any]) -> None:
 def draw_one(axes: Any, found: Mapping[str, Any] | None, place: float, shape: str, *, counted: bool) -> None:
     """One difference with its interval."""
     if found is not None:
-        colour = COLOURS[found["outcome"]] if counted else "0.8"
-        axes.plot(found["interval"], [place, place], color=colour, linewidth=2)
-        axes.plot(found["difference"], place, shape, color=colour, markersize=4.5)
+        look = {"color": COLOURS[found["outcome"]], "alpha": 1.0 if counted else 0.4}
+        axes.plot(found["interval"], [place, place], linewidth=2, **look)
+        axes.plot(found["difference"], place, shape, markersize=4.5, **look)
 
 
 if __name__ == "__main__":

@@ -266,7 +266,7 @@ def _task(one: TaskResult) -> Iterator[str]:
     clusters = f"{counted(int(facts.get('clusters', 0)), 'cluster')} ({facts.get('cluster')})"
     steps = f"{facts.get('steps')} steps, at most {facts.get('frames')} frames"
     yield f"{one.task.about} {facts.get('utterances')} utterances, {clusters}; columns: {columns}; {steps}."
-    for division in one.divisions:
+    for place, division in enumerate(one.divisions):
         heads = _heads(division)
         lines = [
             f"**{division.name.rstrip('.')}.** {division.protocol}.",
@@ -280,9 +280,9 @@ def _task(one: TaskResult) -> Iterator[str]:
             lines.append(f"| {' | '.join([told, *values])} |")
         if division.not_run:
             lines += ["", f"Declared and not run yet: {', '.join(f'`{name}`' for name in division.not_run)}."]
+        if place == 0 and len(one.contrast.by_seed) > 1:  # the contrast is that of the first division
+            lines += ["", "Contrast by seed: " + ", ".join(f"{value:+.3f}" for value in one.contrast.by_seed) + "."]
         yield "\n".join(lines)
-    if len(one.contrast.by_seed) > 1:
-        yield "Contrast by seed: " + ", ".join(f"{value:+.3f}" for value in one.contrast.by_seed) + "."
     if one.ablations:
         cuts = list(dict.fromkeys(point.cut for point in one.ablations))
         lines = [f"| row | {' | '.join(cuts)} |", "|---" * (len(cuts) + 1) + "|"]
