@@ -115,6 +115,11 @@ def test_several_corpora_are_scaled_each_by_its_own() -> None:
     assert not np.allclose(fitted.transform(far), fitted.set_params(scaler="far").transform(far))
 
 
+def test_parts_without_names_are_one_error_that_shows_how_they_are_written() -> None:
+    with pytest.raises(SpecificationError, match="pairs of a name and a representation"):
+        Beside([Statistics(), MeanPooling()]).fit(np.zeros((3, 2, 2), np.float32))
+
+
 def test_requests_with_a_plus() -> None:
     assert isinstance(representation("masked-steps"), MaskedSteps)
     made = representation("statistics+masked-steps")
@@ -207,7 +212,7 @@ def test_what_has_nothing_to_keep_is_refused_and_statistics_alone_are_kept() -> 
     assert isinstance(alone, Beside) and alone.words == 4
     assert alone.fit(spoken("u")).transform(spoken("u")).shape == (24, 11)
     assert _estimator("statistics", {"which": "mean"}).fit(spoken("u")).transform(spoken("u")).shape == (24, 5)
-    with pytest.raises(SpecificationError, match="nothing that weights could hold"):
+    with pytest.raises(SpecificationError, match="no graph that weights could hold"):
         _estimator("flatten", {})
     with pytest.raises(SpecificationError, match="no option depth"):
         _estimator("statistics", {"depth": 3})

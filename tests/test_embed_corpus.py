@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -68,6 +69,27 @@ def test_vectors_are_those_of_the_aligned_corpus(weights: Weights) -> None:
     assert (table["start"].to_pylist()[7], table["end"].to_pylist()[7]) == (7.0, 8.5)
     assert table["modality_text"].to_pylist() == [n % 3 != 0 for n in range(300)]
     assert set(table["modality_audio"].to_pylist()) == {True}
+
+
+def test_weights_take_a_corpus_as_it_is(weights: Weights) -> None:
+    given = corpus(5)
+    aligned = align(given, words=6, show=False)
+    np.testing.assert_array_equal(weights.transform(given), weights.transform(aligned))
+    np.testing.assert_array_equal(weights.predict_proba(given), weights.predict_proba(aligned))
+
+
+@pytest.mark.parametrize("given", ["corpus", np.zeros((2, 6, 4), np.float32), None])
+def test_what_holds_no_utterances_is_one_error_with_a_remedy(weights: Weights, given: Any) -> None:
+    with pytest.raises(SpecificationError, match=f"not {type(given).__name__}.*Corpus.open"):
+        weights.transform(given)
+
+
+def test_another_ending_than_that_of_the_table_is_refused(weights: Weights, tmp_path: Path) -> None:
+    corpus(2).save(tmp_path / "corpus")
+    words = ["embed", str(tmp_path / "corpus"), "--weights", str(weights.folder), "--out", str(tmp_path / "v.csv")]
+    done = runner.invoke(app, words)
+    assert done.exit_code == 2 and "end the name in .parquet" in " ".join(done.output.split())
+    assert not (tmp_path / "v.csv").exists()
 
 
 def test_a_file_holds_the_same_as_the_table(weights: Weights, tmp_path: Path) -> None:

@@ -333,6 +333,7 @@ def test_a_set_that_cannot_be_read_costs_only_itself(data: Path, tmp_path: Path)
         ({"leave_out": ("shine",)}, "no row 'shine'"),
         ({"labels": (1,)}, "at least 2"),
         ({"unlabelled": (0.0,)}, "between 0 and 1"),
+        ({"rows": ("mean+bogus",)}, "bogus"),
     ],
 )
 def test_what_cannot_be_asked_is_told_before_anything_runs(
@@ -663,6 +664,12 @@ def test_a_quick_look_needs_no_long_row(runner: Any) -> None:
     shown = runner("--quick")
     assert shown.exit_code == 0, shown.output
     assert "ravdess is skipped" in shown.output and "masked" not in shown.output
+
+
+def test_a_run_in_which_nothing_is_measured_does_not_look_like_a_good_one(runner: Any) -> None:
+    shown = runner("--task", "ravdess", "--track", "H")
+    assert shown.exit_code == 1, shown.output
+    assert "ravdess is skipped" in shown.output and "nothing was measured" in shown.output
 
 
 def test_a_suite_takes_no_corpus_of_its_own_and_a_probe_no_less(runner: Any) -> None:

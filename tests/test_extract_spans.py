@@ -61,6 +61,12 @@ def test_spans_of_a_table_become_utterances_with_times_of_the_clip(two: Path, tm
     assert second.streams["audio"].times[0, 0] == 1.0  # type: ignore[index]
 
 
+def test_a_column_that_nobody_knows_is_named(two: Path, tmp_path: Path) -> None:
+    table = _table(tmp_path / "spans.csv", "low,0.5,1.25,a,1", head="clip,start,end,id,label_sentimnt")
+    with pytest.warns(UserWarning, match="spans.csv: not used: label_sentimnt; .* label.NAME"):
+        extract_clips(two, spans=table, modalities=["audio"], show=False)
+
+
 def voice_of(path: Path, start: float, end: float) -> Any:
     """Voice columns of a stretch of sound, by cutting the sound by hand."""
     from trivium.extract.audio.voice import voice_stream

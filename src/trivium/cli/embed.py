@@ -8,12 +8,16 @@ from typing import Annotated
 
 import typer
 
+from trivium.cli.failures import tell_failures
+
 __all__ = ["command"]
 
 
 def command(
     source: Annotated[Path, typer.Argument(help="A clip, a folder of clips, a corpus, or what `trivium read` knows.")],
-    weights: Annotated[str, typer.Option("--weights", "-w", help="Folder or name of the weights.")],
+    weights: Annotated[
+        str, typer.Option("--weights", "-w", help="Folder of the weights, or OWNER/NAME of a model hub.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The Parquet file to write.")],
     scaler: Annotated[
         str, typer.Option("--scaler", help="`pooled`, a pretraining corpus, or `refit`: statistics of the source.")
@@ -41,6 +45,8 @@ def command(
     from trivium.files import require_free
     from trivium.wording import counted
 
+    if out.suffix.lower() not in (".parquet", ".pq", ""):
+        raise typer.BadParameter(f"--out {out}: vectors are written as Parquet; end the name in .parquet")
     require_free(out, overwrite=overwrite)
     done = embed_to_file(source, weights, out, scaler=scaler, transcripts=transcripts)
     if as_json:
@@ -50,7 +56,6 @@ def command(
         typer.echo(f"{counted(done.rows, 'vector')} of {counted(done.features, 'number')} -> {done.path}")
         for modality, count in done.present.items():
             typer.echo(f"{modality}: there in {count} of {done.rows}")
-        for failure in done.failures:
-            typer.echo(f"failed: {failure['clip']}: {failure['reason']}", err=True)
+        tell_failures(done.failures)
     if done.failures:
         raise typer.Exit(1)

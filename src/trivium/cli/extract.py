@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trivium.cli.failures import tell_failures
+
 if TYPE_CHECKING:
     from trivium.corpus import Corpus
 
@@ -177,6 +179,4 @@ def _report(corpus: Corpus, out: Path, as_json: bool) -> None:
             told = (row["kind"], row["modality"], str(row["utterances"]), what_and_where(row, len(corpus)))
             table.add_row(*map(escape, told))
         console.print(table)
-    for failure in failures:
-        remedy = f". Remedy: {failure['remedy']}" if failure.get("remedy") else ""
-        typer.echo(f"failed: {failure['clip']}: {failure['reason']}{remedy}", err=True)
+    tell_failures(failures)

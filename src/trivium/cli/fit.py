@@ -120,8 +120,8 @@ def _estimator(request: str, options: Mapping[str, Any]) -> Any:
     if not hasattr(made, "save"):
         if not hasattr(made, "as_module"):
             raise SpecificationError(
-                f"{request} has nothing that weights could hold",
-                remedy="choose one that learns, such as conv-autoencoder; `trivium list` names all",
+                f"{request} has no graph that weights could hold",
+                remedy="choose another, such as mean-std+fisher-vectors; docs/representations.md says which have one",
             )
         made = Beside(((request, made),))
     known = made.get_params()

@@ -70,8 +70,17 @@ def with_options(estimator: Any, name: str, options: Mapping[str, Any]) -> Any:
         )
     for option, value in options.items():
         if not _is_like(value, known[option]):
-            raise SpecificationError(f"{option} cannot be {value!r}", remedy=f"the default is {known[option]!r}")
+            raise SpecificationError(
+                f"{option} cannot be {value!r}",
+                remedy=f"give {_kind(known[option])}, such as the default {known[option]!r}",
+            )
     return estimator.set_params(**options)
+
+
+def _kind(default: Any) -> str:
+    """What a value has to be, in words."""
+    kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+    return kinds.get(type(default), "a value of the same kind")
 
 
 def _is_like(value: Any, default: Any) -> bool:

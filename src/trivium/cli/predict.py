@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trivium.cli.failures import tell_failures
+
 if TYPE_CHECKING:
     from trivium.corpus import Corpus
     from trivium.weights import PredictorWeights, Weights
@@ -68,8 +70,7 @@ def command(
         raise error.located(source) from error
     _show(answers, as_json)
     failures = failed_clips(source, corpus)
-    for failure in failures:
-        typer.echo(f"failed: {failure['clip']}: {failure['reason']}", err=True)
+    tell_failures(failures)
     if failures:
         raise typer.Exit(1)
 

@@ -79,8 +79,11 @@ def run_suite(
     _write(result, out, html)
     if as_json:
         typer.echo(json.dumps(result.to_json(), indent=1))
-        return
-    _show(result, out, html)
+    else:
+        _show(result, out, html)
+    if not result.tasks:
+        typer.echo("nothing was measured", err=True)
+        raise typer.Exit(1)
 
 
 def _refuse(given: dict[str, Any]) -> None:

@@ -52,7 +52,7 @@ def _difference(value: float) -> dict[str, float | None]:
 
 @app.command("show")
 def show(
-    folder: Annotated[str, typer.Argument(help="Folder or name of the weights.")],
+    folder: Annotated[str, typer.Argument(help="Folder of the weights, or OWNER/NAME of a model hub.")],
     as_json: AsJson = False,
 ) -> None:
     """Show the card: what the weights learned from, their licence, columns, scores and limits.

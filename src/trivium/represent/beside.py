@@ -162,6 +162,11 @@ class Beside(Pretrained, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         validation : like X, optional
             The early-stopping fold of the parts that have one; nothing is then held out of X.
         """
+        if not _are_pairs(self.parts):
+            raise SpecificationError(
+                "the parts of a combination are pairs of a name and a representation",
+                remedy="write Beside([('statistics', Statistics()), ('fisher-vectors', FisherVectors())])",
+            )
         names = [name for name, _ in self.parts]
         if not names or len(set(names)) < len(names) or any("__" in name or not name for name in names):
             raise SpecificationError(f"the parts {names} cannot be joined", remedy="give at least one, names distinct")

@@ -130,15 +130,15 @@ class Weights:
         pad, words = self.config.pad, self.config.words
         return align(corpus, words=words, pad=pad, modalities=chosen, need_words=need_words, show=show)
 
-    def fit_columns(self, aligned: Aligned) -> Aligned:
+    def fit_columns(self, aligned: Aligned | Corpus) -> Aligned:
         """Utterances with exactly the columns of the weights, matched by name.
 
         A modality that the data lack altogether is masked. Modalities that the weights do not know are left out.
 
         Parameters
         ----------
-        aligned : Aligned
-            N utterances of W steps.
+        aligned : Aligned or Corpus
+            N utterances of W steps; a corpus is aligned first (:meth:`align`).
 
         Raises
         ------
@@ -146,6 +146,13 @@ class Weights:
             A modality is there with other columns (they are named) or by another extractor or version, no modality is
             shared, or W differs.
         """
+        if isinstance(aligned, Corpus):
+            aligned = self.align(aligned)
+        if not isinstance(aligned, Aligned):
+            raise SpecificationError(
+                f"weights take aligned utterances or a corpus, not {type(aligned).__name__}",
+                remedy="open a folder with trivium.Corpus.open; arrays become utterances with Aligned.from_arrays",
+            )
         if aligned.shape[1] != self.config.words:
             raise SpecificationError(
                 f"the data have {aligned.shape[1]} steps, the weights take {self.config.words}",
@@ -153,13 +160,14 @@ class Weights:
             )
         return fit_columns(aligned, self.specification)
 
-    def transform(self, aligned: Aligned, scaler: str = POOLED) -> NDArray[np.float32]:
+    def transform(self, aligned: Aligned | Corpus, scaler: str = POOLED) -> NDArray[np.float32]:
         """Vectors of utterances; ONNX Runtime and NumPy only.
 
         Parameters
         ----------
-        aligned : Aligned
-            N utterances; columns are matched by name, a missing modality is masked (:meth:`fit_columns`).
+        aligned : Aligned or Corpus
+            N utterances; columns are matched by name, a missing modality is masked (:meth:`fit_columns`). Of a corpus,
+            an utterance with more words than the weights take is cropped; ``trivium embed`` cuts it into several.
         scaler : str
             ``pooled``, the name of a pretraining corpus, or ``refit``: statistics of `aligned` itself.
 
@@ -177,15 +185,15 @@ class Weights:
         """
         return self.encoder(self.scalers.transform(self.fit_columns(aligned), scaler))
 
-    def predict_proba(self, aligned: Aligned, scaler: str = POOLED) -> NDArray[np.float64]:
+    def predict_proba(self, aligned: Aligned | Corpus, scaler: str = POOLED) -> NDArray[np.float64]:
         """Probabilities (N, C) of the head's classes; see :meth:`transform`."""
         return self.require_head().predict_proba(self.transform(self._heard(aligned), scaler))
 
-    def predict(self, aligned: Aligned, scaler: str = POOLED) -> NDArray[Any]:
+    def predict(self, aligned: Aligned | Corpus, scaler: str = POOLED) -> NDArray[Any]:
         """Answers (N,) of the head; see :meth:`transform`."""
         return self.require_head().predict(self.transform(self._heard(aligned), scaler))
 
-    def _heard(self, aligned: Aligned) -> Aligned:
+    def _heard(self, aligned: Aligned | Corpus) -> Aligned | Corpus:
         """What the head's vectors are made of."""
         kept = self.require_head().modalities
         return self.fit_columns(aligned).only(kept) if kept else aligned

@@ -129,7 +129,7 @@ class SuiteRun:
             self.suite.task(task)
         ours = [row for task in self.suite.tasks for track in task.primary for row in self._declared(task, track)]
         known = {parsed_row(row).text for row in (*self.rows, *self.suite.floors, *ours)}
-        if self.options:
+        if self.options or self.rows:  # a name that nothing has is told before the data are read
             asked = {parsed_row(row) for row in (*self.suite.floors, *(self.rows or known))}
             names = [part.name for row in asked if row.text not in self.leave_out for part in row.parts]
             require_options(self.options, sorted(names), self.suite.parts, self.given)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
+from warnings import warn
 
 import pyarrow as pa
 
@@ -37,6 +38,7 @@ _LABELS = {
 }
 _SPLITS = {"mode": "standard"}
 _GROUPS = {"video_id": "video"}
+_PLAIN = frozenset((*_NEEDED, "clip", "text", *_LABELS, *_SPLITS, *_GROUPS))
 
 
 def span_recordings(
@@ -111,7 +113,17 @@ def _columns(path: Path) -> dict[str, list[Any]]:
     missing = [name for name in _NEEDED if name not in table.column_names]
     if missing:
         raise FormatError(f"has no column {', '.join(missing)}", file=path, remedy="name them clip, start, end, id")
+    unused = [name for name in table.column_names if not _is_used(name)]
+    if unused:
+        warn(
+            f"{path}: not used: {', '.join(unused)}; what is kept is named label.NAME, group.NAME or split.NAME",
+            stacklevel=3,
+        )
     return {name: table.column(name).to_pylist() for name in table.column_names}
+
+
+def _is_used(column: str) -> bool:
+    return column in _PLAIN or column.startswith(("label.", "group.", "split."))
 
 
 def _parquet(path: Path) -> pa.Table:
