@@ -120,6 +120,27 @@ def test_parts_without_names_are_one_error_that_shows_how_they_are_written() -> 
         Beside([Statistics(), MeanPooling()]).fit(np.zeros((3, 2, 2), np.float32))
 
 
+class _Rounding(MeanPooling):
+    """Numbers that differ from one utterance to the next by 1e-9 or so."""
+
+    def transform(self, X: Any) -> Any:
+        return super().transform(X) * np.float32(1e-9)
+
+
+def test_what_varies_by_rounding_alone_is_zero_and_stays_so_when_stored(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(9, 4, 2)).astype(np.float32)
+    joint = Beside([("mean", MeanPooling()), ("rounding", _Rounding())]).fit(x)
+    np.testing.assert_array_equal(joint.transform(x)[:, 2:], 0)
+    assert (joint.transform(x)[:, :2].std(axis=0) > 0.9).all()
+    stored = Beside([("mean", MeanPooling())]).fit(spoken("u"))
+    stored.scale_[0] = np.inf
+    stored.save(tmp_path / "stored")
+    again = Beside.from_pretrained(tmp_path / "stored")
+    assert np.isinf(again.scale_[0]) and np.isfinite(again.scale_[1:]).all()
+    np.testing.assert_array_equal(again.transform(spoken("u"))[:, 0], 0)
+    np.testing.assert_allclose(again.transform(spoken("u")), stored.transform(spoken("u")), atol=1e-6)
+
+
 def test_requests_with_a_plus() -> None:
     assert isinstance(representation("masked-steps"), MaskedSteps)
     made = representation("statistics+masked-steps")

@@ -72,7 +72,7 @@ class Beside(Pretrained, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     words_ : int
         Steps of the training utterances.
     mean_, scale_ : array of shape (K,)
-        Of the training vectors.
+        Of the training vectors; the scale is infinite where they differed by rounding alone, so that 0 comes out.
     n_features_in_, n_features_out_ : int
         D and K.
     column_mean_, column_scale_ : array of shape (D,)
@@ -188,7 +188,8 @@ class Beside(Pretrained, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         found = self._joined(train)
         spread = found.std(axis=0, dtype=np.float64)
         self.mean_ = found.mean(axis=0, dtype=np.float64)
-        self.scale_ = np.where(spread > _TINY, spread, 1.0)
+        # what varies by rounding alone becomes 0: a later standardising would make as much of it as of anything else
+        self.scale_ = np.where(spread > _TINY, spread, np.where(spread > 0, np.inf, 1.0))
         return self
 
     def transform(self, X: Matrices) -> NDArray[np.float32]:
@@ -280,7 +281,8 @@ class Beside(Pretrained, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.specification_, self.scalers_ = specification, scalers
         self.words_, self.n_features_in_ = words, len(specification.columns)
         stored = {name.removeprefix("encoder."): tensor.double().numpy() for name, tensor in tensors.items()}
-        self.mean_, self.scale_ = stored["mean"], 1 / stored["factor"]
+        with np.errstate(divide="ignore"):  # a factor of 0 stands for an infinite scale
+            self.mean_, self.scale_ = stored["mean"], 1 / stored["factor"]
         self.column_scale_ = 1 / stored["before.factor"]
         self.column_mean_ = -stored["before.offset"] * self.column_scale_
         self.network_ = self._graph(self.parts)
