@@ -136,6 +136,7 @@ def test_what_varies_by_rounding_alone_is_zero_and_stays_so_when_stored(tmp_path
     stored.scale_[0] = np.inf
     stored.save(tmp_path / "stored")
     again = Beside.from_pretrained(tmp_path / "stored")
+    assert "# mean of " in (tmp_path / "stored" / "README.md").read_text()
     assert np.isinf(again.scale_[0]) and np.isfinite(again.scale_[1:]).all()
     np.testing.assert_array_equal(again.transform(spoken("u"))[:, 0], 0)
     np.testing.assert_allclose(again.transform(spoken("u")), stored.transform(spoken("u")), atol=1e-6)

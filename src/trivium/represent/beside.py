@@ -289,6 +289,10 @@ class Beside(Pretrained, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.network_.load_state_dict(dict(tensors))
         self._tell_of_training([])
 
+    def _default_card(self) -> Card:
+        parts = "+".join(name for name, _ in self.parts)
+        return replace(super()._default_card(), title=f"{parts} of {len(self.specification_.columns)} columns")
+
     def _parameters(self) -> dict[str, Any]:
         """Constructor's arguments as plain builtins: parts as name, registered name and their own arguments."""
         told = []

@@ -139,10 +139,14 @@ class Card:
             f"One vector of {features} numbers per utterance of {config.words} words (padded on the {config.pad}), by "
             f"`{config.representation}`{f' ({self.paper})' if self.paper else ''}."
         )
-        use = 'from trivium import load_weights\n\nvectors = load_weights("this folder").transform(aligned)'
-        return self.page(
-            lead, config.specification, use, self.pooled or "What pooled statistics cost was not measured."
+        use = (
+            "from trivium import Corpus, load_weights\n\n"
+            'vectors = load_weights("this folder").transform(Corpus.open("corpus"))'
         )
+        scaling = (
+            "What it costs that all data are scaled alike, and not each corpus by its own spread, was not measured."
+        )
+        return self.page(lead, config.specification, use, self.pooled or scaling)
 
     def page(self, lead: str, specification: Specification, use: str, scaling: str) -> str:
         """The card of any weights.
