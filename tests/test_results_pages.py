@@ -13,7 +13,7 @@ from trivium.files import read_json
 DOCS = Path(__file__).parents[1] / "docs"
 SUITE = read_json(DOCS / "results" / "suite.json")
 TITLES = {
-    "pom": "POM, 17 attributes, mean r",
+    "pom": "POM, 17 attributes, mean r, three seeds",
     "mosi H": "MOSI, letters of words, r, three seeds",
     "mosi F": "MOSI, words, r, three seeds",
     "ict-mmmo": "ICT-MMMO, r",
