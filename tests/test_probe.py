@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any, Self
@@ -10,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from rich.console import Console
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.metrics import balanced_accuracy_score
 from typer.testing import CliRunner
@@ -119,6 +121,16 @@ def test_a_signal_is_found_and_its_paired_interval_excludes_zero() -> None:
     assert value > 0.3 and interval.low > 0
     assert result.row("Spy").differences["mean"][0] == pytest.approx(0, abs=0.05)
     assert result.row("mean").differences == {}
+
+
+def test_no_number_of_the_table_loses_its_end_within_80_columns() -> None:
+    result = probe(Spy(), talking(), "mood", group="speaker", folds=3, **QUICK)
+    shown = io.StringIO()
+    Console(file=shown, width=80).print(result.table())
+    value, interval = result.row("Spy").differences[result._best_floor().name]  # type: ignore[union-attr]
+    words = shown.getvalue().split()
+    assert {f"{value:+.3f}", f"[{interval.low:+.3f},", f"{interval.high:+.3f}]"} <= set(words)
+    assert "…" not in shown.getvalue()
 
 
 def test_labels_that_are_noise_stay_at_chance() -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Predictions", "ProbeResult", "Row", "TestReads"]
 
+_WHOLE_NAME = 24  # of a representation: longer names are folded on a narrow terminal
+
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
@@ -263,14 +265,21 @@ class ProbeResult:
 
     def table(self) -> Table:
         """Rich table for the terminal."""
+        from rich.box import SIMPLE_HEAD
         from rich.table import Table
 
         best = self._best_floor()
-        table = Table(title=f"{', '.join(self.label[:3])}{' ...' if len(self.label) > 3 else ''}")
-        table.add_column("representation", no_wrap=True)
-        for name in ("features", *map(_heading, self.metrics), "95 %", f"minus {best.name}" if best else "minus floor"):
-            table.add_column(name, justify="right")
-        for row, cells in zip(self.rows, self._cells(best), strict=True):
+        lines = self._cells(best)
+        heads = ("features", *map(_heading, self.metrics), "95 %", f"minus {best.name}" if best else "minus floor")
+        title = f"{', '.join(self.label[:3])}{' ...' if len(self.label) > 3 else ''}"
+        table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        widest = max(len(row.name) for row in self.rows)
+        table.add_column("representation", overflow="fold", min_width=min(widest, _WHOLE_NAME))
+        for place, name in enumerate(heads, start=1):
+            words = [word for text in (name, *(line[place] for line in lines)) for word in text.split()]
+            # lines may break between words; a number that lost its end would be another number
+            table.add_column(name, justify="right", overflow="fold", min_width=max(map(len, words)))
+        for row, cells in zip(self.rows, lines, strict=True):
             table.add_row(*cells, style="dim" if row.floor else None)
         return table
 
