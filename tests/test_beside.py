@@ -142,6 +142,18 @@ def test_what_varies_by_rounding_alone_is_zero_and_stays_so_when_stored(tmp_path
     np.testing.assert_allclose(again.transform(spoken("u")), stored.transform(spoken("u")), atol=1e-6)
 
 
+def test_an_indicator_that_was_always_on_in_training_still_tells_of_what_is_missing() -> None:
+    values = np.random.default_rng(0).normal(size=(8, 4, 3)).astype(np.float32)
+    seen = np.ones((8, 4, 2), bool)
+    joint = Beside([("statistics", Statistics("mean"))])
+    told = joint.fit(Aligned.from_arrays(values, Specification((VOICE, FACE)), cell_mask=seen))
+    place = joint.get_feature_names_out().tolist().index("statistics.vision.seen")
+    assert told.scale_[place] == 1
+    seen[:, :, 1] = False
+    without = Aligned.from_arrays(np.where([True, True, False], values, 0), told.specification_, cell_mask=seen)
+    np.testing.assert_array_equal(told.transform(without)[:, place], -1)
+
+
 def test_requests_with_a_plus() -> None:
     assert isinstance(representation("masked-steps"), MaskedSteps)
     made = representation("statistics+masked-steps")

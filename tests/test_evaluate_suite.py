@@ -486,6 +486,12 @@ def test_other_rows_than_the_declared_have_no_twins_and_no_harder_floors(data: P
     assert "Beside harder floors" not in markdown_page(result)
 
 
+def test_a_contrast_by_seed_stands_below_the_division_that_counts(data: Path, tmp_path: Path) -> None:
+    page = markdown_page(asked(data, tmp_path, tasks=("ict-mmmo",), rows=("statistics",), seeds=2).run())
+    assert page.count("Contrast by seed: ") == 1
+    assert page.index("**five folds over all clips") < page.index("Contrast by seed: ") < page.index("**official test")
+
+
 def test_tables_are_readable_in_100_columns(data: Path, tmp_path: Path) -> None:
     from rich.console import Console
 

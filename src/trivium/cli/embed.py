@@ -12,6 +12,8 @@ from trivium.cli.failures import tell_failures
 
 __all__ = ["command"]
 
+_OTHER_TABLES = (".csv", ".tsv", ".json", ".npy", ".npz", ".pkl", ".h5", ".feather", ".xlsx")
+
 
 def command(
     source: Annotated[Path, typer.Argument(help="A clip, a folder of clips, a corpus, or what `trivium read` knows.")],
@@ -45,7 +47,7 @@ def command(
     from trivium.files import require_free
     from trivium.wording import counted
 
-    if out.suffix.lower() not in (".parquet", ".pq", ""):
+    if out.suffix.lower() in _OTHER_TABLES:
         raise typer.BadParameter(f"--out {out}: vectors are written as Parquet; end the name in .parquet")
     require_free(out, overwrite=overwrite)
     done = embed_to_file(source, weights, out, scaler=scaler, transcripts=transcripts)

@@ -167,7 +167,8 @@ class Weights:
         ----------
         aligned : Aligned or Corpus
             N utterances; columns are matched by name, a missing modality is masked (:meth:`fit_columns`). Of a corpus,
-            an utterance with more words than the weights take is cropped; ``trivium embed`` cuts it into several.
+            an utterance with more words than the weights take is cropped (clips that ``trivium embed`` extracts are cut
+            into several).
         scaler : str
             ``pooled``, the name of a pretraining corpus, or ``refit``: statistics of `aligned` itself.
 
