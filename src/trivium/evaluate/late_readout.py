@@ -33,9 +33,12 @@ class LateReadout(Readout):
     that had not learned from it (``held_out_`` of the readouts): a convex problem without anything to tune. The same
     rows chose the strengths, one number a block; they never include a test row.
 
-    The constant goes with the readouts that are kept, which learned from all rows: the mean answer for those rows is
-    their mean. A constant fitted with the weights would belong to other models; a block that was told to say next to
-    nothing may have a weight of hundreds, which makes as many units of error of the distance between two means.
+    The weights are fitted to what answers add to the mean of the rows that their model had learned from, and the answer
+    is the mean of all rows and the weighted sum of what the readouts add to it (our choice). Otherwise means get in the
+    way of weights: the mean of the rows that are left is low where those left out are high, so that weights go to zero
+    where labels are few; and a block that was told to say next to nothing may have a weight of hundreds, which would
+    make as many units of error of the distance between two means. The readouts that are kept learned from more rows
+    than those that chose; where one fold validates and strengths are high, their answers go up to twice as far.
 
     Parameters
     ----------
@@ -165,14 +168,21 @@ class LateReadout(Readout):
     def _weigh_numbers(self, held_out: Floats, y: Floats, known: NDArray[np.bool_]) -> None:
         from scipy.optimize import nnls
 
+        learned = next(iter(self.readouts_.values())).held_out_mean_[known]
         said, truth = held_out[:, known], y[known]
         if self.weighting == "equal":
             self.weights_ = np.full((len(said), y.shape[1]), 1 / len(said))
             missed = said.mean(axis=0) - truth
         else:
-            apart, wanted = said - said.mean(axis=1, keepdims=True), truth - truth.mean(axis=0)
-            found = [nnls(apart[:, :, k].T, wanted[:, k])[0] for k in range(y.shape[1])]
+            added, wanted = _centred(said - learned), _centred(truth - learned)
+            found = [nnls(added[:, :, k].T, wanted[:, k])[0] for k in range(y.shape[1])]
             self.weights_ = np.stack(found, axis=1)
-            missed = (self.weights_[:, None] * apart).sum(axis=0) - wanted
+            missed = (self.weights_[:, None] * added).sum(axis=0) - wanted
         self.constant_ = (1 - self.weights_.sum(axis=0)) * y.mean(axis=0)
         self.validation_score_ = -float((missed**2).mean())
+
+
+def _centred(numbers: Floats) -> Floats:
+    """Less their mean over the rows."""
+    apart: Floats = numbers - numbers.mean(axis=-2, keepdims=True)
+    return apart

@@ -115,6 +115,8 @@ class LinearReadout(Readout):
     held_out_ : array of shape (N, C) or (N, L)
         Probabilities or numbers for the rows that chose, each by the model of the chosen strength that had not learned
         from it; NaN for other rows.
+    held_out_mean_ : array of shape (N, L)
+        For numbers: mean of the rows that this model had learned from; NaN for other rows.
 
     Examples
     --------
@@ -276,8 +278,10 @@ class LinearReadout(Readout):
     def _fit_numbers(self, x: NDArray[np.float64], y: NDArray[np.float64], divisions: list[Division]) -> None:
         strengths = self._candidates()
         said = np.full((len(strengths), *y.shape), np.nan)
+        self.held_out_mean_ = np.full(y.shape, np.nan)
         for train, valid in divisions:
             said[:, valid] = _ridge_path(x[train], y[train], x[valid], strengths)
+            self.held_out_mean_[valid] = y[train].mean(axis=0)
         errors = np.nansum((said - y) ** 2, axis=1)
         self.strength_ = np.array(strengths)[errors.argmin(axis=0)]
         self.held_out_ = np.take_along_axis(said, errors.argmin(axis=0)[None, None], axis=0)[0]
