@@ -221,7 +221,7 @@ def circumstances(data_sha256: str) -> dict[str, Any]:
     script = Path(sys.argv[0])
     return {
         "date": datetime.now(UTC).date().isoformat(),
-        "command": f"python benchmarks/{script.name} {shlex.join(sys.argv[1:])}",
+        "command": f"python benchmarks/{script.name} {shlex.join(sys.argv[1:])}".rstrip(),
         "data_sha256": data_sha256,
         "source_sha256": source_sha256(),
         "versions": {"trivium": trivium.__version__, "python": platform.python_version()}
