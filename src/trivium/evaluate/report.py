@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Predictions", "ProbeResult", "Row", "TestReads"]
 
-_WHOLE_NAME = 24  # of a representation: longer names are folded on a narrow terminal
+_WHOLE_NAME = 20  # of a representation: longer names are folded on a narrow terminal
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,7 +278,7 @@ class ProbeResult:
         for place, name in enumerate(heads, start=1):
             words = [word for text in (name, *(line[place] for line in lines)) for word in text.split()]
             # lines may break between words; a number that lost its end would be another number
-            table.add_column(name, justify="right", overflow="fold", min_width=max(map(len, words)))
+            table.add_column(name, justify="right", width=max(map(len, words)))
         for row, cells in zip(self.rows, lines, strict=True):
             table.add_row(*cells, style="dim" if row.floor else None)
         return table
