@@ -126,7 +126,7 @@ def test_a_signal_is_found_and_its_paired_interval_excludes_zero() -> None:
 
 def test_no_number_of_the_table_loses_its_end_within_80_columns() -> None:
     result = probe(Spy(), talking(), "mood", group="speaker", folds=3, **QUICK)
-    rows = [*result.rows[:-1], replace(result.row("Spy"), name="mean and spread beside Fisher vectors")]
+    rows = (*result.rows[:-1], replace(result.row("Spy"), name="mean and spread beside Fisher vectors"))
     shown = io.StringIO()
     Console(file=shown, width=80).print(replace(result, rows=rows).table())
     value, interval = result.row("Spy").differences[result._best_floor().name]  # type: ignore[union-attr]
